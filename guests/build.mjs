@@ -1,0 +1,160 @@
+// Builds the guest functions of the examples.
+//
+//   node build.mjs           rebuilds each component where its example has it
+//   node build.mjs FOLDER    builds them all into a folder
+//   node build.mjs --check   builds them aside and compares byte for byte with
+//                            the committed ones; fails naming what differs
+//
+// The same sources and tools give the same bytes on every machine.
+
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const repository = dirname(here);
+
+const guests = [
+  { name: "image", from: cLibrary, example: "thumbnail" },
+  { name: "full-name", from: cFreestanding, example: "names" },
+  { name: "count", from: cFreestanding, example: "names" },
+  { name: "arithmetic", from: assemblyScript, example: "fan" },
+  { name: "add-one", from: text, example: "add-one" },
+];
+
+// The headers of stb that the image guest includes, and where Debian has them.
+const stb = ["stb_image.h", "stb_image_write.h", "stb_image_resize.h"];
+const stbFolder = "/usr/include/stb";
+
+const compile = ["--target=wasm32-wasi", "-std=c11", "-O2", "-DNDEBUG", "-Wall", "-Wextra", "-Werror"];
+// No names, no debug information: nothing of the machine that builds.
+const link = ["-Wl,--strip-all", "-Wl,-z,stack-size=65536"];
+
+// C with a C library: a reactor, a program whose functions are called.
+function cLibrary(name, work) {
+  const include = join(work, "include");
+  mkdirSync(include, { recursive: true });
+  for (const header of stb) copyFileSync(join(stbFolder, header), join(include, header));
+  const core = join(work, `${name}.core.wasm`);
+  run("clang", [...compile, "-mexec-model=reactor", "-isystem", include, ...link, "-o", core, `${name}/${name}.c`]);
+  return embed(name, core);
+}
+
+// C without one.
+function cFreestanding(name, work) {
+  const core = join(work, `${name}.core.wasm`);
+  const alone = ["-ffreestanding", "-fno-builtin", "-nostdlib", "-Iinclude", "-Wl,--no-entry"];
+  run("clang", [...compile, ...alone, ...link, "-o", core, `${name}/${name}.c`]);
+  return embed(name, core);
+}
+
+// AssemblyScript whose memory only grows, and whose faults are traps instead
+// of calls to an imported abort.
+function assemblyScript(name, work) {
+  const core = join(work, `${name}.core.wasm`);
+  const asc = join(here, "node_modules", "assemblyscript", "bin", "asc.js");
+  const options = ["--runtime", "stub", "--use", "abort=", "-O3", "--noAssert", "--outFile", core];
+  run(process.execPath, [asc, `${name}/${name}.ts`, ...options]);
+  return embed(name, core);
+}
+
+// The text format, of a whole component.
+function text(name) {
+  return jco.parse(readFileSync(join(here, name, `${name}.wat`), "utf8"));
+}
+
+// embed makes a component of a core module and the world in its WIT file.
+async function embed(name, core) {
+  const witSource = readFileSync(join(here, name, `${name}.wit`), "utf8");
+  const binary = readFileSync(core);
+  const foreign = WebAssembly.Module.imports(new WebAssembly.Module(binary));
+  if (foreign.length > 0) {
+    fail(`${name}: a guest may import nothing, but this one imports ${foreign.map((i) => `${i.module}.${i.name}`).join(", ")}`);
+  }
+  return jco.componentNew(await jco.componentEmbed({ binary, witSource, stringEncoding: "utf8" }));
+}
+
+function run(program, args) {
+  try {
+    execFileSync(program, args, { cwd: here, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, LC_ALL: "C" } });
+  } catch (error) {
+    fail(`${basename(program)} failed: ${error.message}`);
+  }
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
+
+// missingTools names the Debian packages that are not there.
+function missingTools() {
+  const output = (program, ...args) => {
+    try {
+      return execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+    } catch {
+      return "";
+    }
+  };
+  const missing = [];
+  const clang = output("clang", "--version") !== "";
+  if (!clang) missing.push("clang");
+  if (output("wasm-ld", "--version") === "") missing.push("lld");
+  if (!existsSync("/usr/lib/wasm32-wasi/libc.a")) missing.push("wasi-libc");
+  if (clang && !existsSync(output("clang", "--target=wasm32-wasi", "-print-libgcc-file-name"))) missing.push("libclang-rt-dev-wasm32");
+  if (!stb.every((header) => existsSync(join(stbFolder, header)))) missing.push("libstb-dev");
+  return missing;
+}
+
+// cid is the link of a block of raw bytes: CIDv1, raw, sha2-256, base32.
+function cid(bytes) {
+  const digest = createHash("sha256").update(bytes).digest();
+  const binary = Buffer.concat([Buffer.from([0x01, 0x55, 0x12, 0x20]), digest]);
+  const alphabet = "abcdefghijklmnopqrstuvwxyz234567";
+  let bits = "";
+  for (const byte of binary) bits += byte.toString(2).padStart(8, "0");
+  return "b" + bits.match(/.{1,5}/g).map((five) => alphabet[parseInt(five.padEnd(5, "0"), 2)]).join("");
+}
+
+function committed(guest) {
+  return join(repository, "examples", guest.example, `${guest.name}.wasm`);
+}
+
+const args = process.argv.slice(2);
+const check = args[0] === "--check";
+if (args.length > 1 || (args[0]?.startsWith("-") && !check)) fail("usage: node build.mjs [FOLDER | --check]");
+
+const missing = missingTools();
+if (missing.length > 0) fail(`not here: ${missing.join(", ")}\non Debian 12: apt-get install ${missing.join(" ")}`);
+const jco = await import("@bytecodealliance/jco").catch((error) => {
+  if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
+  fail(`not here: the npm packages\nin ${here}: npm ci`);
+});
+
+const work = mkdtempSync(join(tmpdir(), "ipvm-guests-"));
+process.on("exit", () => rmSync(work, { recursive: true, force: true }));
+
+const differing = [];
+for (const guest of guests) {
+  const built = Buffer.from(await guest.from(guest.name, work));
+  console.log(`${guest.name.padEnd(10)} ${String(built.length).padStart(7)} bytes  ${cid(built)}`);
+  const kept = committed(guest);
+  if (check) {
+    if (existsSync(kept) && built.equals(readFileSync(kept))) continue;
+    differing.push(relative(repository, kept));
+    console.log(`           committed:     ${existsSync(kept) ? cid(readFileSync(kept)) : "not there"}`);
+    continue;
+  }
+  const to = args.length === 1 ? join(resolve(args[0]), `${guest.name}.wasm`) : kept;
+  mkdirSync(dirname(to), { recursive: true });
+  writeFileSync(to, built);
+}
+
+if (differing.length > 0) {
+  const clang = execFileSync("clang", ["--version"], { encoding: "utf8" }).split("\n")[0];
+  fail(`differs from its source, as built here with ${clang}:\n  ${differing.join("\n  ")}`);
+}
+if (check) console.log("each committed component is what its source gives");
