@@ -43,7 +43,7 @@ function cLibrary(name, work) {
   return embed(name, core);
 }
 
-// C without one.
+// C without a C library.
 function cFreestanding(name, work) {
   const core = join(work, `${name}.core.wasm`);
   const alone = ["-ffreestanding", "-fno-builtin", "-nostdlib", "-Iinclude", "-Wl,--no-entry"];
