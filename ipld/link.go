@@ -2,6 +2,7 @@ package ipld
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -12,7 +13,7 @@ import (
 
 // Link is a CID: the address of a block by the hash of its bytes. The zero
 // Link addresses nothing. Links are comparable.
-type Link struct{ c cid.Cid }
+type Link struct{ s string } // the binary form
 
 // Multicodec codes of the block formats that links name.
 const (
@@ -31,10 +32,11 @@ var ErrMismatch = errors.New("bytes do not match their CID")
 // LinkOf returns the CIDv1 (sha2-256) of block in the given codec.
 func LinkOf(codec uint64, block []byte) Link {
 	sum := sha256.Sum256(block)
-	h := make([]byte, 0, 34)
-	h = append(h, mh.SHA2_256, 32)
-	h = append(h, sum[:]...)
-	return Link{cid.NewCidV1(codec, h)}
+	var buf [1 + binary.MaxVarintLen64 + 2 + sha256.Size]byte
+	b := append(buf[:0], 1)
+	b = binary.AppendUvarint(b, codec)
+	b = append(b, mh.SHA2_256, sha256.Size)
+	return Link{string(append(b, sum[:]...))}
 }
 
 // LinkWithHash returns the CIDv1 of block in the given codec under the named
@@ -44,7 +46,7 @@ func LinkWithHash(codec, hash uint64, block []byte) (Link, error) {
 	if err != nil {
 		return Link{}, fmt.Errorf("hash 0x%x: %w", hash, err)
 	}
-	return Link{cid.NewCidV1(codec, h)}, nil
+	return Link{cid.NewCidV1(codec, h).KeyString()}, nil
 }
 
 // ParseLink reads a CID in any multibase text form, v0 or v1.
@@ -59,64 +61,101 @@ func ParseLink(s string) (Link, error) {
 	if c.ByteLen() > maxLinkLen {
 		return Link{}, fmt.Errorf("CID of %d bytes is too long", c.ByteLen())
 	}
-	return Link{c}, nil
+	return Link{c.KeyString()}, nil
 }
 
 // LinkFromBytes reads a binary CID that fills b entirely.
 func LinkFromBytes(b []byte) (Link, error) {
-	if len(b) > maxLinkLen {
-		return Link{}, fmt.Errorf("CID of %d bytes is too long", len(b))
+	if err := checkLink(b); err != nil {
+		return Link{}, err
 	}
-	n, c, err := cid.CidFromBytes(b)
+	return Link{string(b)}, nil
+}
+
+// checkLink tells whether b is one binary CID.
+func checkLink(b []byte) error {
+	if len(b) > maxLinkLen {
+		return fmt.Errorf("CID of %d bytes is too long", len(b))
+	}
+	if len(b) == 36 && b[0] == 1 && b[1] < 0x80 && b[2] == mh.SHA2_256 && b[3] == sha256.Size {
+		return nil // what nearly every link is
+	}
+	n, _, err := cid.CidFromBytes(b)
 	if err != nil {
-		return Link{}, fmt.Errorf("not a CID: %w", err)
+		return fmt.Errorf("not a CID: %w", err)
 	}
 	if n != len(b) {
-		return Link{}, fmt.Errorf("%d bytes after the CID", len(b)-n)
+		return fmt.Errorf("%d bytes after the CID", len(b)-n)
 	}
-	return Link{c}, nil
+	return nil
+}
+
+// cid is l as the CID library has it. l is defined, so it was checked.
+func (l Link) cid() cid.Cid {
+	c, err := cid.Cast([]byte(l.s))
+	if err != nil {
+		panic("ipld: a link that is not a CID: " + err.Error())
+	}
+	return c
 }
 
 // Defined tells whether l is not the zero Link.
-func (l Link) Defined() bool { return l.c.Defined() }
+func (l Link) Defined() bool { return l.s != "" }
 
 // String is the base32 text form (b…), or base58btc (Qm…) for CIDv0; the zero
 // Link is the empty string.
 func (l Link) String() string {
-	if !l.c.Defined() {
+	if !l.Defined() {
 		return ""
 	}
-	return l.c.String()
+	return l.cid().String()
 }
 
 // Base58 is the base58btc text form (z…), in which tokens are shown.
 func (l Link) Base58() string {
-	s, err := l.c.StringOfBase(multibase.Base58BTC)
+	if !l.Defined() {
+		return ""
+	}
+	s, err := l.cid().StringOfBase(multibase.Base58BTC)
 	if err != nil { // CIDv0 is always base58btc and has no prefix
-		return l.c.String()
+		return l.String()
 	}
 	return s
 }
 
-// Bytes is the binary form.
-func (l Link) Bytes() []byte { return l.c.Bytes() }
+// Bytes is a copy of the binary form.
+func (l Link) Bytes() []byte { return []byte(l.s) }
 
 // Key is the binary form as a string, for map keys and store keys.
-func (l Link) Key() string { return l.c.KeyString() }
+func (l Link) Key() string { return l.s }
 
 // Codec is the multicodec code of the block that l addresses.
-func (l Link) Codec() uint64 { return l.c.Type() }
+func (l Link) Codec() uint64 {
+	if !l.Defined() {
+		return 0
+	}
+	return l.cid().Type()
+}
 
 // HashCode is the multihash code of l.
-func (l Link) HashCode() uint64 { return l.c.Prefix().MhType }
+func (l Link) HashCode() uint64 {
+	if !l.Defined() {
+		return 0
+	}
+	return l.cid().Prefix().MhType
+}
 
 // Verify checks that block hashes to l. The error wraps [ErrMismatch].
 func (l Link) Verify(block []byte) error {
-	got, err := l.c.Prefix().Sum(block)
+	if !l.Defined() {
+		return fmt.Errorf("the undefined link: %w", ErrMismatch)
+	}
+	c := l.cid()
+	got, err := c.Prefix().Sum(block)
 	if err != nil {
 		return fmt.Errorf("hash of %s: %w", l, err)
 	}
-	if !got.Equals(l.c) {
+	if !got.Equals(c) {
 		return fmt.Errorf("%s: %w (they hash to %s)", l, ErrMismatch, got)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 // Kind is the kind of a [Value].
@@ -39,11 +40,15 @@ func (k Kind) String() string {
 // Integers range from −2^63 to 2^64−1. A Value may hold a string that is not
 // UTF-8 or a float that is not finite; such a value has no encoding and
 // [AppendCBOR] refuses it.
+//
+// A Value is three words, and making one from a string, a link or a slice
+// allocates nothing. Values are compared with [Value.Equal], not ==.
 type Value struct {
+	_    [0]func()      // == would compare addresses
+	ptr  unsafe.Pointer // of the text (string, bytes, link), elements or entries
+	num  uint64         // bool, integer, float bits; else the length of what ptr holds
 	kind Kind
-	neg  bool   // KindInt: num is the two's complement of a negative integer
-	num  uint64 // bool, integer, float bits
-	ref  any    // string | []Value | []Entry | Link; KindBytes is kept as a string
+	neg  bool // KindInt: num is the two's complement of a negative integer
 }
 
 // Entry is one key of a map and its value.
@@ -73,19 +78,21 @@ func Uint(u uint64) Value { return Value{kind: KindInt, num: u} }
 func Float(f float64) Value { return Value{kind: KindFloat, num: math.Float64bits(f)} }
 
 // String returns s, which should be UTF-8, as a string value.
-func String(s string) Value { return Value{kind: KindString, ref: s} }
+func String(s string) Value { return textValue(KindString, s) }
 
 // Bytes returns a value that holds a copy of b.
-func Bytes(b []byte) Value { return Value{kind: KindBytes, ref: string(b)} }
+func Bytes(b []byte) Value { return textValue(KindBytes, string(b)) }
 
 // BytesString returns the bytes of s as a bytes value, without a copy.
-func BytesString(s string) Value { return Value{kind: KindBytes, ref: s} }
+func BytesString(s string) Value { return textValue(KindBytes, s) }
 
 // List returns a list of elems. The caller must not change elems afterwards.
-func List(elems ...Value) Value { return Value{kind: KindList, ref: elems} }
+func List(elems ...Value) Value {
+	return Value{kind: KindList, num: uint64(len(elems)), ptr: dataOf(elems)}
+}
 
 // LinkValue returns l as a value.
-func LinkValue(l Link) Value { return Value{kind: KindLink, ref: l} }
+func LinkValue(l Link) Value { return textValue(KindLink, l.s) }
 
 // Map returns a map of entries in canonical order. Where a key is given twice
 // the last one counts; callers that read documents refuse such input first.
@@ -101,7 +108,7 @@ func Map(entries ...Entry) Value {
 		}
 		out = append(out, e)
 	}
-	return Value{kind: KindMap, ref: out}
+	return Value{kind: KindMap, num: uint64(len(out)), ptr: dataOf(out)}
 }
 
 // CompareKeys orders map keys as DAG-CBOR does: shorter first, then bytewise.
@@ -139,7 +146,7 @@ func (v Value) AsString() (string, bool) {
 	if v.kind != KindString {
 		return "", false
 	}
-	return v.ref.(string), true
+	return v.text(), true
 }
 
 // AsBytes returns the bytes in v, as an immutable string, and whether v holds
@@ -148,7 +155,7 @@ func (v Value) AsBytes() (string, bool) {
 	if v.kind != KindBytes {
 		return "", false
 	}
-	return v.ref.(string), true
+	return v.text(), true
 }
 
 // AsLink returns the link in v and whether v is one.
@@ -156,7 +163,7 @@ func (v Value) AsLink() (Link, bool) {
 	if v.kind != KindLink {
 		return Link{}, false
 	}
-	return v.ref.(Link), true
+	return Link{v.text()}, true
 }
 
 // Elems returns the elements of a list and nil for every other kind. The
@@ -165,7 +172,7 @@ func (v Value) Elems() []Value {
 	if v.kind != KindList {
 		return nil
 	}
-	return v.ref.([]Value)
+	return v.elems()
 }
 
 // Entries returns the entries of a map in canonical order and nil for every
@@ -174,19 +181,15 @@ func (v Value) Entries() []Entry {
 	if v.kind != KindMap {
 		return nil
 	}
-	return v.ref.([]Entry)
+	return v.entries()
 }
 
 // Len is the number of elements of a list, entries of a map, bytes of a string
 // or of bytes, and 0 for every other kind.
 func (v Value) Len() int {
 	switch v.kind {
-	case KindList:
-		return len(v.ref.([]Value))
-	case KindMap:
-		return len(v.ref.([]Entry))
-	case KindString, KindBytes:
-		return len(v.ref.(string))
+	case KindList, KindMap, KindString, KindBytes:
+		return int(v.num)
 	}
 	return 0
 }
@@ -214,11 +217,11 @@ func (v Value) Sole() (Entry, bool) {
 // 1 and 1.0 differ; −0.0 and 0.0 differ; NaN equals itself bit by bit.
 func (v Value) Equal(w Value) bool {
 	if v.kind != w.kind || v.num != w.num || v.neg != w.neg {
-		return false
+		return false // num is also the length of what ptr holds
 	}
 	switch v.kind {
 	case KindString, KindBytes, KindLink:
-		return v.ref == w.ref
+		return v.text() == w.text()
 	case KindList:
 		return slices.EqualFunc(v.Elems(), w.Elems(), Value.Equal)
 	case KindMap:
@@ -235,3 +238,16 @@ func (v Value) String() string {
 	}
 	return string(b)
 }
+
+func textValue(kind Kind, s string) Value {
+	return Value{kind: kind, num: uint64(len(s)), ptr: unsafe.Pointer(unsafe.StringData(s))}
+}
+
+func dataOf[T any](s []T) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(s)) }
+
+// text is what a string, bytes or link holds.
+func (v *Value) text() string { return unsafe.String((*byte)(v.ptr), int(v.num)) }
+
+func (v *Value) elems() []Value { return unsafe.Slice((*Value)(v.ptr), int(v.num)) }
+
+func (v *Value) entries() []Entry { return unsafe.Slice((*Entry)(v.ptr), int(v.num)) }
