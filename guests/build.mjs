@@ -26,7 +26,7 @@ const guests = [
 ];
 
 // The headers of stb that the image guest includes, and where Debian has them.
-const stb = ["stb_image.h", "stb_image_write.h", "stb_image_resize.h"];
+const stb = ["stb_image.h", "stb_image_resize.h"];
 const stbFolder = "/usr/include/stb";
 
 const compile = ["--target=wasm32-wasi", "-std=c11", "-O2", "-DNDEBUG", "-Wall", "-Wextra", "-Werror"];
