@@ -1,0 +1,49 @@
+# Words for what is done often. README and .ci/run work without it, but for the guests.
+
+GO       ?= go
+BENCH    ?= .
+COUNT    ?= 6
+SOAK     ?= 10m
+FUZZTIME ?= 30s
+
+.PHONY: all build test lint fuzz guests guests-check bench soak ci
+all: build
+
+build:
+	$(GO) build -o ipvm ./cmd/ipvm
+
+test:
+	$(GO) test ./...
+
+lint:
+	.ci/run format vet lint
+
+fuzz:
+	FUZZ_TIME=$(FUZZTIME) .ci/run fuzz
+
+# The guest functions of the examples, from their sources; the check builds
+# them aside and compares them with the committed ones.
+guests: guests/node_modules/.package-lock.json
+	node guests/build.mjs
+
+guests-check: guests/node_modules/.package-lock.json
+	node guests/build.mjs --check
+
+# Not 'npm ci': it insists on the packages of other platforms too, which a
+# registry need not carry. This installs what the lock file says and checks
+# each package against its hash there.
+guests/node_modules/.package-lock.json: guests/package.json guests/package-lock.json guests/.npmrc
+	cd guests && (npm install --no-save || npm install --no-save)
+	touch $@
+
+# Compare two outputs of this with: go tool -modfile=tools.mod benchstat OLD NEW
+bench:
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+# All tests again and again, in another order each time, until SOAK has passed.
+soak:
+	end=$$(( $$(date +%s) + $$(echo '$(SOAK)' | sed 's/h/*3600/; s/m/*60/; s/s//' | xargs -I N sh -c 'echo $$((N))') )); \
+	while [ $$(date +%s) -lt $$end ]; do $(GO) test -race -count=1 -shuffle=on ./... || exit 1; done
+
+ci:
+	.ci/run
