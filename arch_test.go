@@ -101,6 +101,22 @@ func TestLayersFindsProblems(t *testing.T) {
 			want: []string{"ARCHITECTURE.md draws ipvm: low, but ipvm does not import low"},
 		},
 		{
+			name: "an arrow that only a test uses",
+			with: map[string]string{
+				"doc.go":    "// Package ipvm is responsible for the whole.\n" + file("ipvm", modulePath+"/high"),
+				"x_test.go": file("ipvm_test", modulePath+"/low"),
+			},
+			want: []string{"ARCHITECTURE.md draws ipvm: low, but ipvm does not import low"},
+		},
+		{
+			name: "a test that imports a helper of tests from below",
+			with: map[string]string{
+				"ARCHITECTURE.md":      strings.Replace(drawing, "ipvm:", "internal/help: high\nipvm:", 1),
+				"internal/help/doc.go": "// Package help is responsible for tests.\n" + file("help", modulePath+"/high"),
+				"low/x_test.go":        file("low_test", modulePath+"/internal/help"),
+			},
+		},
+		{
 			name: "a line that names something below it",
 			with: map[string]string{"ARCHITECTURE.md": strings.Replace(drawing, "low:\n", "low: high\n", 1)},
 			want: []string{
