@@ -13,7 +13,7 @@ var (
 	ErrNotFinite = errors.New("a float that is not finite has no encoding")
 	ErrNotUTF8   = errors.New("a string that is not UTF-8 has no encoding")
 	ErrNoLink    = errors.New("an undefined link has no encoding")
-	ErrTooDeep   = fmt.Errorf("more than %d nested lists and maps have no encoding", MaxDepth)
+	ErrTooDeep   = errors.New("too many nested lists and maps have no encoding")
 )
 
 // CBOR major types and the heads that DAG-CBOR knows of major type 7.
@@ -37,7 +37,7 @@ const (
 // Encode returns v as a DAG-CBOR block and the block's link (CIDv1, sha2-256).
 // The errors are those of [AppendCBOR].
 func Encode(v Value) (block []byte, link Link, err error) {
-	block, err = AppendCBOR(nil, v)
+	block, err = AppendCBOR(make([]byte, 0, CBORLen(v)), v)
 	if err != nil {
 		return nil, Link{}, err
 	}
@@ -128,6 +128,45 @@ func appendText(dst []byte, s string) ([]byte, error) {
 	return append(appendHead(dst, majorText, uint64(len(s))), s...), nil
 }
 
+// CBORLen is the length in bytes of what [AppendCBOR] appends for v if v has
+// an encoding. It is much cheaper than encoding and does not allocate.
+func CBORLen(v Value) int { return cborLen(&v, 0) }
+
+func cborLen(v *Value, depth int) int {
+	switch v.kind {
+	case KindNull, KindBool:
+		return 1
+	case KindInt:
+		if v.neg {
+			return headLen(^v.num)
+		}
+		return headLen(v.num)
+	case KindFloat:
+		return 9
+	case KindString, KindBytes:
+		return headLen(v.num) + int(v.num)
+	case KindLink:
+		return headLen(tagLink) + headLen(v.num+1) + 1 + int(v.num)
+	}
+	n := headLen(v.num)
+	if depth == MaxDepth {
+		return n
+	}
+	if v.kind == KindList {
+		elems := v.elems()
+		for i := range elems {
+			n += cborLen(&elems[i], depth+1)
+		}
+		return n
+	}
+	entries := v.entries()
+	for i := range entries {
+		key := len(entries[i].Key)
+		n += headLen(uint64(key)) + key + cborLen(&entries[i].Value, depth+1)
+	}
+	return n
+}
+
 // appendHead appends the shortest head of a major type with its argument.
 func appendHead(dst []byte, major byte, n uint64) []byte {
 	major <<= 5
@@ -142,4 +181,19 @@ func appendHead(dst []byte, major byte, n uint64) []byte {
 		return binary.BigEndian.AppendUint32(append(dst, major|26), uint32(n))
 	}
 	return binary.BigEndian.AppendUint64(append(dst, major|27), n)
+}
+
+// headLen is how many bytes appendHead appends.
+func headLen(n uint64) int {
+	switch {
+	case n < 24:
+		return 1
+	case n <= math.MaxUint8:
+		return 2
+	case n <= math.MaxUint16:
+		return 3
+	case n <= math.MaxUint32:
+		return 5
+	}
+	return 9
 }

@@ -60,8 +60,7 @@ type cborReader struct {
 	owed int
 }
 
-// item reads the item at d.off, inside depth lists and maps. It returns a
-// *SyntaxError as a plain error only where there is one.
+// item reads the item at d.off, inside depth lists and maps.
 func (d *cborReader) item(depth int) (Value, error) {
 	start := d.off
 	d.owed--
@@ -256,7 +255,7 @@ func (d *cborReader) list(start int, n uint64, depth int) (Value, error) {
 			elems[i] = v
 		}
 	}
-	return List(elems...), nil
+	return List(elems...), nil // of nothing when values are not built
 }
 
 func (d *cborReader) mapping(start int, n uint64, depth int) (Value, error) {
@@ -289,7 +288,7 @@ func (d *cborReader) mapping(start int, n uint64, depth int) (Value, error) {
 			entries[i] = Entry{Key: d.text[from:to], Value: v}
 		}
 	}
-	return Value{kind: KindMap, num: n, ptr: dataOf(entries)}, nil
+	return Value{kind: KindMap, num: uint64(len(entries)), ptr: dataOf(entries)}, nil
 }
 
 // key reads a map key, which ends at d.off, and returns where its text begins.

@@ -2,17 +2,22 @@ package ipld
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 )
 
-// ErrReserved reports a map that DAG-JSON would read as something else: its
-// only key is "/", which stands for links and bytes.
-var ErrReserved = fmt.Errorf("a map with the only key %q has no encoding in DAG-JSON", "/")
+// ErrReserved reports a map that has no encoding in DAG-JSON because it looks
+// like a link or bytes (the DAG-JSON specification, "The Reserved Namespace").
+// Of the maps whose first key in bytewise order is "/" these are: those with no
+// other key, those with text under it, and those with a map under it whose
+// first key is "bytes" and holds text.
+var ErrReserved = errors.New(`a map that looks like {"/": …} has no encoding in DAG-JSON`)
 
 // AppendJSON appends the DAG-JSON encoding of v to dst: no spaces, keys in
 // bytewise order (DAG-JSON orders them so; DAG-CBOR puts shorter ones first),
@@ -50,14 +55,14 @@ func appendJSON(dst []byte, v *Value, depth int) ([]byte, error) {
 		return appendJSONString(dst, v.text()), nil
 	case KindBytes:
 		dst = append(dst, `{"/":{"bytes":"`...)
-		dst = base64.RawStdEncoding.AppendEncode(dst, []byte(v.text()))
+		dst = base64.RawStdEncoding.AppendEncode(dst, unsafe.Slice((*byte)(v.ptr), int(v.num)))
 		return append(dst, `"}}`...), nil
 	case KindLink:
 		if v.num == 0 {
 			return nil, ErrNoLink
 		}
 		dst = append(dst, `{"/":"`...)
-		dst = append(dst, Link{v.text()}.String()...)
+		dst = Link{v.text()}.appendString(dst)
 		return append(dst, `"}`...), nil
 	}
 	if depth == MaxDepth {
@@ -84,12 +89,12 @@ func appendJSONList(dst []byte, elems []Value, depth int) ([]byte, error) {
 }
 
 func appendJSONMap(dst []byte, entries []Entry, depth int) ([]byte, error) {
-	if len(entries) == 1 && entries[0].Key == "/" {
+	if reserved(entries) {
 		return nil, ErrReserved
 	}
-	bytewise := func(a, b Entry) int { return strings.Compare(a.Key, b.Key) }
 	if !slices.IsSortedFunc(entries, bytewise) {
-		entries = slices.SortedFunc(slices.Values(entries), bytewise)
+		entries = slices.Clone(entries)
+		slices.SortFunc(entries, bytewise)
 	}
 	dst = append(dst, '{')
 	var err error
@@ -106,6 +111,27 @@ func appendJSONMap(dst []byte, entries []Entry, depth int) ([]byte, error) {
 		}
 	}
 	return append(dst, '}'), nil
+}
+
+func bytewise(a, b Entry) int { return strings.Compare(a.Key, b.Key) }
+
+// reserved tells whether a map is one that [ErrReserved] describes.
+func reserved(entries []Entry) bool {
+	if len(entries) == 0 {
+		return false
+	}
+	first := slices.MinFunc(entries, bytewise)
+	if first.Key != "/" {
+		return false
+	}
+	if len(entries) == 1 || first.Value.kind == KindString {
+		return true
+	}
+	if first.Value.Len() == 0 || first.Value.kind != KindMap {
+		return false
+	}
+	inner := slices.MinFunc(first.Value.entries(), bytewise)
+	return inner.Key == "bytes" && inner.Value.kind == KindString
 }
 
 // appendJSONFloat writes the shortest decimal that reads back as f, laid out
@@ -166,8 +192,8 @@ func appendJSONString(dst []byte, s string) []byte {
 
 // DecodeJSON reads data as one DAG-JSON value within [DefaultLimits]. The text
 // is strict JSON as [ParseJSON] takes it, in any layout and key order. A
-// number is read by [Number]. A map whose only key is "/" is a link or bytes,
-// or else a fault: DAG-JSON reserves it. The error is a [*SyntaxError], or
+// number is read by [Number]. A map whose only key is "/" is a link or bytes;
+// every other map that [ErrReserved] describes is a fault. The error is a [*SyntaxError], or
 // [SyntaxErrors] of several keys given twice.
 func DecodeJSON(data []byte) (Value, error) {
 	// {"/": {"bytes": …}} nests two maps deeper than the value it stands for.
@@ -198,7 +224,7 @@ func (n *JSONNode) value(depth int) (Value, error) {
 		return String(n.Text), nil
 	}
 	if n.Kind == JSONObject && len(n.Keys) == 1 && n.Keys[0].Text == "/" {
-		return n.Items[0].reserved()
+		return n.Items[0].special()
 	}
 	if depth == MaxDepth {
 		return Value{}, faultf(n.Offset, TooDeep, "more than %d nested lists and maps", MaxDepth)
@@ -230,12 +256,16 @@ func (n *JSONNode) mapping(depth int) (Value, error) {
 		}
 		entries[i] = Entry{Key: n.Keys[i].Text, Value: v}
 	}
-	return Map(entries...), nil
+	v := Map(entries...)
+	if reserved(v.entries()) {
+		return Value{}, faultf(n.Offset, Reserved, `a map that looks like {"/": …} but is no link and no bytes`)
+	}
+	return v, nil
 }
 
-// reserved is the link or bytes that n, the value under the only key "/",
+// special is the link or bytes that n, the value under the only key "/",
 // stands for.
-func (n *JSONNode) reserved() (Value, error) {
+func (n *JSONNode) special() (Value, error) {
 	if n.Kind == JSONString {
 		link, err := ParseLink(n.Text)
 		if err != nil {

@@ -2,6 +2,7 @@ package ipld
 
 import (
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,8 +27,11 @@ const (
 // maxLinkLen bounds the binary form of a link, in bytes.
 const maxLinkLen = 128
 
-// ErrMismatch reports bytes that do not hash to the link they were fetched by.
-var ErrMismatch = errors.New("bytes do not match their CID")
+// Errors of [Link.Verify].
+var (
+	ErrMismatch = errors.New("bytes do not match their CID")
+	ErrHash     = errors.New("a hash that is not to be trusted")
+)
 
 // LinkOf returns the CIDv1 (sha2-256) of block in the given codec.
 func LinkOf(codec uint64, block []byte) Link {
@@ -53,6 +57,9 @@ func LinkWithHash(codec, hash uint64, block []byte) (Link, error) {
 func ParseLink(s string) (Link, error) {
 	if len(s) > 2*maxLinkLen {
 		return Link{}, fmt.Errorf("CID of %d characters is too long", len(s))
+	}
+	if s != "" && s[0] == 0 { // multibase's prefix for bytes that are not text
+		return Link{}, errors.New("not a CID: raw bytes in text")
 	}
 	c, err := cid.Decode(s)
 	if err != nil {
@@ -105,10 +112,20 @@ func (l Link) Defined() bool { return l.s != "" }
 // String is the base32 text form (b…), or base58btc (Qm…) for CIDv0; the zero
 // Link is the empty string.
 func (l Link) String() string {
-	if !l.Defined() {
-		return ""
+	return string(l.appendString(nil))
+}
+
+var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+func (l Link) appendString(dst []byte) []byte {
+	if l.s == "" {
+		return dst
 	}
-	return l.cid().String()
+	if l.s[0] != 1 {
+		return append(dst, l.cid().String()...)
+	}
+	var buf [maxLinkLen]byte
+	return base32Lower.AppendEncode(append(dst, 'b'), buf[:copy(buf[:], l.s)])
 }
 
 // Base58 is the base58btc text form (z…), in which tokens are shown.
@@ -145,18 +162,46 @@ func (l Link) HashCode() uint64 {
 	return l.cid().Prefix().MhType
 }
 
-// Verify checks that block hashes to l. The error wraps [ErrMismatch].
+// Verify checks that block hashes to l. The error wraps [ErrMismatch], or
+// [ErrHash] if the hash of l proves nothing about any block: only sha2, sha3,
+// blake2b and blake3 of at least 256 bits count, and the identity.
 func (l Link) Verify(block []byte) error {
 	if !l.Defined() {
 		return fmt.Errorf("the undefined link: %w", ErrMismatch)
 	}
-	c := l.cid()
-	got, err := c.Prefix().Sum(block)
+	if n := len(l.s) - sha256.Size; n >= 2 && l.s[n-2] == mh.SHA2_256 && l.s[n-1] == sha256.Size && l.plain(n-2) {
+		if sum := sha256.Sum256(block); l.s[n:] != string(sum[:]) {
+			return fmt.Errorf("%s: %w", l, ErrMismatch)
+		}
+		return nil
+	}
+	hash, err := mh.Decode(l.cid().Hash())
 	if err != nil {
 		return fmt.Errorf("hash of %s: %w", l, err)
 	}
-	if !got.Equals(c) {
-		return fmt.Errorf("%s: %w (they hash to %s)", l, ErrMismatch, got)
+	if !trusted(hash) {
+		return fmt.Errorf("%s: %w: %s of %d bits", l, ErrHash, hash.Name, 8*hash.Length)
+	}
+	sum, err := mh.Sum(block, hash.Code, hash.Length)
+	if err != nil && hash.Code != mh.IDENTITY {
+		return fmt.Errorf("hash of %s: %w", l, err)
+	}
+	if err != nil || string(sum) != string(l.cid().Hash()) {
+		return fmt.Errorf("%s: %w", l, ErrMismatch)
 	}
 	return nil
+}
+
+// plain tells whether nothing but the version and a codec of one byte, or a
+// CIDv0's nothing, stands before the multihash at n.
+func (l Link) plain(n int) bool { return n == 0 || n == 2 && l.s[0] == 1 && l.s[1] < 0x80 }
+
+func trusted(hash *mh.DecodedMultihash) bool {
+	switch hash.Code {
+	case mh.IDENTITY:
+		return true
+	case mh.SHA2_256, mh.SHA2_512, mh.SHA3_256, mh.SHA3_384, mh.SHA3_512, mh.BLAKE3:
+		return hash.Length >= 32
+	}
+	return mh.BLAKE2B_MIN <= hash.Code && hash.Code <= mh.BLAKE2B_MAX && hash.Length >= 32
 }
