@@ -1,0 +1,323 @@
+package workflow
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// args reads positional arguments.
+func (r *reader) args(n *node) ipld.Value {
+	if n.kind == nullNode {
+		return ipld.List()
+	}
+	if n.kind != listNode {
+		r.fault(n, Type, "write args: [first, second]; arguments by name are input: {name: value}", "expected args as a list, got %s", n.show())
+		return ipld.List()
+	}
+	return r.arg(n)
+}
+
+// input reads named arguments: a map, or a list of maps that are merged.
+func (r *reader) input(n *node) ipld.Value {
+	switch n.kind {
+	case nullNode:
+		return ipld.List()
+	case mapNode:
+		return ipld.Map(r.named(n, nil)...)
+	case listNode:
+		if len(n.items) == 0 {
+			return ipld.List()
+		}
+		return ipld.Map(r.namedList(n)...)
+	}
+	r.fault(n, Type, "write input: {name: value}", "expected input as a map or a list of maps, got %s", n.show())
+	return ipld.List()
+}
+
+func (r *reader) namedList(n *node) []ipld.Entry {
+	var out []ipld.Entry
+	first := make(map[string]key, len(n.items))
+	for i := range n.items {
+		item := &n.items[i]
+		r.enterItem(i)
+		if item.kind != mapNode {
+			r.fault(item, Type, "arguments by position are args: [first, second]", "input names its arguments: expected {name: value}, got %s", item.show())
+			r.leave()
+			continue
+		}
+		out = r.named(item, out)
+		for _, k := range item.keys {
+			if before, ok := first[k.text]; ok {
+				r.enter(k.text)
+				r.report(k.line, k.col, Duplicate, "give each argument once", "the argument %s is given twice; the first is at %s", quote(k.text), r.posOfKey(before).place())
+				r.leave()
+				continue
+			}
+			first[k.text] = k
+		}
+		r.leave()
+	}
+	return out
+}
+
+// named appends the entries of map n, which name arguments.
+func (r *reader) named(n *node, out []ipld.Entry) []ipld.Entry {
+	if isPromise(n) {
+		r.fault(n, BadPromise, "write input: {name: {from: label}} or args: [{from: label}]", "input names its arguments, so a promise can not stand here")
+		return out
+	}
+	for i := range n.items {
+		r.enter(n.keys[i].text)
+		if n.keys[i].text == "" {
+			r.report(n.keys[i].line, n.keys[i].col, Invalid, "", "an argument has an empty name")
+		}
+		out = append(out, ipld.Entry{Key: n.keys[i].text, Value: r.arg(&n.items[i])})
+		r.leave()
+	}
+	return out
+}
+
+// arg reads one value of an argument, with promises and files in it.
+func (r *reader) arg(n *node) ipld.Value {
+	if n.kind != mapNode {
+		return r.plain(n, r.arg)
+	}
+	if isPromise(n) {
+		return r.promise(n)
+	}
+	switch k, v := n.sole(); k {
+	case "file":
+		if v.kind != stringNode {
+			r.fault(v, Type, "write {file: ./picture.png}", "expected a path, got %s", v.show())
+			return ipld.Null
+		}
+		return r.file(n, v.text())
+	case "/data":
+		r.notYet(n, `the escape {"/data": …}`, "")
+		return ipld.Null
+	}
+	return r.plain(n, r.arg)
+}
+
+// data reads a value in which nothing has a meaning.
+func (r *reader) data(n *node) ipld.Value { return r.plain(n, r.data) }
+
+// plain is the value of n, with child applied to the values inside.
+func (r *reader) plain(n *node, child func(*node) ipld.Value) ipld.Value {
+	switch n.kind {
+	case hugeNode:
+		r.fault(n, Invalid, "an integer goes from −2^63 to 2^64−1, a float to ±1.8e308; larger numbers are passed as text", "the number %s is out of range", cut(n.text()))
+	case listNode:
+		elems := make([]ipld.Value, len(n.items))
+		for i := range n.items {
+			r.enterItem(i)
+			elems[i] = child(&n.items[i])
+			r.leave()
+		}
+		return ipld.List(elems...)
+	case mapNode:
+		entries := make([]ipld.Entry, len(n.items))
+		for i := range n.items {
+			r.enter(n.keys[i].text)
+			entries[i] = ipld.Entry{Key: n.keys[i].text, Value: child(&n.items[i])}
+			r.leave()
+		}
+		return ipld.Map(entries...)
+	case badNode:
+	default:
+		return n.value
+	}
+	return ipld.Null
+}
+
+func cut(s string) string {
+	if len(s) > 40 {
+		return s[:40] + "…"
+	}
+	return s
+}
+
+// file imports a file that the document names.
+func (r *reader) file(n *node, path string) ipld.Value {
+	if r.src.Files == nil {
+		r.fault(n, File, `name the content by its CID: {"/": CID}`, "the file %s can not be read here: this document may not name files", quote(path))
+		return ipld.Null
+	}
+	if path == "" {
+		r.fault(n, File, "", "expected a path, got empty text")
+		return ipld.Null
+	}
+	got, ok := r.imported[path]
+	if !ok {
+		got.link, got.err = r.src.Files.Import(path)
+		r.imported[path] = got
+	}
+	switch {
+	case errors.Is(got.err, fs.ErrNotExist):
+		r.fault(n, File, "paths are relative to the folder of the document", "there is no file %s", quote(path))
+	case got.err != nil:
+		r.fault(n, File, "", "the file %s can not be imported: %v", quote(path), got.err)
+	default:
+		return ipld.LinkValue(got.link)
+	}
+	return ipld.Null
+}
+
+const dataHint = "a map of this shape is a promise; plain data of the same shape can not be written yet"
+
+// isPromise tells whether a map stands for another job's result: {from} with
+// nothing beside it but out and on, or one of the other spellings alone.
+func isPromise(n *node) bool {
+	if n.kind != mapNode {
+		return false
+	}
+	from := false
+	for _, k := range n.keys {
+		switch k.text {
+		case "from":
+			from = true
+		case "await/ok", "await/error", "await/*", "ucan/promise":
+			return len(n.keys) == 1
+		case "out", "on":
+		default:
+			return false
+		}
+	}
+	return from
+}
+
+// promise reads a map for which isPromise holds.
+func (r *reader) promise(n *node) ipld.Value {
+	p := task.Promise{Branch: task.AwaitOK}
+	ok := true
+	var target *node
+	for i := range n.items {
+		k, v := n.keys[i].text, &n.items[i]
+		r.enter(k)
+		switch k {
+		case "from":
+			target = v
+			ok = r.target(&p, v) && ok
+		case "out":
+			ok = r.out(&p, v) && ok
+		case "on":
+			ok = r.branch(v) && ok
+		case "await/ok":
+			target = v
+			ok = r.await(&p, v)
+		case "ucan/promise":
+			target = v
+			ok = r.draftPromise(&p, v)
+		default:
+			r.notYet(v, "a promise of a failure ("+k+")", "await/ok waits for a success")
+			ok = false
+		}
+		r.leave()
+	}
+	if !ok || target == nil {
+		return ipld.Null
+	}
+	r.edges = append(r.edges, Edge{p, r.posOf(n)})
+	return p.Value()
+}
+
+// target reads the label that a promise names.
+func (r *reader) target(p *task.Promise, v *node) bool {
+	switch {
+	case v.kind == linkNode:
+		r.notYet(v, "waiting for a task of another workflow", "name a job of this workflow by its label")
+		return false
+	case v.kind != stringNode:
+		hint := dataHint
+		if v.kind == intNode {
+			hint = `labels are text: "` + v.value.String() + `"`
+		}
+		r.fault(v, BadPromise, hint, "expected the label of a job, got %s", v.show())
+		return false
+	case !r.known[v.text()]:
+		r.fault(v, BadPromise, r.nearLabel(v.text()), "there is no job %s to wait for", quote(v.text()))
+		return false
+	}
+	p.Label = v.text()
+	return true
+}
+
+// nearLabel is the hint for a label that does not exist. The searches are
+// bounded, as a document can have very many of them.
+func (r *reader) nearLabel(name string) string {
+	if r.lookups++; r.lookups > 20 {
+		return ""
+	}
+	if hint := didYouMean(near(name, r.labels)); hint != "" {
+		return hint
+	}
+	if len(r.labels) > 8 {
+		return ""
+	}
+	return "the jobs are " + orList(r.labels)
+}
+
+// out reads which part of the result is meant.
+func (r *reader) out(p *task.Promise, v *node) bool {
+	i, ok := v.value.AsInt64()
+	switch {
+	case v.kind == nullNode:
+	case v.kind == stringNode:
+		p.Path = append(p.Path, task.Step{Key: v.text(), IsKey: true})
+	case v.kind == intNode && ok && i >= 0 && i < 1<<31:
+		p.Path = append(p.Path, task.Step{Index: int(i)})
+	default:
+		r.fault(v, BadPromise, `write out: 0 or out: "field"`, "expected the index or the field of the result, got %s", v.show())
+		return false
+	}
+	return true
+}
+
+func (r *reader) branch(v *node) bool {
+	switch v.text() {
+	case "success", "ok":
+		return true
+	case "error":
+		r.notYet(v, "a promise of a failure (on: error)", "leave on out: a promise waits for a success")
+	default:
+		r.fault(v, BadPromise, dataHint, `expected on: error or on: success, got %s`, v.show())
+	}
+	return false
+}
+
+// await reads the content of {"await/ok": …}: a label, or a list of a label
+// and steps into the result.
+func (r *reader) await(p *task.Promise, v *node) bool {
+	if v.kind != listNode {
+		return r.target(p, v)
+	}
+	if len(v.items) == 0 {
+		r.fault(v, BadPromise, dataHint, "expected the label of a job, got an empty list")
+		return false
+	}
+	ok := true
+	for i := range v.items {
+		r.enterItem(i)
+		if i == 0 {
+			ok = r.target(p, &v.items[i])
+		} else {
+			ok = r.out(p, &v.items[i]) && ok
+		}
+		r.leave()
+	}
+	return ok
+}
+
+// draftPromise reads the content of {"ucan/promise": ["/", label]}.
+func (r *reader) draftPromise(p *task.Promise, v *node) bool {
+	if v.kind != listNode || len(v.items) != 2 || v.items[0].kind != stringNode || v.items[0].text() != "/" {
+		r.fault(v, BadPromise, `write {"ucan/promise": ["/", label]} or {from: label}`, `expected ["/", label], got %s`, v.show())
+		return false
+	}
+	r.enterItem(1)
+	defer r.leave()
+	return r.target(p, &v.items[1])
+}

@@ -1,0 +1,98 @@
+package workflow
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+)
+
+func (r *reader) jsonTree() *node {
+	root, err := ipld.ParseJSON(r.src.Data, ipld.Limits{Depth: maxDepth, Bytes: r.src.MaxBytes, Items: maxNodes})
+	c := cursor{data: r.src.Data}
+	if err != nil && root == nil {
+		var syntax *ipld.SyntaxError
+		if !errors.As(err, &syntax) {
+			r.report(0, 0, Syntax, "", "not JSON: %v", err)
+			return nil
+		}
+		line, col := c.seek(syntax.Offset)
+		r.report(line, col, kindOf(syntax), jsonHint(syntax, r.src.Data), "%s", jsonMessage(syntax))
+		return nil
+	}
+	n := fromJSON(root, &c)
+	return &n
+}
+
+// kindOf is the class of fault that a document with err has.
+func kindOf(err *ipld.SyntaxError) Kind {
+	switch err.Class {
+	case ipld.TooDeep, ipld.TooLong, ipld.TooMany:
+		return Size
+	case ipld.Duplicate:
+		return Duplicate
+	}
+	return Syntax
+}
+
+func jsonMessage(err *ipld.SyntaxError) string {
+	if kindOf(err) == Syntax {
+		return "not JSON: " + err.Msg
+	}
+	return err.Msg
+}
+
+func jsonHint(err *ipld.SyntaxError, data []byte) string {
+	switch {
+	case err.Class == ipld.TooDeep:
+		return depthHint
+	case err.Class == ipld.Truncated:
+		return "the document ends too early: is it whole?"
+	case strings.HasPrefix(string(data[min(err.Offset, len(data)):]), "//"), strings.HasPrefix(string(data[min(err.Offset, len(data)):]), "#"):
+		return "JSON has no comments; name the file .yaml to use them"
+	}
+	return ""
+}
+
+const depthHint = "data this deep is better kept in a file: {file: ./data.cbor}"
+
+// fromJSON builds the tree; places come out of the cursor in order.
+func fromJSON(j *ipld.JSONNode, c *cursor) node {
+	var n node
+	n.line, n.col = c.seek(j.Offset)
+	switch j.Kind {
+	case ipld.JSONNull:
+	case ipld.JSONBool:
+		n.kind, n.value = boolNode, ipld.Bool(j.Text == "true")
+	case ipld.JSONNumber:
+		n.setNumber(j.Text)
+	case ipld.JSONString:
+		n.kind, n.value = stringNode, ipld.String(j.Text)
+	case ipld.JSONArray:
+		n.kind, n.items = listNode, make([]node, len(j.Items))
+		for i := range j.Items {
+			n.items[i] = fromJSON(&j.Items[i], c)
+		}
+	case ipld.JSONObject:
+		n.kind, n.items, n.keys = mapNode, make([]node, len(j.Items)), make([]key, len(j.Items))
+		for i := range j.Items {
+			line, col := c.seek(j.Keys[i].Offset)
+			n.keys[i] = key{j.Keys[i].Text, line, col}
+			n.items[i] = fromJSON(&j.Items[i], c)
+		}
+	}
+	return n
+}
+
+// setNumber makes n the number with the given JSON literal.
+func (n *node) setNumber(literal string) {
+	v, err := ipld.Number(literal)
+	switch {
+	case err != nil:
+		n.kind, n.value = hugeNode, ipld.String(literal)
+	case v.Kind() == ipld.KindFloat:
+		n.kind, n.value = floatNode, v
+	default:
+		n.kind, n.value = intNode, v
+	}
+}

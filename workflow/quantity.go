@@ -1,0 +1,225 @@
+package workflow
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"strings"
+	"time"
+)
+
+// maxMemory bounds what a 32-bit module can address, in bytes.
+const maxMemory = 4 << 30
+
+// units of one dimension: how many of its base unit each name is.
+type units map[string]int64
+
+var timeUnits = units{
+	"ns": 1, "nanosecond": 1,
+	"us": 1e3, "µs": 1e3, "μs": 1e3, "microsecond": 1e3,
+	"ms": 1e6, "millisecond": 1e6,
+	"s": 1e9, "sec": 1e9, "second": 1e9,
+	"m": 60e9, "min": 60e9, "minute": 60e9,
+	"h": 3600e9, "hr": 3600e9, "hour": 3600e9,
+	"d": 86400e9, "day": 86400e9,
+}
+
+var byteUnits = units{
+	"b": 1, "byte": 1,
+	"kb": 1e3, "kilobyte": 1e3, "mb": 1e6, "megabyte": 1e6, "gb": 1e9, "gigabyte": 1e9,
+	"kib": 1 << 10, "kibibyte": 1 << 10, "mib": 1 << 20, "mebibyte": 1 << 20, "gib": 1 << 30, "gibibyte": 1 << 30,
+}
+
+// prefixes stand between the number and the unit of the specification's lists,
+// such as [500, "milli", "seconds"].
+var prefixes = map[string]*big.Rat{
+	"nano": big.NewRat(1, 1e9), "micro": big.NewRat(1, 1e6), "milli": big.NewRat(1, 1e3),
+	"kilo": big.NewRat(1e3, 1), "mega": big.NewRat(1e6, 1), "giga": big.NewRat(1e9, 1),
+	"kibi": big.NewRat(1<<10, 1), "mebi": big.NewRat(1<<20, 1), "gibi": big.NewRat(1<<30, 1),
+}
+
+// unit returns how many base units the named one has. Names may be plural and
+// are read without regard to case.
+func (u units) unit(name string) (int64, error) {
+	s := strings.ToLower(strings.TrimSpace(name))
+	if n, ok := u[s]; ok {
+		return n, nil
+	}
+	if n, ok := u[strings.TrimSuffix(s, "s")]; ok && len(s) > 2 {
+		return n, nil
+	}
+	return 0, fmt.Errorf("unknown unit %s", quote(name))
+}
+
+var errAmount = errors.New("not a positive number")
+
+// amount reads a number of a document exactly.
+func amount(n *node) (*big.Rat, error) {
+	var text string
+	switch n.kind {
+	case intNode:
+		text = n.value.String()
+	case floatNode:
+		f, _ := n.value.AsFloat()
+		if math.Abs(f) > 1e30 || f != 0 && math.Abs(f) < 1e-30 { // keep the fraction small
+			return nil, errAmount
+		}
+		text = n.value.String()
+	default:
+		return nil, fmt.Errorf("%s where a number belongs", n.show())
+	}
+	r, ok := new(big.Rat).SetString(text)
+	if !ok || r.Sign() <= 0 {
+		return nil, fmt.Errorf("%s is %w", text, errAmount)
+	}
+	return r, nil
+}
+
+// quantity reads an amount with its unit in any of the spellings
+// [5, "minutes"], [500, "milli", "seconds"], {"minutes": 5} and "1h30m", in
+// base units.
+func (u units) quantity(n *node) (*big.Rat, error) {
+	switch n.kind {
+	case listNode:
+		return u.list(n)
+	case mapNode:
+		sum := new(big.Rat)
+		for i := range n.items {
+			a, err := amount(&n.items[i])
+			if err != nil {
+				return nil, err
+			}
+			size, err := u.unit(n.keys[i].text)
+			if err != nil {
+				return nil, err
+			}
+			sum.Add(sum, a.Mul(a, new(big.Rat).SetInt64(size)))
+		}
+		return sum, nil
+	case stringNode:
+		return u.text(n.text())
+	}
+	return nil, fmt.Errorf("got %s", n.show())
+}
+
+func (u units) list(n *node) (*big.Rat, error) {
+	if len(n.items) < 2 || len(n.items) > 3 {
+		return nil, fmt.Errorf("got %s", n.show())
+	}
+	a, err := amount(&n.items[0])
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range n.items[1:] {
+		if item.kind != stringNode {
+			return nil, fmt.Errorf("%s where a unit belongs", item.show())
+		}
+	}
+	name := n.items[len(n.items)-1].text()
+	if len(n.items) == 3 {
+		p, ok := prefixes[strings.ToLower(n.items[1].text())]
+		if !ok {
+			return nil, fmt.Errorf("unknown prefix %s", quote(n.items[1].text()))
+		}
+		a.Mul(a, p)
+	}
+	size, err := u.unit(name)
+	if err != nil {
+		return nil, err
+	}
+	return a.Mul(a, new(big.Rat).SetInt64(size)), nil
+}
+
+// text reads a sum of numbers with units, such as "1h30m" or "64 MiB".
+func (u units) text(s string) (*big.Rat, error) {
+	if len(s) > 64 {
+		return nil, fmt.Errorf("got %s", quote(s))
+	}
+	sum, rest := new(big.Rat), strings.TrimSpace(s)
+	for first := true; first || rest != ""; first = false {
+		digits := span(rest, "0123456789.")
+		a, ok := new(big.Rat).SetString(rest[:digits])
+		if digits == 0 || !ok {
+			return nil, fmt.Errorf("got %s", quote(s))
+		}
+		rest = strings.TrimLeft(rest[digits:], " ")
+		letters := strings.IndexAny(rest, "0123456789. ")
+		if letters < 0 {
+			letters = len(rest)
+		}
+		if letters == 0 {
+			return nil, fmt.Errorf("got %s, which has no unit", quote(s))
+		}
+		size, err := u.unit(rest[:letters])
+		if err != nil {
+			return nil, err
+		}
+		sum.Add(sum, a.Mul(a, new(big.Rat).SetInt64(size)))
+		rest = strings.TrimLeft(rest[letters:], " ")
+	}
+	return sum, nil
+}
+
+// span is the length of the longest prefix of s with characters in set only.
+func span(s, set string) int {
+	return len(s) - len(strings.TrimLeft(s, set))
+}
+
+const timeHint = `write "30s", "5m", [5, "minutes"], [500, "milli", "seconds"] or {"minutes": 5}`
+
+// time reads a duration, which is a whole number of nanoseconds above zero.
+func (r *reader) time(n *node) time.Duration {
+	q, err := timeUnits.quantity(n)
+	if n.kind == intNode || n.kind == floatNode {
+		err = fmt.Errorf("got %s, which has no unit", n.show())
+	}
+	if err != nil {
+		r.fault(n, Invalid, timeHint, "expected a time: %v", err)
+		return 0
+	}
+	if !q.IsInt() || q.Sign() <= 0 || !q.Num().IsInt64() {
+		r.fault(n, Invalid, timeHint, "expected a time from 1 ns to 292 years")
+		return 0
+	}
+	return time.Duration(q.Num().Int64())
+}
+
+const memoryHint = `write a number of bytes, "64MiB" or [64, "mebi", "bytes"]`
+
+// memory reads a number of bytes, above zero and at most 4 GiB.
+func (r *reader) memory(n *node) uint64 {
+	var size uint64
+	q, err := byteUnits.quantity(n)
+	if n.kind == intNode || n.kind == floatNode {
+		q, err = amount(n)
+	}
+	switch {
+	case err != nil:
+		r.fault(n, Invalid, memoryHint, "expected a size in bytes: %v", err)
+	case q.Sign() <= 0 || !q.IsInt():
+		r.fault(n, Invalid, memoryHint, "expected a size of at least one byte, in whole bytes")
+	case q.Cmp(new(big.Rat).SetInt64(maxMemory)) > 0:
+		r.fault(n, Size, `a module addresses at most "4GiB"; most need no more than the default 64 MiB`, "the memory limit %s is above 4 GiB", n.show())
+	default:
+		size = q.Num().Uint64()
+	}
+	return size
+}
+
+// gas reads a number of Wasm instructions, above zero.
+func (r *reader) gas(n *node) uint64 {
+	const hint = "give the most Wasm instructions that one run may take, such as 100000000"
+	if n.kind == floatNode || n.kind == intNode {
+		q, err := amount(n)
+		switch {
+		case err == nil && q.IsInt() && q.Num().IsUint64():
+			return q.Num().Uint64()
+		case n.value.Equal(zero):
+			r.fault(n, Invalid, hint, "gas 0 lets nothing run")
+			return 0
+		}
+	}
+	r.fault(n, Invalid, hint, "expected gas as a whole number from 1 to 2^64−1, got %s", n.show())
+	return 0
+}

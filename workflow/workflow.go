@@ -1,0 +1,180 @@
+package workflow
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// Version is the version of the specification that native documents follow.
+const Version = "0.1.0"
+
+// MaxBytes is the default bound on the size of one document.
+const MaxBytes = 16 << 20
+
+// maxLabel bounds a job's label, in bytes.
+const maxLabel = 256
+
+// Format is the encoding of a document.
+type Format string
+
+// The formats. Auto decides by the file name's extension, then by content.
+const (
+	Auto Format = ""
+	JSON Format = "json"
+	YAML Format = "yaml"
+	CBOR Format = "cbor"
+)
+
+// Dialect is the grammar that a document is written in.
+type Dialect string
+
+// The dialects.
+const (
+	// Native is the IPVM specification's own form.
+	Native Dialect = "native"
+	// Homestar is the form of the UCAN Invocation 0.2 peers.
+	Homestar Dialect = "homestar"
+)
+
+// Source is a document to be read.
+type Source struct {
+	// Name is the file's name as messages show it, and what an Auto format
+	// is guessed from first.
+	Name string
+	Data []byte
+	// Format is the document's encoding; empty means to find out.
+	Format Format
+	// Files resolves {file: path} and a path in `with`. Nil refuses them, as
+	// for documents that come from elsewhere.
+	Files Files
+	// MaxBytes bounds Data; 0 means [MaxBytes].
+	MaxBytes int
+}
+
+// Files imports files that a document names by path.
+type Files interface {
+	// Import stores the file and returns its link. A path is as written in
+	// the document, so relative to where the document is. An error that wraps
+	// fs.ErrNotExist is shown as a file that is not there.
+	Import(path string) (ipld.Link, error)
+}
+
+// Workflow is what a document says, whatever its dialect. It is not checked
+// for cycles.
+type Workflow struct {
+	// Version of the specification, such as "0.1.0".
+	Version string
+	// Meta is the user's own data: a map, or null. It never changes a task.
+	Meta ipld.Value
+	// Nonce holds 16 raw bytes, or is empty.
+	Nonce string
+	// Parent is the workflow that this one was started by, if any.
+	Parent ipld.Link
+	// Config bounds the run as a whole; zero fields bound nothing.
+	Config task.Limits
+	// Jobs are in the order of the document. There is at least one.
+	Jobs    []Job
+	Dialect Dialect
+	// Origin is set for foreign dialects.
+	Origin Origin
+	// Warnings are about what was read but has no effect.
+	Warnings []Fault
+}
+
+// Origin holds the identifiers that a foreign dialect gives a workflow.
+type Origin struct {
+	// Workflow is the foreign workflow CID; undefined for native documents.
+	Workflow ipld.Link
+	// Name is the name that the wrapper gives the workflow, if any.
+	Name string
+}
+
+// Job is one labelled call of a workflow.
+type Job struct {
+	Label string
+	// Call is what is run. Call.Module is a link. Call.Params is a list for
+	// positional and a map for named arguments; promises in it are in the form
+	// of [task.Promise.Value] with labels, and literals are escaped.
+	Call task.Call
+	// Subject is who the task belongs to; empty means that it is pure.
+	Subject did.DID
+	// Nonce holds raw bytes and is empty for a pure task.
+	Nonce string
+	// Limits are what the document asks for, the workflow's defaults merged;
+	// a zero field was not given.
+	Limits task.Limits
+	// Pos is the place of the job's label.
+	Pos Pos
+	// Edges are the promises in the job, in the order of the document.
+	Edges []Edge
+	// Instruction and Ran are the identifiers that a foreign dialect gives
+	// this job; undefined for native documents.
+	Instruction, Ran ipld.Link
+}
+
+// Edge is one promise and where it stands.
+type Edge struct {
+	Promise task.Promise
+	Pos     Pos
+}
+
+// Read reads a whole document of at most [MaxBytes]. A longer one is refused
+// with a [FaultList]; a file's size is looked at before anything is read.
+func Read(name string, r io.Reader) ([]byte, error) {
+	if f, ok := r.(interface{ Stat() (os.FileInfo, error) }); ok {
+		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() && st.Size() > MaxBytes {
+			return nil, FaultList{tooLarge(name, fmt.Sprintf("%d", st.Size()), MaxBytes)}
+		}
+	}
+	data, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(data) > MaxBytes {
+		return nil, FaultList{tooLarge(name, fmt.Sprintf("more than %d", MaxBytes), MaxBytes)}
+	}
+	return data, nil
+}
+
+func tooLarge(name, size string, limit int) Fault {
+	return Fault{
+		Pos: Pos{File: name}, Kind: Size,
+		Msg:  fmt.Sprintf("the document has %s bytes; at most %d bytes (%s) are read", size, limit, sizeName(limit)),
+		Hint: `keep large data out of the document: {file: ./picture.png} or a link {"/": CID}`,
+	}
+}
+
+func sizeName(n int) string {
+	if n >= 1<<20 && n%(1<<20) == 0 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d KiB", n>>10)
+}
+
+// Parse reads the document. Where the document is at fault the error is a
+// [FaultList] of all its faults.
+func Parse(src Source) (*Workflow, error) {
+	if src.MaxBytes == 0 {
+		src.MaxBytes = MaxBytes
+	}
+	if len(src.Data) > src.MaxBytes {
+		return nil, FaultList{tooLarge(src.Name, fmt.Sprint(len(src.Data)), src.MaxBytes)}
+	}
+	r := &reader{src: src, imported: map[string]imported{}}
+	root := r.tree()
+	if root == nil || r.faults.n > 0 && root.kind == badNode {
+		return nil, r.faults.list()
+	}
+	r.settle(root)
+	w := r.document(root)
+	if r.faults.n > 0 {
+		return nil, r.faults.list()
+	}
+	w.Warnings = r.warnings.list()
+	return w, nil
+}

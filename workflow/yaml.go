@@ -1,0 +1,349 @@
+package workflow
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"go.yaml.in/yaml/v3"
+)
+
+// yamlTree builds the tree of a YAML 1.2 document. The library only parses:
+// what a scalar means is decided here, by the core schema, so that JSON text
+// has the same meaning in both formats.
+func (r *reader) yamlTree() *node {
+	if marks := yamlMarks(r.src.Data); marks > maxNodes {
+		r.report(0, 0, Size, "", "the document has about %d values; at most %d are read", marks, maxNodes)
+		return nil
+	}
+	doc, err := parseYAML(r.src.Data)
+	if err != nil {
+		r.yamlFault(err)
+		return nil
+	}
+	b := yamlBuilder{reader: r, anchors: map[*yaml.Node]*anchor{}}
+	n := b.node(doc, 0)
+	return &n
+}
+
+// yamlMarks bounds from above how many values and keys there can be, so that
+// the library is never handed a document that costs it gigabytes.
+func yamlMarks(data []byte) int {
+	n := 1
+	for _, c := range []byte(",:[{\n") {
+		n += bytes.Count(data, []byte{c})
+	}
+	return n + bytes.Count(data, []byte("- ")) + bytes.Count(data, []byte("? "))
+}
+
+var errManyDocuments = errors.New("more than one document in the file")
+
+// parseYAML returns the root of the only document in data.
+func parseYAML(data []byte) (root *yaml.Node, err error) {
+	defer func() {
+		if p := recover(); p != nil { // the library panics on some hostile input
+			root, err = nil, fmt.Errorf("the text confuses the YAML parser: %v", p)
+		}
+	}()
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, second yaml.Node
+	if err := d.Decode(&doc); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, errors.New("the document is empty")
+		}
+		return nil, err
+	}
+	if err := d.Decode(&second); err == nil {
+		return nil, fmt.Errorf("line %d: %w", second.Line, errManyDocuments)
+	} else if !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
+		return nil, errors.New("the document is empty")
+	}
+	return doc.Content[0], nil
+}
+
+var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
+
+// yamlFault reports an error of the YAML library.
+func (r *reader) yamlFault(err error) {
+	msg := err.Error()
+	m := yamlLine.FindStringSubmatch(msg)
+	line, _ := strconv.Atoi(m[1])
+	msg = msg[len(m[0]):]
+	kind, hint := Syntax, ""
+	switch {
+	case strings.Contains(msg, "exceeded max depth"):
+		kind, hint = Size, depthHint
+		msg = fmt.Sprintf("lists and maps are nested deeper than %d", maxDepth)
+	case errors.Is(err, errManyDocuments):
+		hint = "one workflow per file: split it at the line ---"
+	case strings.Contains(msg, "cannot start any token"):
+		hint = "text with a character that YAML gives a meaning must be quoted; indent with spaces, not tabs"
+	case strings.Contains(msg, "mapping values are not allowed"):
+		hint = "check the indentation, and quote text that contains a colon and a space"
+	case strings.Contains(msg, "did not find expected"):
+		hint = "check the indentation and that each bracket and quote is closed"
+	}
+	if kind == Syntax {
+		msg = "not YAML: " + msg
+	}
+	r.report(int32(line), 0, kind, hint, "%s", msg)
+}
+
+// yamlBuilder builds the tree from what the library parsed.
+type yamlBuilder struct {
+	*reader
+	anchors map[*yaml.Node]*anchor
+	nodes   int  // made so far, aliases counted in full
+	full    bool // too many were reported
+}
+
+// anchor is a value that an alias may repeat.
+type anchor struct {
+	node   node
+	nodes  int
+	height int
+	done   bool
+}
+
+func (b *yamlBuilder) node(y *yaml.Node, depth int) node {
+	if y.Kind == yaml.AliasNode {
+		return b.alias(y, depth)
+	}
+	n := node{line: int32(y.Line), col: int32(y.Column), kind: badNode}
+	if b.nodes++; !b.room(&n, depth) {
+		return n
+	}
+	var a *anchor
+	if y.Anchor != "" {
+		a = &anchor{nodes: b.nodes - 1}
+		b.anchors[y] = a
+	}
+	switch y.Kind {
+	case yaml.ScalarNode:
+		b.scalar(&n, y)
+	case yaml.SequenceNode:
+		b.sequence(&n, y, depth)
+	case yaml.MappingNode:
+		b.mapping(&n, y, depth)
+	}
+	if a != nil {
+		a.node, a.nodes, a.height, a.done = n, b.nodes-a.nodes, height(&n), true
+	}
+	return n
+}
+
+// height is how many lists and maps are nested in n.
+func height(n *node) int {
+	if n.kind != listNode && n.kind != mapNode {
+		return 0
+	}
+	h := 0
+	for i := range n.items {
+		h = max(h, height(&n.items[i]))
+	}
+	return h + 1
+}
+
+// room tells whether one more value at depth is within the bounds.
+func (b *yamlBuilder) room(n *node, depth int) bool {
+	switch {
+	case b.full:
+		return false
+	case b.nodes > maxNodes:
+		b.report(n.line, n.col, Size, "aliases count as often as they are used", "the document has more than %d values", maxNodes)
+		b.full = true
+	case depth > maxDepth:
+		b.report(n.line, n.col, Size, depthHint, "lists and maps are nested deeper than %d", maxDepth)
+		b.full = true
+	}
+	return !b.full
+}
+
+func (b *yamlBuilder) alias(y *yaml.Node, depth int) node {
+	bad := node{line: int32(y.Line), col: int32(y.Column), kind: badNode}
+	a := b.anchors[y.Alias]
+	if a == nil || !a.done {
+		b.report(bad.line, bad.col, Invalid, "", "the alias *%s is inside the value that it repeats", y.Value)
+		return bad
+	}
+	b.nodes += a.nodes
+	if !b.room(&bad, depth+a.height) {
+		return bad
+	}
+	return a.node
+}
+
+func (b *yamlBuilder) sequence(n *node, y *yaml.Node, depth int) {
+	if !b.tag(n, y, "!!seq") {
+		return
+	}
+	n.kind, n.items = listNode, make([]node, len(y.Content))
+	for i, c := range y.Content {
+		b.enterItem(i)
+		n.items[i] = b.node(c, depth+1)
+		b.leave()
+	}
+}
+
+func (b *yamlBuilder) mapping(n *node, y *yaml.Node, depth int) {
+	if !b.tag(n, y, "!!map") {
+		return
+	}
+	n.kind, n.items, n.keys = mapNode, make([]node, 0, len(y.Content)/2), make([]key, 0, len(y.Content)/2)
+	for i := 0; i+1 < len(y.Content); i += 2 {
+		k, ok := b.key(y.Content[i])
+		if !ok {
+			continue
+		}
+		b.nodes++
+		b.enter(k.text)
+		n.keys, n.items = append(n.keys, k), append(n.items, b.node(y.Content[i+1], depth+1))
+		b.leave()
+	}
+}
+
+// key reads a map key. Keys are text: a plain scalar is taken as it is
+// written, so 1 is the text "1".
+func (b *yamlBuilder) key(y *yaml.Node) (key, bool) {
+	at := key{line: int32(y.Line), col: int32(y.Column)}
+	if y.Kind == yaml.AliasNode {
+		y = y.Alias
+	}
+	if y.Kind == yaml.ScalarNode && y.Anchor != "" {
+		n := node{line: at.line, col: at.col}
+		b.scalar(&n, y)
+		b.anchors[y] = &anchor{node: n, nodes: 1, done: true}
+	}
+	plain := y.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
+	switch {
+	case y.Kind != yaml.ScalarNode:
+		b.report(at.line, at.col, Type, "", "a key is text, not a list or map")
+	case plain && y.Value == "<<":
+		b.report(at.line, at.col, Unsupported, `write the fields out; a key that is really "<<" is quoted`, "YAML 1.2 has no merge keys (<<)")
+	case plain && isNull(y.Value):
+		b.report(at.line, at.col, Type, `quote it if it is text: "null"`, "a key is text, not null")
+	case y.Style&yaml.TaggedStyle != 0 && y.Tag != "!!str":
+		b.report(at.line, at.col, Unsupported, "", "a key is text and takes no tag %s", y.Tag)
+	default:
+		at.text = y.Value
+		return at, true
+	}
+	return at, false
+}
+
+// tag checks that an explicit tag of y, if any, is the expected one.
+func (b *yamlBuilder) tag(n *node, y *yaml.Node, want ...string) bool {
+	if y.Style&yaml.TaggedStyle == 0 {
+		return true
+	}
+	for _, w := range want {
+		if y.Tag == w {
+			return true
+		}
+	}
+	hint := "leave the tag out"
+	switch y.Tag {
+	case "!!binary":
+		hint = `bytes are written {"/": {"bytes": base64}}`
+	case "!!timestamp":
+		hint = "write it as quoted text"
+	}
+	b.report(n.line, n.col, Unsupported, hint, "the YAML tag %s has no meaning here", quote(y.Tag))
+	return false
+}
+
+func (b *yamlBuilder) scalar(n *node, y *yaml.Node) {
+	quoted := y.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
+	tagged := y.Style&yaml.TaggedStyle != 0
+	if quoted || tagged && y.Tag == "!!str" {
+		if b.tag(n, y, "!!str") {
+			n.kind, n.value = stringNode, ipld.String(y.Value)
+		}
+		return
+	}
+	plainScalar(n, y.Value)
+	want := map[nodeKind]string{nullNode: "!!null", boolNode: "!!bool", intNode: "!!int", floatNode: "!!float", hugeNode: "!!int", stringNode: "!!str"}
+	if !b.tag(n, y, want[n.kind]) {
+		n.kind = badNode
+	}
+	if n.kind == badNode && !tagged {
+		b.report(n.line, n.col, Invalid, "", "%s is no number that a workflow can hold", y.Value)
+	}
+}
+
+var (
+	yamlInt   = regexp.MustCompile(`^[-+]?[0-9]+$`)
+	yamlOct   = regexp.MustCompile(`^0o[0-7]+$`)
+	yamlHex   = regexp.MustCompile(`^0x[0-9a-fA-F]+$`)
+	yamlFloat = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
+	yamlInf   = regexp.MustCompile(`^([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$`)
+)
+
+func isNull(s string) bool {
+	return s == "" || s == "~" || s == "null" || s == "Null" || s == "NULL"
+}
+
+// plainScalar gives n the meaning of an unquoted scalar in the YAML 1.2 core
+// schema (§10.3.2).
+func plainScalar(n *node, s string) {
+	switch {
+	case isNull(s):
+		n.kind, n.value = nullNode, ipld.Null
+	case s == "true", s == "True", s == "TRUE":
+		n.kind, n.value = boolNode, ipld.Bool(true)
+	case s == "false", s == "False", s == "FALSE":
+		n.kind, n.value = boolNode, ipld.Bool(false)
+	case !strings.ContainsRune("+-.0123456789", rune(s[0])):
+		n.kind, n.value = stringNode, ipld.String(s)
+	case yamlInt.MatchString(s), yamlFloat.MatchString(s):
+		n.setNumber(jsonNumber(s))
+	case yamlOct.MatchString(s), yamlHex.MatchString(s):
+		u, err := strconv.ParseUint(s, 0, 64)
+		n.kind, n.value = intNode, ipld.Uint(u)
+		if err != nil {
+			n.kind, n.value = hugeNode, ipld.String(s)
+		}
+	case yamlInf.MatchString(s):
+		n.kind = badNode
+	default:
+		n.kind, n.value = stringNode, ipld.String(s)
+	}
+}
+
+// jsonNumber is the JSON literal of the same number: no plus sign, no leading
+// zeros, digits on both sides of the point.
+func jsonNumber(s string) string {
+	sign := ""
+	switch s[0] {
+	case '-':
+		sign, s = "-", s[1:]
+	case '+':
+		s = s[1:]
+	}
+	end := strings.IndexAny(s, ".eE")
+	if end < 0 {
+		end = len(s)
+	}
+	whole, rest := strings.TrimLeft(s[:end], "0"), s[end:]
+	if whole == "" {
+		whole = "0"
+	}
+	if strings.HasPrefix(rest, ".") {
+		exp := strings.IndexAny(rest, "eE")
+		if exp < 0 {
+			exp = len(rest)
+		}
+		if exp == 1 {
+			rest = ".0" + rest[1:]
+		}
+	}
+	return sign + whole + rest
+}
