@@ -1,0 +1,189 @@
+package ucan
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+)
+
+// fixture is one case of the specification's own vectors.
+type fixture struct {
+	Name       string
+	Invocation dagBytes
+	Proofs     []dagBytes
+	Error      struct{ Name string }
+}
+
+// dagBytes is {"/": {"bytes": base64}}.
+type dagBytes []byte
+
+func (b *dagBytes) UnmarshalJSON(data []byte) error {
+	var v struct {
+		Slash struct{ Bytes string } `json:"/"`
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err
+	}
+	raw, err := base64.RawStdEncoding.DecodeString(v.Slash.Bytes)
+	*b = raw
+	return err
+}
+
+func readFixtures(t testing.TB, version string) (valid, invalid []fixture) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", version, "invocation.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all struct{ Valid, Invalid []fixture }
+	if err := json.Unmarshal(data, &all); err != nil {
+		t.Fatal(err)
+	}
+	if len(all.Valid) != 7 || len(all.Invalid) != 13 {
+		t.Fatalf("%s: %d valid and %d invalid fixtures", version, len(all.Valid), len(all.Invalid))
+	}
+	return all.Valid, all.Invalid
+}
+
+// principals returns the private keys of the vectors, by name.
+func principals(t testing.TB, version string) map[string]did.PrivateKey {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", version, "delegation.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ Principals map[string]string }
+	if err := json.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]did.PrivateKey{}
+	for name, secret := range file.Principals {
+		if keys[name], err = did.ParseMultibase("M" + secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(keys) != 3 {
+		t.Fatalf("%d principals", len(keys))
+	}
+	return keys
+}
+
+var versions = map[string]string{"1.0.0": Tag, "1.0.0-rc.1": TagRC1}
+
+// authority are the invalid fixtures whose invocation is well formed and
+// rightly signed, with what is wrong with them. They are about chains, times
+// and policies, which this package does not judge yet: here they must parse
+// and their own signature must verify.
+var authority = map[string]string{
+	"no proof":                       "InvalidClaim",
+	"missing proof":                  "UnavailableProof",
+	"expired proof":                  "Expired",
+	"inactive proof":                 "TooEarly",
+	"proof principal alignment":      "InvalidAudience",
+	"invocation principal alignment": "InvalidAudience",
+	"proof subject alignment":        "InvalidSubject",
+	"invocation subject alignment":   "InvalidSubject",
+	"expired invocation":             "Expired",
+	"invalid proof signature":        "InvalidSignature", // of a delegation in its chain
+	"invalid powerline":              "InvalidClaim",
+	"policy violation":               "MatchError",
+}
+
+func TestValidFixtures(t *testing.T) {
+	t.Parallel()
+	for version, tag := range versions {
+		valid, _ := readFixtures(t, version)
+		for _, f := range valid {
+			t.Run(version+"/"+f.Name, func(t *testing.T) {
+				t.Parallel()
+				checkFixture(t, f, tag)
+			})
+		}
+	}
+}
+
+func TestInvalidFixtures(t *testing.T) {
+	t.Parallel()
+	for version, tag := range versions {
+		_, invalid := readFixtures(t, version)
+		for _, f := range invalid {
+			t.Run(version+"/"+f.Name, func(t *testing.T) {
+				t.Parallel()
+				if f.Name != "invalid invocation signature" {
+					if authority[f.Name] != f.Error.Name || f.Error.Name == "" {
+						t.Fatalf("the fixture is about %s", f.Error.Name)
+					}
+					checkFixture(t, f, tag)
+					return
+				}
+				token, err := Parse(f.Invocation)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := token.Verify(); !errors.Is(err, ErrSignature) {
+					t.Errorf("Verify: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// checkFixture checks that f's token parses and verifies, and that the token
+// its author's key makes of the same invocation is the same, byte for byte.
+func checkFixture(t *testing.T, f fixture, tag string) {
+	t.Helper()
+	token, err := Parse(f.Invocation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := token.Verify(); err != nil {
+		t.Fatal(err)
+	}
+	if token.Tag() != tag {
+		t.Errorf("tag %s", token.Tag())
+	}
+	if string(token.Bytes()) != string(f.Invocation) || !token.Link().Defined() || token.Link() != ipld.LinkOf(ipld.CodecDagCBOR, f.Invocation) {
+		t.Errorf("bytes or link differ")
+	}
+	inv := token.Invocation()
+	alice := principals(t, "1.0.0")["alice"]
+	if inv.Issuer != alice.DID() || inv.Command != "/msg/send" || len(inv.Proofs) > len(f.Proofs) && f.Name != "missing proof" {
+		t.Errorf("invocation %+v", inv)
+	}
+	if tag != Tag {
+		return
+	}
+	again, err := Sign(alice, inv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(again.Bytes()) != string(f.Invocation) || again.SigHash() != token.SigHash() {
+		t.Errorf("signed again: %x\nfixture: %x", again.Bytes(), []byte(f.Invocation))
+	}
+}
+
+// Delegations are not invocations.
+func TestDelegationsAreRefused(t *testing.T) {
+	t.Parallel()
+	n := 0
+	for version := range versions {
+		valid, invalid := readFixtures(t, version)
+		for _, f := range append(valid, invalid...) {
+			for _, proof := range f.Proofs {
+				n++
+				if _, err := Parse(proof); !errors.Is(err, ErrMalformed) {
+					t.Errorf("%s: %v", f.Name, err)
+				}
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no delegations")
+	}
+}
