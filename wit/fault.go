@@ -73,7 +73,7 @@ func (f *Fault) underIndex(i int) *Fault {
 
 // underKey puts f one step further down: into the entry key.
 func (f *Fault) underKey(key string) *Fault {
-	f.Path = "/" + pointerEscape.Replace(cut(key, 64)) + f.Path
+	f.Path = "/" + pointerEscape.Replace(strings.ToValidUTF8(cut(key, 64), "\uFFFD")) + f.Path
 	return f
 }
 

@@ -3,7 +3,10 @@ package wit
 import (
 	"flag"
 	"fmt"
+	"math"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -122,4 +125,92 @@ func TestFind(t *testing.T) {
 		f, err := i.Find(strings.Trim(input, `"`))
 		return f.Name, err
 	})
+}
+
+// Values that no document can hold, but a function can return.
+func TestCanonicalRefusesWhatHasNoEncoding(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		typ  string
+		v    ipld.Value
+		want string
+	}{
+		{"f64", ipld.Float(math.NaN()), "want f64, got NaN (IPLD has no such number)"},
+		{"list<f32>", ipld.List(ipld.Float(0), ipld.Float(math.Inf(-1))), "/1: want f32, got -Inf (IPLD has no such number)"},
+		{"u8", ipld.Float(math.NaN()), "want u8, got NaN (not a whole number)"},
+		{"s64", ipld.Float(math.Inf(1)), "want s64, got +Inf (not a whole number)"},
+		{"string", ipld.String("a\xff"), `want string, got "a\xff" (not UTF-8)`},
+		{"char", ipld.String("\xff"), `want char, got "\xff" (not UTF-8)`},
+		{"list<tuple<string, u8>>", ipld.Map(ipld.Entry{Key: "\xff", Value: ipld.Int(1)}), "/\uFFFD: want string, got \"\\xff\" (not UTF-8)"},
+		{"record {a: u8}", ipld.Map(ipld.Entry{Key: "\xff", Value: ipld.Int(1)}), `unknown field "\xff", there is a`},
+		{"enum {a}", ipld.String("\xff"), `want enum {a}, got "\xff" (unknown case "\xff", there is a)`},
+	} {
+		if _, err := mustType(t, test.typ).Canonical(test.v); err == nil || err.Error() != test.want {
+			t.Errorf("%s: got  %v\nwant %s", test.typ, err, test.want)
+		}
+	}
+}
+
+func TestFaultTextIsBounded(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", 10_000)
+	for _, typ := range []string{"u8", "enum {a}", "record {a: u8}", "variant {a}", "flags {a}", "list<tuple<string, u8>>", "list<u8>"} {
+		for _, v := range []ipld.Value{
+			ipld.String(long),
+			ipld.List(ipld.String(long)),
+			ipld.Map(ipld.Entry{Key: long, Value: ipld.String(long)}),
+		} {
+			if _, err := mustType(t, typ).Canonical(v); err == nil || len(err.Error()) > 500 {
+				t.Errorf("%s: %v", typ, err)
+			}
+		}
+	}
+}
+
+// Exhaustive for one f32 in 65,537: the float64 that stands for an f32 is that
+// f32, and is the shortest decimal's.
+func TestShortest(t *testing.T) {
+	t.Parallel()
+	for bits := uint64(0); bits < 1<<32; bits += 65_537 {
+		f := math.Float32frombits(uint32(bits))
+		if f != f || math.IsInf(float64(f), 0) {
+			continue
+		}
+		d := shortest(f)
+		if math.Float32bits(float32(d)) != uint32(bits) {
+			t.Fatalf("%x: %g reads back as another f32", bits, d)
+		}
+		if got, want := strconv.FormatFloat(d, 'e', -1, 64), strconv.FormatFloat(float64(f), 'e', -1, 32); got != want {
+			t.Fatalf("%x: got %s, want %s", bits, got, want)
+		}
+	}
+}
+
+func TestDistance(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0},
+		{"abc", "abc", 0},
+		{"abc", "", 3},
+		{"abc", "abd", 1},
+		{"abc", "acb", 1},
+		{"abc", "abcd", 1},
+		{"kitten", "sitting", 3},
+	} {
+		for _, pair := range [][2]string{{test.a, test.b}, {test.b, test.a}} {
+			if got := distance(pair[0], pair[1]); got != test.want {
+				t.Errorf("distance(%q, %q) = %d, want %d", pair[0], pair[1], got, test.want)
+			}
+		}
+	}
+	if got := distance(strings.Repeat("a", 65), strings.Repeat("a", 65)); got < 1000 {
+		t.Errorf("distance of long names = %d", got)
+	}
+	names := []string{"crob", "corp", "scale", "crop2", "xrop", "crop-"}
+	if got, want := near("crop", names), []string{"crop-", "crob", "corp"}; !slices.Equal(got, want) {
+		t.Errorf("near = %q, want %q", got, want)
+	}
 }
