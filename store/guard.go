@@ -1,0 +1,175 @@
+package store
+
+import (
+	"os"
+	"strings"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// guard is the file system that pebble sees. Pebble ends the process when it
+// can not write its log. Here the first such failure is reported to the store,
+// which then refuses to write and to acknowledge anything, and from then on
+// nothing reaches the disk: pebble's log goes nowhere and its other writes
+// fail. The disk stays as a crash at that moment would have left it, which is
+// what opening it again can handle, and readers go on.
+type guard struct {
+	vfs.FS
+	failed func(error) error
+	dead   atomic.Pointer[error]
+}
+
+func newGuard(fs vfs.FS, failed func(error) error) *guard { return &guard{FS: fs, failed: failed} }
+
+// fatal reports that the log could not be written.
+func (g *guard) fatal(err error) {
+	if g.dead.CompareAndSwap(nil, &err) {
+		g.failed(err)
+	}
+}
+
+func (g *guard) err() error {
+	if p := g.dead.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// wrote reports a failed write of a file other than the log. Pebble tries those
+// again, so they do not stop it, but the store accepts nothing more.
+func (g *guard) wrote(err error) error {
+	if err != nil && !os.IsNotExist(err) {
+		g.failed(err)
+	}
+	return err
+}
+
+func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
+
+func (g *guard) Unwrap() vfs.FS { return g.FS }
+
+func (g *guard) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := g.err(); err != nil {
+		return g.sink(name, nil, err)
+	}
+	f, err := g.FS.Create(name, c)
+	return g.sink(name, f, err)
+}
+
+func (g *guard) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := g.err(); err != nil {
+		return g.sink(newname, nil, err)
+	}
+	f, err := g.FS.ReuseForWrite(oldname, newname, c)
+	return g.sink(newname, f, err)
+}
+
+// sink wraps a new file. A log that could not be created becomes one that
+// swallows everything.
+func (g *guard) sink(name string, f vfs.File, err error) (vfs.File, error) {
+	switch {
+	case !isLog(name) && err != nil:
+		return nil, g.wrote(err)
+	case !isLog(name):
+		return &guardFile{File: f, guard: g}, nil
+	case err != nil:
+		g.fatal(err)
+		return &guardFile{File: vfs.NewMemFile(nil), guard: g, log: true}, nil
+	}
+	return &guardFile{File: f, guard: g, log: true}, nil
+}
+
+func (g *guard) OpenDir(name string) (vfs.File, error) {
+	f, err := g.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &guardFile{File: f, guard: g, log: true}, nil
+}
+
+func (g *guard) Remove(name string) error {
+	if err := g.err(); err != nil {
+		return err
+	}
+	return g.FS.Remove(name)
+}
+
+func (g *guard) RemoveAll(name string) error {
+	if err := g.err(); err != nil {
+		return err
+	}
+	return g.FS.RemoveAll(name)
+}
+
+func (g *guard) Rename(oldname, newname string) error {
+	if err := g.err(); err != nil {
+		return err
+	}
+	return g.wrote(g.FS.Rename(oldname, newname))
+}
+
+func (g *guard) Link(oldname, newname string) error {
+	if err := g.err(); err != nil {
+		return err
+	}
+	return g.wrote(g.FS.Link(oldname, newname))
+}
+
+// guardFile is a file that pebble writes. One with log set, a log or a
+// directory, never fails in pebble's eyes.
+type guardFile struct {
+	vfs.File
+	guard *guard
+	log   bool
+}
+
+func (f *guardFile) do(op func() error) error {
+	if err := f.guard.err(); err != nil {
+		if f.log {
+			return nil
+		}
+		return err
+	}
+	err := op()
+	if err != nil && f.log {
+		f.guard.fatal(err)
+		return nil
+	}
+	return f.guard.wrote(err)
+}
+
+func (f *guardFile) Write(p []byte) (n int, err error) {
+	err = f.do(func() error {
+		n, err = f.File.Write(p)
+		return err
+	})
+	if err == nil {
+		n = len(p)
+	}
+	return n, err
+}
+
+func (f *guardFile) Sync() error     { return f.do(f.File.Sync) }
+func (f *guardFile) SyncData() error { return f.do(f.File.SyncData) }
+
+func (f *guardFile) SyncTo(length int64) (full bool, err error) {
+	err = f.do(func() error {
+		full, err = f.File.SyncTo(length)
+		return err
+	})
+	return full, err
+}
+
+func (f *guardFile) Preallocate(offset, length int64) error {
+	return f.do(func() error { return f.File.Preallocate(offset, length) })
+}
+
+// Close always closes, so that no descriptor stays open.
+func (f *guardFile) Close() error {
+	err := f.File.Close()
+	if err == nil || f.guard.err() != nil {
+		return nil
+	}
+	return f.do(func() error { return err })
+}

@@ -1,0 +1,222 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ipvm-wg/go-ipvm/internal/fault"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// Batch is what one Put keeps, all or nothing.
+type Batch struct {
+	// Blocks are stored under their links, after a check that they match.
+	Blocks []ipld.Block
+	// Receipts are this node's own.
+	Receipts []*receipt.Signed
+	// Foreign are receipts from elsewhere: Put verifies their signatures and
+	// refuses the batch if one is bad.
+	Foreign []*receipt.Signed
+	Aliases []Alias
+	Modules []Module
+	Runs    []Run
+	Notes   []Note
+}
+
+// Alias says that the answer for the task From is under the task To.
+type Alias struct{ From, To task.ID }
+
+// Module is the interface of a Wasm module, kept so that calls can be resolved
+// and recalled without its code.
+type Module struct {
+	Link      ipld.Link
+	Interface ipld.Value
+}
+
+// Run is the record of one run of a workflow: what this node alone knows of it,
+// such as labels, clock times and how each job was settled.
+type Run struct {
+	Workflow ipld.Link
+	Seq      uint64 // counts the runs of this workflow; the caller chooses it
+	Record   ipld.Value
+}
+
+// Note is a small value that another package wants kept: Kind is its namespace.
+// A nil Value removes the note.
+type Note struct {
+	Kind, Key string
+	Value     []byte
+}
+
+// Put stores b atomically. It is visible to every reader when Put returns, and
+// durable after the next [Store.Sync]. Batches become durable in the order in
+// which they were put.
+//
+// The error wraps [ErrDiskFull], [ErrEvidenceFull] or [ipld.ErrMismatch] where
+// these are the cause; then nothing of b is stored.
+func (s *Store) Put(b Batch) error {
+	if err := s.gate.enter(); err != nil {
+		return err
+	}
+	defer s.gate.leave()
+	if err := b.check(); err != nil {
+		return fmt.Errorf("put: %w", err)
+	}
+	if err := s.failed(); err != nil {
+		return err
+	}
+	paths, err := s.writeFiles(b.Blocks)
+	if err != nil {
+		return err
+	}
+	return s.apply(b, paths)
+}
+
+// check refuses what must never be stored.
+func (b Batch) check() error {
+	for _, block := range b.Blocks {
+		if err := block.Link.Verify(block.Data); err != nil {
+			return err
+		}
+	}
+	for _, r := range b.Foreign {
+		if err := r.Verify(); err != nil {
+			return fmt.Errorf("receipt %s: %w", r.Link(), err)
+		}
+	}
+	for _, n := range b.Notes {
+		if len(n.Kind) > 255 {
+			return fmt.Errorf("note kind of %d bytes is too long", len(n.Kind))
+		}
+	}
+	return nil
+}
+
+// apply adds b to the database in the one order of batches.
+func (s *Store) apply(b Batch, paths []string) (err error) {
+	s.put.Lock()
+	defer s.put.Unlock()
+	for _, p := range paths {
+		s.pending[p] = true
+	}
+	batch := s.db.NewBatch()
+	defer func() { err = errors.Join(err, batch.Close()) }()
+	if err := s.fill(batch, b); err != nil {
+		return err
+	}
+	if batch.Empty() {
+		return nil
+	}
+	if err := s.room(int64(batch.Len())); err != nil {
+		return err
+	}
+	fault.Point("store.apply")
+	if err := s.db.Apply(batch, pebble.NoSync); err != nil {
+		return s.fail(err)
+	}
+	if err := s.failed(); err != nil { // the guard hides it from pebble
+		return err
+	}
+	s.syncing.applied.Add(1)
+	fault.Point("store.applied")
+	return nil
+}
+
+func (s *Store) fill(batch *pebble.Batch, b Batch) error {
+	now := s.now()
+	for _, block := range b.Blocks {
+		table, rest := byte(tableBlock), block.Data
+		if len(block.Data) > InlineBlock {
+			table, rest = tableFile, binary.AppendUvarint(nil, uint64(len(block.Data)))
+		}
+		value := append(appendUsed(make([]byte, 0, 10+len(rest)), now), rest...)
+		if err := batch.Set(linkKey(table, block.Link), value, nil); err != nil {
+			return err
+		}
+	}
+	for _, r := range b.Receipts {
+		if err := s.fillReceipt(batch, r, now, false); err != nil {
+			return err
+		}
+	}
+	for _, r := range b.Foreign {
+		if err := s.fillReceipt(batch, r, now, true); err != nil {
+			return err
+		}
+	}
+	return fillRecords(batch, b)
+}
+
+func fillRecords(batch *pebble.Batch, b Batch) error {
+	for _, a := range b.Aliases {
+		if err := batch.Set(linkKey(tableAlias, a.From.Link), a.To.Bytes(), nil); err != nil {
+			return err
+		}
+	}
+	for _, m := range b.Modules {
+		value, err := ipld.AppendCBOR(nil, m.Interface)
+		if err != nil {
+			return fmt.Errorf("interface of module %s: %w", m.Link, err)
+		}
+		if err := batch.Set(linkKey(tableModule, m.Link), value, nil); err != nil {
+			return err
+		}
+	}
+	for _, r := range b.Runs {
+		value, err := ipld.AppendCBOR(nil, r.Record)
+		if err != nil {
+			return fmt.Errorf("run %d of workflow %s: %w", r.Seq, r.Workflow, err)
+		}
+		key := binary.BigEndian.AppendUint64(linkKey(tableRun, r.Workflow), r.Seq)
+		if err := batch.Set(key, value, nil); err != nil {
+			return err
+		}
+	}
+	for _, n := range b.Notes {
+		if err := fillNote(batch, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func fillNote(batch *pebble.Batch, n Note) error {
+	if n.Value == nil {
+		return batch.Delete(noteKey(n.Kind, n.Key), nil)
+	}
+	return batch.Set(noteKey(n.Kind, n.Key), n.Value, nil)
+}
+
+// roomEvery is how many bytes are put between two looks at the free space.
+const roomEvery = 256 << 10
+
+// room refuses a write while the disk has less than the reserve. The database
+// could not tidy up, nor even say clearly what is wrong, on a disk that it
+// filled to the last byte. Called with s.put held.
+func (s *Store) room(bytes int64) error {
+	s.unspent -= bytes
+	if s.unspent > 0 {
+		return nil
+	}
+	if err := s.free(uint64(bytes)); err != nil {
+		return err
+	}
+	s.unspent = roomEvery
+	return nil
+}
+
+func (s *Store) free(bytes uint64) error {
+	usage, err := s.fs.GetDiskUsage(s.dir)
+	if err != nil {
+		return nil // the file system does not say; a write will
+	}
+	if usage.AvailBytes < s.opts.MinFree+bytes {
+		return fmt.Errorf("store %s: %w: %d MiB free, %d MiB needed as a reserve", s.dir, ErrDiskFull, usage.AvailBytes>>20, (s.opts.MinFree+bytes)>>20)
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// Resolve returns the task under which the answer for id is kept, and whether
+// there is an alias for id at all.
+func (s *Store) Resolve(id task.ID) (to task.ID, ok bool, err error) {
+	if err := s.gate.enter(); err != nil {
+		return task.ID{}, false, err
+	}
+	defer s.gate.leave()
+	err = s.get(linkKey(tableAlias, id.Link), func(value []byte) error {
+		to.Link, err = ipld.LinkFromBytes(value)
+		return err
+	})
+	ok, err = s.found(err, "alias of task", id.Link)
+	return to, ok, err
+}
+
+// Module returns the interface of a module, and whether the store knows it.
+func (s *Store) Module(l ipld.Link) (iface ipld.Value, ok bool, err error) {
+	if err := s.gate.enter(); err != nil {
+		return ipld.Null, false, err
+	}
+	defer s.gate.leave()
+	err = s.get(linkKey(tableModule, l), func(value []byte) error {
+		iface, err = ipld.DecodeCBOR(value)
+		return err
+	})
+	ok, err = s.found(err, "interface of module", l)
+	return iface, ok, err
+}
+
+// Runs calls yield with the records of every run of a workflow, first run
+// first, or with those of every workflow if the link is the zero Link, until
+// yield returns false.
+func (s *Store) Runs(workflow ipld.Link, yield func(Run) bool) error {
+	if err := s.gate.enter(); err != nil {
+		return err
+	}
+	defer s.gate.leave()
+	var prefix []byte
+	if workflow.Defined() {
+		prefix = appendLink(nil, workflow)
+	}
+	errStop := errors.New("stop")
+	err := s.each(tableRun, prefix, func(key, value []byte) error {
+		run, err := readRun(key, value)
+		if err != nil {
+			return err
+		}
+		if !yield(run) {
+			return errStop
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errStop) {
+		return &CorruptError{Path: s.path("db"), Err: fmt.Errorf("run records: %w", err)}
+	}
+	return nil
+}
+
+func readRun(key, value []byte) (r Run, err error) {
+	r.Workflow, key, err = cutLink(key[1:])
+	if err != nil {
+		return r, err
+	}
+	if len(key) != 8 {
+		return r, fmt.Errorf("key ends with %d bytes instead of a sequence number", len(key))
+	}
+	r.Seq = binary.BigEndian.Uint64(key)
+	r.Record, err = ipld.DecodeCBOR(value)
+	return r, err
+}
+
+// LastRun returns the record of the latest run of a workflow, and whether there
+// is one.
+func (s *Store) LastRun(workflow ipld.Link) (r Run, ok bool, err error) {
+	if err := s.gate.enter(); err != nil {
+		return Run{}, false, err
+	}
+	defer s.gate.leave()
+	prefix := linkKey(tableRun, workflow)
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	if err != nil {
+		return Run{}, false, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	if !it.Last() {
+		return Run{}, false, it.Error()
+	}
+	value, err := it.ValueAndErr()
+	if err == nil {
+		r, err = readRun(it.Key(), value)
+	}
+	return r, err == nil, err
+}
+
+// Note returns a note that was put, and whether there is one.
+func (s *Store) Note(kind, key string) (value []byte, ok bool, err error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, false, err
+	}
+	defer s.gate.leave()
+	err = s.get(noteKey(kind, key), func(v []byte) error {
+		value = append([]byte{}, v...)
+		return nil
+	})
+	ok, err = s.found(err, "note "+kind, ipld.Link{})
+	return value, ok, err
+}
+
+// Notes calls yield with every note of a kind in the order of keys, until yield
+// returns false.
+func (s *Store) Notes(kind string, yield func(Note) bool) error {
+	if err := s.gate.enter(); err != nil {
+		return err
+	}
+	defer s.gate.leave()
+	prefix := noteKey(kind, "")
+	errStop := errors.New("stop")
+	err := s.each(tableNote, prefix[1:], func(key, value []byte) error {
+		if !yield(Note{Kind: kind, Key: string(key[len(prefix):]), Value: append([]byte{}, value...)}) {
+			return errStop
+		}
+		return nil
+	})
+	if errors.Is(err, errStop) {
+		return nil
+	}
+	return err
+}
+
+// PutNote puts one note; a nil value removes it.
+func (s *Store) PutNote(kind, key string, value []byte) error {
+	return s.Put(Batch{Notes: []Note{{Kind: kind, Key: key, Value: value}}})
+}
+
+func noteKey(kind, key string) []byte {
+	k := append(make([]byte, 0, 2+len(kind)+len(key)), tableNote, byte(len(kind)))
+	return append(append(k, kind...), key...)
+}
+
+// found turns the outcome of a lookup into "is there one?".
+func (s *Store) found(err error, what string, l ipld.Link) (bool, error) {
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	}
+	return false, &CorruptError{Link: l, Path: s.path("db"), Err: fmt.Errorf("%s %s: %w", what, l, err)}
+}

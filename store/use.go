@@ -1,0 +1,118 @@
+package store
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// maxUses bounds the uses that wait in memory to be written.
+const maxUses = 4096
+
+// uses gathers last uses until they are written, so that reading costs a write
+// at most once an hour and record.
+type uses struct {
+	mu      sync.Mutex
+	waiting map[string]uint64 // key of the record → hour
+}
+
+// use notes that the record under key, last known to be used in the given hour,
+// is used now. It is cheap and may be forgotten by a crash.
+func (s *Store) use(key []byte, last uint64) {
+	now := s.now()
+	if now <= last {
+		return
+	}
+	s.uses.mu.Lock()
+	defer s.uses.mu.Unlock()
+	if s.uses.waiting[string(key)] >= now || len(s.uses.waiting) >= maxUses {
+		return
+	}
+	if s.uses.waiting == nil {
+		s.uses.waiting = make(map[string]uint64)
+	}
+	s.uses.waiting[string(key)] = now
+}
+
+// flushUses writes what use gathered, together with the next sync.
+func (s *Store) flushUses() error {
+	s.uses.mu.Lock()
+	waiting := s.uses.waiting
+	s.uses.waiting = nil
+	s.uses.mu.Unlock()
+	if len(waiting) == 0 || s.failed() != nil {
+		return nil
+	}
+	s.put.Lock()
+	defer s.put.Unlock()
+	batch := s.db.NewBatch()
+	for key, used := range waiting {
+		if err := batch.Set(append([]byte{tableUse}, key...), appendUsed(nil, used), nil); err != nil {
+			return errors.Join(err, batch.Close())
+		}
+	}
+	if err := errors.Join(s.db.Apply(batch, pebble.NoSync), batch.Close()); err != nil {
+		return s.fail(err)
+	}
+	s.syncing.applied.Add(1)
+	return s.failed()
+}
+
+// BlockUsed tells when the block was last put or read, to the hour. The error
+// is [ErrNotFound] when the store does not know the block.
+func (s *Store) BlockUsed(l ipld.Link) (time.Time, error) {
+	if err := s.gate.enter(); err != nil {
+		return time.Time{}, err
+	}
+	defer s.gate.leave()
+	used, err := s.lastUse(linkKey(tableBlock, l))
+	if errors.Is(err, ErrNotFound) {
+		used, err = s.lastUse(linkKey(tableFile, l))
+	}
+	return time.Unix(int64(used)*hour, 0).UTC(), err
+}
+
+// TaskUsed tells when the evidence for the task was last added to or read, to
+// the hour. The error is [ErrNotFound] when there is none.
+func (s *Store) TaskUsed(id task.ID) (time.Time, error) {
+	if err := s.gate.enter(); err != nil {
+		return time.Time{}, err
+	}
+	defer s.gate.leave()
+	used, found := uint64(0), false
+	err := s.eachRow(id, func(row row) error {
+		found, used = true, max(used, row.used)
+		return nil
+	})
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	return time.Unix(int64(s.laterUse(linkKey(tableReceipt, id.Link), used))*hour, 0).UTC(), err
+}
+
+func (s *Store) lastUse(key []byte) (used uint64, err error) {
+	err = s.get(key, func(value []byte) error {
+		used, _, err = cutUsed(value)
+		return err
+	})
+	return s.laterUse(key, used), err
+}
+
+// laterUse is the later one of used and the uses recorded for key.
+func (s *Store) laterUse(key []byte, used uint64) uint64 {
+	s.uses.mu.Lock()
+	used = max(used, s.uses.waiting[string(key)])
+	s.uses.mu.Unlock()
+	_ = s.get(append([]byte{tableUse}, key...), func(value []byte) error {
+		if u, _, err := cutUsed(value); err == nil {
+			used = max(used, u)
+		}
+		return nil
+	})
+	return used
+}
