@@ -11,35 +11,52 @@ import (
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
-// maxUses bounds the uses that wait in memory to be written.
-const maxUses = 4096
+// Bounds of what is kept in memory about uses.
+const (
+	maxWaiting  = 1 << 12 // uses not written yet
+	maxRecorded = 1 << 14 // uses of the present hour that are known to be recorded
+)
 
 // uses gathers last uses until they are written, so that reading costs a write
 // at most once an hour and record.
 type uses struct {
-	mu      sync.Mutex
-	waiting map[string]uint64 // key of the record → hour
+	mu       sync.Mutex
+	hour     uint64 // the hour of recorded
+	recorded map[string]bool
+	waiting  map[string]uint64 // key of the record → hour
 }
 
 // use notes that the record under key, last known to be used in the given hour,
-// is used now. It is cheap and may be forgotten by a crash.
+// is used now. It is cheap, and a crash may forget it.
 func (s *Store) use(key []byte, last uint64) {
 	now := s.now()
-	if now <= last {
+	if now <= last || !s.uses.add(key, now) {
 		return
 	}
-	s.uses.mu.Lock()
-	defer s.uses.mu.Unlock()
-	if s.uses.waiting[string(key)] >= now || len(s.uses.waiting) >= maxUses {
-		return
+	if err := s.flushUses(); err != nil {
+		s.log.Warn("store: times of last use were not written", "err", err)
 	}
-	if s.uses.waiting == nil {
-		s.uses.waiting = make(map[string]uint64)
-	}
-	s.uses.waiting[string(key)] = now
 }
 
-// flushUses writes what use gathered, together with the next sync.
+// add tells whether it is time to write.
+func (u *uses) add(key []byte, now uint64) (full bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.hour != now || len(u.recorded) >= maxRecorded {
+		u.hour, u.recorded = now, make(map[string]bool)
+	}
+	if u.recorded[string(key)] {
+		return false
+	}
+	if u.waiting == nil {
+		u.waiting = make(map[string]uint64)
+	}
+	u.recorded[string(key)] = true
+	u.waiting[string(key)] = now
+	return len(u.waiting) >= maxWaiting
+}
+
+// flushUses writes what use gathered. It becomes durable with the next sync.
 func (s *Store) flushUses() error {
 	s.uses.mu.Lock()
 	waiting := s.uses.waiting
