@@ -1,0 +1,107 @@
+package ipld_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/ipfs/go-cid"
+	mh "github.com/multiformats/go-multihash"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+)
+
+func TestLinkForms(t *testing.T) {
+	t.Parallel()
+	const v1, v1z, v0 = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku", "zb2rhmy65F3REf8SZp7De11gxtECBGgUKaLdiDj7MCGCHxbDW", "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH"
+	empty := ipld.LinkOf(ipld.CodecRaw, nil)
+	if empty.String() != v1 || empty.Base58() != v1z || empty.Codec() != ipld.CodecRaw || empty.HashCode() != mh.SHA2_256 {
+		t.Errorf("the empty block is %s, %s, codec %x, hash %x", empty, empty.Base58(), empty.Codec(), empty.HashCode())
+	}
+	for _, text := range []string{v1, v1z, strings.ToUpper(v1), "f01551220e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"} {
+		if l, err := ipld.ParseLink(text); err != nil || l != empty {
+			t.Errorf("%s is read as %s (%v)", text, l, err)
+		}
+	}
+	l, err := ipld.ParseLink(v0)
+	if err != nil || l.String() != v0 || l.Base58() != v0 || l.Codec() != ipld.CodecDagPB || len(l.Bytes()) != 34 {
+		t.Errorf("%s is read as %s (%v)", v0, l, err)
+	}
+	for _, l := range []ipld.Link{l, empty} {
+		if back, err := ipld.LinkFromBytes(l.Bytes()); err != nil || back != l || l.Key() != string(l.Bytes()) {
+			t.Errorf("%s comes back as %s (%v)", l, back, err)
+		}
+	}
+	var none ipld.Link
+	if none.Defined() || none.String() != "" || none.Base58() != "" || none.Codec() != 0 || none.HashCode() != 0 {
+		t.Error("the zero Link has content")
+	}
+	for _, text := range []string{"", "b", "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyk", v1[1:], v0[:45], "\x00" + string(empty.Bytes()), strings.Repeat("b", 300), "mAVUABQ"} {
+		if l, err := ipld.ParseLink(text); err == nil {
+			t.Errorf("%q is read as %s", text, l)
+		}
+	}
+}
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	block := []byte("block")
+	with := func(hash uint64, length int) ipld.Link {
+		h, err := mh.Sum(block, hash, length)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := ipld.LinkFromBytes(cid.NewCidV1(ipld.CodecRaw, h).Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	sha2, err := mh.Sum(block, mh.SHA2_256, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v0, err := ipld.LinkFromBytes(cid.NewCidV0(sha2).Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		link ipld.Link
+		want error
+	}{
+		"sha2-256":           {ipld.LinkOf(ipld.CodecDagCBOR, block), nil},
+		"codec of two bytes": {ipld.LinkOf(ipld.CodecDagJSON, block), nil},
+		"v0":                 {v0, nil},
+		"sha3-256":           {with(mh.SHA3_256, -1), nil},
+		"sha2-512":           {with(mh.SHA2_512, -1), nil},
+		"sha2-512 cut":       {with(mh.SHA2_512, 32), nil},
+		"blake2b-256":        {with(mh.BLAKE2B_MIN+31, -1), nil},
+		"blake3":             {with(mh.BLAKE3, 32), nil},
+		"identity":           {with(mh.IDENTITY, -1), nil},
+		"sha2-256 cut":       {with(mh.SHA2_256, 16), ipld.ErrHash},
+		"sha2-512 cut short": {with(mh.SHA2_512, 31), ipld.ErrHash},
+		"sha1":               {with(mh.SHA1, -1), ipld.ErrHash},
+		"blake2b-160":        {with(mh.BLAKE2B_MIN+19, -1), ipld.ErrHash},
+		"undefined":          {ipld.Link{}, ipld.ErrMismatch},
+	} {
+		if err := c.link.Verify(block); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+		want := c.want
+		if want == nil {
+			want = ipld.ErrMismatch
+		}
+		for _, other := range [][]byte{nil, []byte("Block"), bytes.Repeat(block, 100)} {
+			if err := c.link.Verify(other); !errors.Is(err, want) {
+				t.Errorf("%s of other bytes: %v, want %v", name, err, want)
+			}
+		}
+	}
+	if l, err := ipld.LinkWithHash(ipld.CodecRaw, mh.SHA3_256, block); err != nil || l != with(mh.SHA3_256, -1) {
+		t.Errorf("LinkWithHash gives %s (%v)", l, err)
+	}
+	if l, err := ipld.LinkWithHash(ipld.CodecRaw, 0x99999, block); err == nil {
+		t.Errorf("an unknown hash gives %s", l)
+	}
+}
