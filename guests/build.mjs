@@ -137,7 +137,7 @@ if (args.length > 1 || (args[0]?.startsWith("-") && !check)) fail("usage: node b
 
 const missing = missingTools();
 if (missing.length > 0) fail(`not here: ${missing.join(", ")}\non Debian 12: apt-get install ${missing.join(" ")}`);
-const jco = await import("@bytecodealliance/jco").catch((error) => {
+const jco = await import("@bytecodealliance/jco-transpile/wasm-tools").catch((error) => {
   if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
   fail(`not here: the npm packages\nin ${here}: npm ci`);
 });
