@@ -1,0 +1,47 @@
+//go:build cgo
+
+/* What the C files of this package share. */
+#ifndef IPVM_INTERNAL_H
+#define IPVM_INTERNAL_H
+
+#include "guest.h"
+
+/* Kind of a list of u8 on the wire, as bytes. No component_val kind has this number. */
+#define IPVM_WIRE_BYTES 0x40
+
+bool ipvm_put(ipvm_buf *, const void *, size_t);
+bool ipvm_put_u8(ipvm_buf *, uint8_t);
+bool ipvm_put_u32(ipvm_buf *, size_t);
+bool ipvm_put_text(ipvm_buf *, const char *, size_t);
+void ipvm_put_error(ipvm_buf *, wasmtime_error_t *);
+
+/* What host functions find in the store's data. */
+typedef struct {
+  ipvm_call *call;
+  uint64_t deadline;
+} ipvm_frame;
+
+/* Memory for the arguments of one call: freed at once. */
+typedef struct ipvm_chunk {
+  struct ipvm_chunk *next;
+} ipvm_chunk;
+typedef struct {
+  ipvm_chunk *chunks;
+  uint8_t *at, *end;
+  _Alignas(16) uint8_t first[2048];
+} ipvm_arena;
+
+typedef struct {
+  const uint8_t *at, *end;
+  ipvm_arena *arena;
+} ipvm_reader;
+
+void ipvm_arena_init(ipvm_arena *);
+void ipvm_arena_free(ipvm_arena *);
+bool ipvm_read_val(ipvm_reader *, wasmtime_component_val_t *);
+bool ipvm_write_val(ipvm_buf *, const wasmtime_component_val_t *);
+
+wasmtime_error_t *ipvm_host_call(void *, wasmtime_context_t *, const wasmtime_component_func_type_t *, wasmtime_component_val_t *,
+                                 size_t, wasmtime_component_val_t *, size_t);
+
+#endif

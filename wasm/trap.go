@@ -1,0 +1,103 @@
+package wasm
+
+import (
+	"strings"
+
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// The closed list of trap codes in receipts.
+const (
+	TrapUnreachable            = "unreachable"
+	TrapMemoryOutOfBounds      = "memory-out-of-bounds"
+	TrapTableOutOfBounds       = "table-out-of-bounds"
+	TrapIndirectCallNull       = "indirect-call-null"
+	TrapIndirectCallType       = "indirect-call-type"
+	TrapIntegerOverflow        = "integer-overflow"
+	TrapIntegerDivideByZero    = "integer-divide-by-zero"
+	TrapBadConversion          = "bad-conversion-to-integer"
+	TrapStackOverflow          = "stack-overflow"
+	TrapHeapMisaligned         = "heap-misaligned"
+	TrapCannotEnterComponent   = "cannot-enter-component"
+	TrapABI                    = "abi" // the guest broke the canonical ABI
+	TrapOther                  = "other"
+	textHostcallFuel           = "too much data is being copied between the host and the guest"
+	textMemoryMinimum          = "exceeds memory limits"
+	textTableMinimum           = "exceeds table limits"
+	textCount                  = "resource limit exceeded: "
+	textPoolFull               = "maximum concurrent "
+	textTrap                   = "wasm trap: "
+	textUnreachable            = "wasm `unreachable` instruction executed"
+	textNotEnabled, textMustBe = "not enabled", "must be enabled"
+)
+
+// trapTexts are the engine's last cause lines, without "wasm trap: ".
+var trapTexts = map[string]string{
+	textUnreachable:                                 TrapUnreachable,
+	"out of bounds memory access":                   TrapMemoryOutOfBounds,
+	"undefined element: out of bounds table access": TrapTableOutOfBounds,
+	"uninitialized element":                         TrapIndirectCallNull,
+	"indirect call type mismatch":                   TrapIndirectCallType,
+	"integer overflow":                              TrapIntegerOverflow,
+	"integer divide by zero":                        TrapIntegerDivideByZero,
+	"invalid conversion to integer":                 TrapBadConversion,
+	"call stack exhausted":                          TrapStackOverflow,
+	"unaligned atomic":                              TrapHeapMisaligned,
+	"cannot enter component instance":               TrapCannotEnterComponent,
+	"cannot leave component instance":               TrapABI,
+	"invalid `char` bit pattern":                    TrapABI,
+	"string content out-of-bounds":                  TrapABI,
+	"list content out-of-bounds":                    TrapABI,
+	"invalid variant discriminant":                  TrapABI,
+	"unaligned pointer":                             TrapABI,
+}
+
+// abiTexts begin the last cause line when the engine itself, lifting a value,
+// finds the canonical ABI broken.
+var abiTexts = []string{
+	"invalid utf-8", "incomplete utf-8", "invalid utf-16", "unpaired surrogate", "discriminant ", "invalid expected discriminant", "invalid option discriminant",
+	"integer ", "converted integer out of range for `char`", "pointer ", "list pointer", "map pointer", "string pointer", "return pointer",
+	"realloc return", "pointer out of bounds", "tuple pointer", "unexpected ", "handle index", "unknown handle",
+}
+
+// lastCause is the last line of an engine's error text: its root cause. What
+// comes before it holds names that the guest chose.
+func lastCause(text string) string {
+	text = strings.TrimRight(text, "\n ")
+	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
+		text = text[i+1:]
+	}
+	text = strings.TrimSpace(text)
+	if i := strings.Index(text, ": "); i > 0 && strings.Trim(text[:i], "0123456789") == "" { // "1: wasm trap: …"
+		text = text[i+2:]
+	}
+	return text
+}
+
+// trapCode is the closed code of a cause.
+func trapCode(cause string) string {
+	if code, ok := trapTexts[strings.TrimPrefix(cause, textTrap)]; ok {
+		return code
+	}
+	for _, prefix := range abiTexts {
+		if strings.HasPrefix(cause, prefix) {
+			return TrapABI
+		}
+	}
+	return TrapOther
+}
+
+// trapped is the failure of a guest whose call ended with cause.
+func trapped(cause string) *task.Failure {
+	return &task.Failure{Kind: task.KindTrap, Trap: trapCode(cause), Message: "the function trapped: " + strings.TrimPrefix(cause, textTrap)}
+}
+
+// isHostTrouble tells causes that are this machine's, not the guest's.
+func isHostTrouble(cause string) bool {
+	for _, sign := range []string{"os error", "mmap", "Cannot allocate", "out of memory", "failed to allocate", "mprotect"} {
+		if strings.Contains(cause, sign) {
+			return true
+		}
+	}
+	return false
+}
