@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -289,7 +290,12 @@ func conformForeign(t *testing.T, s *Store, _ *clock) {
 }
 
 func conformReferences(t *testing.T, s *Store, _ *clock) {
-	large, boxed := rawBlock(noise(1, 3000)), rawBlock(noise(2, InlineBlock+5))
+	large := rawBlock(noise(1, 3000))
+	data, link, err := ipld.Encode(ipld.List(ipld.String(strings.Repeat("x", InlineBlock)), ipld.LinkValue(large.Link)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	boxed := ipld.Block{Link: link, Data: data}
 	first := issue(t, 0, okReceipt(taskID(1), ipld.List(ipld.LinkValue(large.Link), ipld.LinkValue(large.Link))))
 	r := okReceipt(taskID(2), ipld.Null)
 	r.Out.Value, r.Boxed = ipld.LinkValue(boxed.Link), boxed.Link

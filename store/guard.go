@@ -1,7 +1,6 @@
 package store
 
 import (
-	"os"
 	"strings"
 	"sync/atomic"
 
@@ -9,11 +8,15 @@ import (
 )
 
 // guard is the file system that pebble sees. Pebble ends the process when it
-// can not write its log. Here the first such failure is reported to the store,
-// which then refuses to write and to acknowledge anything, and from then on
-// nothing reaches the disk: pebble's log goes nowhere and its other writes
-// fail. The disk stays as a crash at that moment would have left it, which is
-// what opening it again can handle, and readers go on.
+// can not write its log or manifest. Here the first failed write is reported to
+// the store, which then refuses to write and to acknowledge anything, and from
+// then on nothing reaches the disk: pebble's log goes nowhere and its other
+// writes fail. The disk stays as a crash at that moment would have left it,
+// which is what opening it again can handle, and readers go on.
+//
+// A failed write of a table also stops the store, but not pebble: it removes
+// the table and tries again, so that a writer that waits for it gets on when
+// the disk has room again.
 type guard struct {
 	vfs.FS
 	failed func(error) error
@@ -36,11 +39,14 @@ func (g *guard) err() error {
 	return nil
 }
 
-// wrote reports a failed write of a file other than the log. Pebble tries those
-// again, so they do not stop it, but the store accepts nothing more.
-func (g *guard) wrote(err error) error {
-	if err != nil && !os.IsNotExist(err) {
+// wrote reports a failed write of the named file.
+func (g *guard) wrote(name string, err error) error {
+	switch {
+	case err == nil:
+	case strings.HasSuffix(name, ".sst"):
 		g.failed(err)
+	default:
+		g.fatal(err)
 	}
 	return err
 }
@@ -70,9 +76,9 @@ func (g *guard) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) 
 func (g *guard) sink(name string, f vfs.File, err error) (vfs.File, error) {
 	switch {
 	case !isLog(name) && err != nil:
-		return nil, g.wrote(err)
+		return nil, g.wrote(name, err)
 	case !isLog(name):
-		return &guardFile{File: f, guard: g}, nil
+		return &guardFile{File: f, guard: g, name: name}, nil
 	case err != nil:
 		g.fatal(err)
 		return &guardFile{File: vfs.NewMemFile(nil), guard: g, log: true}, nil
@@ -106,14 +112,14 @@ func (g *guard) Rename(oldname, newname string) error {
 	if err := g.err(); err != nil {
 		return err
 	}
-	return g.wrote(g.FS.Rename(oldname, newname))
+	return g.wrote(newname, g.FS.Rename(oldname, newname))
 }
 
 func (g *guard) Link(oldname, newname string) error {
 	if err := g.err(); err != nil {
 		return err
 	}
-	return g.wrote(g.FS.Link(oldname, newname))
+	return g.wrote(newname, g.FS.Link(oldname, newname))
 }
 
 // guardFile is a file that pebble writes. One with log set, a log or a
@@ -121,6 +127,7 @@ func (g *guard) Link(oldname, newname string) error {
 type guardFile struct {
 	vfs.File
 	guard *guard
+	name  string
 	log   bool
 }
 
@@ -136,7 +143,7 @@ func (f *guardFile) do(op func() error) error {
 		f.guard.fatal(err)
 		return nil
 	}
-	return f.guard.wrote(err)
+	return f.guard.wrote(f.name, err)
 }
 
 func (f *guardFile) Write(p []byte) (n int, err error) {

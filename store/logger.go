@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"syscall"
 	"time"
 )
 
@@ -34,11 +32,9 @@ func (l *logger) Fatalf(format string, args ...any) {
 	(*Store)(l).fail(fmt.Errorf(format, args...))
 }
 
-// backgroundError hears of failed flushes and compactions. Pebble tries again
-// at once, so a disk that stays full is given a moment.
+// backgroundError hears of failed flushes and compactions. Pebble tries again at
+// once, so a disk that does not work is given a moment.
 func (s *Store) backgroundError(err error) {
 	s.log.Error("store: background work failed", "err", err)
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		time.Sleep(20 * time.Millisecond)
-	}
+	time.Sleep(20 * time.Millisecond)
 }
