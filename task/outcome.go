@@ -86,3 +86,25 @@ type Limits struct {
 	Memory uint64        // bytes of linear memory
 	Time   time.Duration // wall clock of the call, compilation excluded
 }
+
+// IPLD is the map {"ok": value} or {"error": {kind, …}}, as receipts and
+// promises of either branch show it.
+func (o Outcome) IPLD() ipld.Value {
+	if o.OK() {
+		return ipld.Map(ipld.Entry{Key: "ok", Value: o.Value})
+	}
+	return ipld.Map(ipld.Entry{Key: "error", Value: o.Failure.IPLD()})
+}
+
+// IPLD is the map {kind, trap?, value?}: what of a failure is the same for
+// everyone.
+func (f *Failure) IPLD() ipld.Value {
+	entries := []ipld.Entry{{Key: "kind", Value: ipld.String(string(f.Kind))}}
+	if f.Trap != "" {
+		entries = append(entries, ipld.Entry{Key: "trap", Value: ipld.String(f.Trap)})
+	}
+	if f.Kind == KindGuest {
+		entries = append(entries, ipld.Entry{Key: "value", Value: f.Value})
+	}
+	return ipld.Map(entries...)
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+func newCheck(a *app) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Find everything that is wrong with a workflow, without running it",
+		Long: `Read the workflow in FILE, import the files that it names, and hold every
+call against the function that it calls. All faults are shown, each with its
+place. Exit status 2 means that there are faults.`,
+		Args: oneFile,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.check(cmd, args[0], asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, described in docs/reference.md")
+	return cmd
+}
+
+// checkJSON is what `ipvm check --json` prints.
+type checkJSON struct {
+	Schema   int               `json:"schema"`
+	OK       bool              `json:"ok"`
+	Faults   []faultJSON       `json:"faults"`
+	Workflow string            `json:"workflow,omitempty"`
+	Source   *sourceJSON       `json:"source,omitempty"`
+	Tasks    map[string]string `json:"tasks,omitempty"` // label → Task ID as written
+	Layout   [][]string        `json:"layout,omitempty"`
+	Bound    *boundJSON        `json:"bound,omitempty"`
+}
+
+type faultJSON struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Col     int    `json:"col"`
+	Path    string `json:"path"`
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// boundJSON is the most that a run of the workflow can use.
+type boundJSON struct {
+	Gas uint64 `json:"gas"`
+	// MS is the sum over the longest path of promises.
+	MS int64 `json:"ms"`
+}
+
+func (a *app) check(cmd *cobra.Command, file string, asJSON bool) (err error) {
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(node, err) }()
+	w, err := load(cmd, node, file)
+	if !asJSON {
+		if err != nil {
+			return err
+		}
+		warn(cmd.ErrOrStderr(), w)
+		printChecked(cmd, w, a.config.options())
+		return nil
+	}
+	out := checkJSON{Schema: jsonSchema, OK: err == nil, Faults: []faultJSON{}}
+	var faults workflow.FaultList
+	if err != nil && !errors.As(err, &faults) {
+		return err
+	}
+	for _, f := range faults {
+		out.Faults = append(out.Faults, faultJSON{f.File, f.Line, f.Col, f.Path, string(f.Kind), f.Msg, f.Hint})
+	}
+	if err == nil {
+		out.Workflow, out.Source, out.Tasks = w.Link().String(), sourceOf(w), map[string]string{}
+		out.Layout = layout(w)
+		b := bound(w, a.config.options())
+		out.Bound = &b
+		for i := range w.Len() {
+			out.Tasks[w.Label(i)] = w.Step(i).ID.String()
+		}
+	}
+	return errors.Join(printJSON(cmd.OutOrStdout(), out), quiet(err))
+}
+
+// quiet is the error of a fault that was printed as JSON.
+func quiet(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errFaults
+}
+
+// errFaults ends a command whose document is at fault, which was printed.
+var errFaults = errors.New("the document is at fault")
+
+// layout lists the labels that may run at the same time, step by step.
+func layout(w *ipvm.Workflow) [][]string {
+	var out [][]string
+	for i := range w.Len() {
+		s := w.Step(i)
+		if s.Depth == len(out) {
+			out = append(out, nil)
+		}
+		out[s.Depth] = append(out[s.Depth], s.Label)
+	}
+	return out
+}
+
+func bound(w *ipvm.Workflow, o ipvm.Options) boundJSON {
+	var b boundJSON
+	longest := make([]int64, w.Len())
+	for i := range w.Len() {
+		s := w.Step(i)
+		l := engine.InForce(s.Job.Limits, o.Defaults, o.Max)
+		if b.Gas += l.Gas; b.Gas < l.Gas {
+			b.Gas = ^uint64(0)
+		}
+		for _, d := range s.Deps {
+			longest[i] = max(longest[i], longest[d])
+		}
+		longest[i] += l.Time.Milliseconds()
+		b.MS = max(b.MS, longest[i])
+	}
+	return b
+}
+
+func printChecked(cmd *cobra.Command, w *ipvm.Workflow, o ipvm.Options) {
+	out := cmd.OutOrStdout()
+	b := bound(w, o)
+	fmt.Fprintf(out, "ok: %d jobs in %d steps, at most %s gas\n", w.Len(), len(layout(w)), count(b.Gas))
+	fmt.Fprintf(out, "workflow %s\n", w.Link())
+	for i := range w.Len() {
+		fmt.Fprintf(out, "  %s  %s\n", w.Step(i).ID, printable(w.Label(i)))
+	}
+}

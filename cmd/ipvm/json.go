@@ -1,0 +1,155 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+// jsonSchema is the version of the objects that --json prints. Fields may be
+// added under one version; none changes its meaning or goes away.
+const jsonSchema = 1
+
+// runJSON is what `ipvm run --json` prints; docs/reference.md describes it.
+type runJSON struct {
+	Schema   int                `json:"schema"`
+	Workflow string             `json:"workflow"`
+	Source   *sourceJSON        `json:"source,omitempty"`
+	Status   engine.Status      `json:"status"`
+	Jobs     map[string]jobJSON `json:"jobs"`
+	Totals   totalsJSON         `json:"totals"`
+}
+
+// sourceJSON holds the identifiers of the document's own dialect.
+type sourceJSON struct {
+	Dialect  workflow.Dialect  `json:"dialect"`
+	Workflow string            `json:"workflow,omitempty"`
+	Jobs     map[string]string `json:"jobs,omitempty"`
+}
+
+type jobJSON struct {
+	Task    string           `json:"task"`
+	Written string           `json:"written"`
+	Status  engine.JobStatus `json:"status"`
+	How     engine.How       `json:"how,omitempty"`
+	Value   json.RawMessage  `json:"value,omitempty"`
+	Error   *errorJSON       `json:"error,omitempty"`
+	Gas     uint64           `json:"gas"`
+	Memory  *uint64          `json:"memory,omitempty"`
+	MS      float64          `json:"ms"`
+	Started *string          `json:"started,omitempty"`
+	Ended   *string          `json:"ended,omitempty"`
+	Receipt string           `json:"receipt,omitempty"`
+	File    string           `json:"file,omitempty"`
+	Log     []engine.LogLine `json:"log,omitempty"`
+}
+
+type errorJSON struct {
+	Kind    string          `json:"kind"`
+	Trap    string          `json:"trap,omitempty"`
+	Value   json.RawMessage `json:"value,omitempty"`
+	Message string          `json:"message,omitempty"`
+	From    string          `json:"from,omitempty"`
+}
+
+type totalsJSON struct {
+	Jobs       int     `json:"jobs"`
+	Ran        int     `json:"ran"`
+	Remembered int     `json:"remembered"`
+	Failed     int     `json:"failed"`
+	NotRun     int     `json:"notRun"`
+	Gas        uint64  `json:"gas"` // used by what ran now
+	MS         float64 `json:"ms"`
+}
+
+func reportJSON(w *ipvm.Workflow, r *ipvm.Report, files map[string]string) runJSON {
+	out := runJSON{
+		Schema: jsonSchema, Workflow: r.Workflow.String(), Source: sourceOf(w),
+		Status: r.Status, Jobs: make(map[string]jobJSON, len(r.Jobs)),
+		Totals: totalsJSON{Jobs: len(r.Jobs), MS: r.Time.Seconds() * 1000},
+	}
+	for i := range r.Jobs {
+		j := &r.Jobs[i]
+		job := jobReportJSON(j)
+		job.File = files[j.Label]
+		out.Jobs[j.Label] = job
+		out.Totals.add(j)
+	}
+	return out
+}
+
+func (t *totalsJSON) add(j *engine.JobReport) {
+	if j.How == engine.Ran {
+		t.Gas += j.Gas
+	}
+	switch {
+	case j.Status == engine.JobError:
+		t.Failed++
+	case j.Status != engine.JobOK:
+		t.NotRun++
+	case j.How == engine.Ran:
+		t.Ran++
+	default:
+		t.Remembered++
+	}
+}
+
+func jobReportJSON(j *engine.JobReport) jobJSON {
+	out := jobJSON{
+		Task: j.Task.String(), Written: j.Written.String(), Status: j.Status, How: j.How,
+		Gas: j.Gas, Receipt: j.Receipt.String(), Log: j.Log,
+	}
+	if j.HasMemory {
+		out.Memory = &j.Memory
+	}
+	if !j.Ended.IsZero() {
+		const layout = "2006-01-02T15:04:05.000000Z"
+		started, ended := j.Started.UTC().Format(layout), j.Ended.UTC().Format(layout)
+		out.Started, out.Ended = &started, &ended
+		out.MS = j.Ended.Sub(j.Started).Seconds() * 1000
+	}
+	if j.Outcome.OK() {
+		out.Value = rawJSON(j.Outcome.Value)
+		return out
+	}
+	f := j.Outcome.Failure
+	out.Error = &errorJSON{Kind: string(f.Kind), Trap: f.Trap, Message: f.Message, From: j.Upstream}
+	if !f.Value.IsNull() {
+		out.Error.Value = rawJSON(f.Value)
+	}
+	return out
+}
+
+// rawJSON is v as DAG-JSON; a value that has none is told as a string.
+func rawJSON(v ipld.Value) json.RawMessage {
+	data, err := ipld.AppendJSON(nil, v)
+	if err != nil {
+		data, _ = json.Marshal("not representable in DAG-JSON: " + err.Error())
+	}
+	return data
+}
+
+func sourceOf(w *ipvm.Workflow) *sourceJSON {
+	doc := w.Workflow()
+	if doc.Dialect == workflow.Native {
+		return nil
+	}
+	s := &sourceJSON{Dialect: doc.Dialect, Workflow: doc.Origin.Workflow.String(), Jobs: map[string]string{}}
+	for i := range doc.Jobs {
+		if in := doc.Jobs[i].Instruction; in.Defined() {
+			s.Jobs[doc.Jobs[i].Label] = in.String()
+		}
+	}
+	return s
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,117 @@
+// Command ipvm is responsible for words on a terminal: flags and documents in,
+// results and messages out. What it does with them is in the packages below.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // the workflow failed
+	exitMisuse = 2 // a wrong flag, argument or document
+	exitNode   = 3 // the node could not do its job
+)
+
+// errFailed ends a command whose workflow failed; what failed was printed.
+var errFailed = errors.New("the workflow failed")
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is main without the process: it returns the exit code.
+func run(args []string, in io.Reader, out, errOut io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the process at once.
+	defer context.AfterFunc(ctx, stop)()
+	cmd := newRoot()
+	cmd.SetArgs(args)
+	cmd.SetIn(in)
+	cmd.SetOut(out)
+	cmd.SetErr(errOut)
+	return report(cmd.ExecuteContext(ctx), errOut)
+}
+
+// report prints err, unless it was printed, and returns the exit code for it.
+func report(err error, errOut io.Writer) int {
+	var faults workflow.FaultList
+	var misuse *misuseError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errFailed):
+		return exitFailed
+	case errors.Is(err, errFaults):
+		return exitMisuse
+	case errors.As(err, &faults):
+		fmt.Fprintln(errOut, err)
+		return exitMisuse
+	case errors.As(err, &misuse):
+		fmt.Fprintf(errOut, "ipvm: %v\n", err)
+		return exitMisuse
+	}
+	fmt.Fprintf(errOut, "ipvm: %v\n", err)
+	return exitNode
+}
+
+// misuseError is a command line that can not be followed.
+type misuseError struct{ msg, hint string }
+
+func (e *misuseError) Error() string {
+	if e.hint == "" {
+		return e.msg
+	}
+	return e.msg + "\n  hint: " + e.hint
+}
+
+func misusef(hint, format string, args ...any) error {
+	return &misuseError{msg: fmt.Sprintf(format, args...), hint: hint}
+}
+
+// app is what the commands share: the configuration and the node, opened on
+// first use.
+type app struct {
+	config config
+	flags  *cobra.Command
+}
+
+// open opens the node that the configuration names.
+func (a *app) open(cmd *cobra.Command) (*ipvm.Node, error) {
+	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+		return nil, err
+	}
+	return ipvm.Open(a.config.dir(), a.config.options())
+}
+
+func newRoot() *cobra.Command {
+	a := &app{}
+	root := &cobra.Command{
+		Use:           "ipvm",
+		Short:         "Run content-addressed workflows of WebAssembly functions",
+		Long:          "ipvm runs workflows of WebAssembly functions, remembers each result by the\naddress of what it was computed from, and signs a receipt for what it did.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	a.config.register(root.PersistentFlags())
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return misusef(fmt.Sprintf("`%s --help` lists the flags", cmd.CommandPath()), "%v", err)
+	})
+	root.AddCommand(newRun(a), newCheck(a), newGraph(a))
+	root.AddCommand(moreCommands(a)...)
+	return root
+}

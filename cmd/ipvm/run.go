@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/engine"
+)
+
+func newRun(a *app) *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run FILE",
+		Short: "Run a workflow; what is remembered is not run again",
+		Long: `Run the workflow in FILE (JSON, YAML or DAG-CBOR; - is standard input) and
+print what happened to each job. Files that the document names are imported.
+
+Results are the jobs that no other job waits for. With -o each is written to
+DIR/LABEL with an extension for its content; --all writes every job's value.
+
+Exit status: 0 all well, 1 the workflow failed, 2 the command line or the
+document is at fault, 3 the node could not do its job.`,
+		Example: "  ipvm run -o out examples/thumbnail/workflow.yaml\n  ipvm run --json workflow.json | jq .status",
+		Args:    oneFile,
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.run(cmd, args[0], o) },
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.dir, "output-dir", "o", "", "write results to files in `DIR`")
+	f.BoolVar(&o.all, "all", false, "write the value of every job, not only the results")
+	f.BoolVar(&o.json, "json", false, "print one JSON object, described in docs/reference.md")
+	f.BoolVar(&o.dryRun, "dry-run", false, "run nothing: tell what is remembered and what would run, at what cost")
+	f.BoolVar(&o.keepGoing, "keep-going", false, "after a failure, still run jobs that do not depend on it")
+	return cmd
+}
+
+type runOptions struct {
+	dir                          string
+	all, json, dryRun, keepGoing bool
+}
+
+func oneFile(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return misusef(fmt.Sprintf("%s; - is standard input", cmd.UseLine()), "expected one FILE, got %d", len(args))
+	}
+	return nil
+}
+
+// load reads the document named on the command line.
+func load(cmd *cobra.Command, node *ipvm.Node, file string) (*ipvm.Workflow, error) {
+	if file == "-" {
+		return node.Read(cmd.Context(), "stdin", cmd.InOrStdin(), ".")
+	}
+	w, err := node.Load(cmd.Context(), file)
+	return w, asMisuse(err)
+}
+
+func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(node, err) }()
+	w, err := load(cmd, node, file)
+	if err != nil {
+		return err
+	}
+	warn(cmd.ErrOrStderr(), w)
+	if o.dryRun {
+		return dryRun(cmd, node, w, o.json)
+	}
+	if err := prepareDir(o.dir); err != nil {
+		return err
+	}
+	view := newView(cmd, node, w, o)
+	report, err := node.Run(cmd.Context(), w, ipvm.RunOptions{Listen: view.event, KeepGoing: o.keepGoing})
+	view.stop()
+	if err != nil {
+		return err
+	}
+	files, err := writeResults(cmd.Context(), node, w, report, o)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		err = printJSON(cmd.OutOrStdout(), reportJSON(w, report, files))
+	} else {
+		view.summary(report, files)
+	}
+	if err == nil && report.Status != engine.StatusOK {
+		err = errFailed
+	}
+	return err
+}
+
+// closing closes node; its error counts if there is no other.
+func closing(node *ipvm.Node, err error) error {
+	if closeErr := node.Close(); err == nil {
+		return closeErr
+	}
+	return err
+}

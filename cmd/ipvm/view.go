@@ -1,0 +1,256 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// view shows a run while it goes on: a line on standard output for each job
+// that has ended, and on a terminal a line below that says what is running.
+type view struct {
+	out, progress io.Writer // progress is nil where nobody watches
+	width         int       // of the labels
+	jobs          int
+
+	mu      sync.Mutex
+	ended   int
+	running []string
+	shown   bool // a progress line stands on the terminal
+	done    chan struct{}
+	ticking sync.WaitGroup
+}
+
+// maxLabelWidth bounds the column of labels, in characters.
+const maxLabelWidth = 32
+
+func newView(cmd *cobra.Command, _ *ipvm.Node, w *ipvm.Workflow, o runOptions) *view {
+	v := &view{out: cmd.OutOrStdout(), jobs: w.Len(), done: make(chan struct{})}
+	if o.json {
+		v.out = io.Discard
+	}
+	for i := range w.Len() {
+		v.width = min(max(v.width, utf8.RuneCountInString(w.Label(i))), maxLabelWidth)
+	}
+	if f, ok := cmd.ErrOrStderr().(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		v.progress = f
+		v.ticking.Go(v.tick)
+	}
+	return v
+}
+
+// tick redraws the progress line until the view stops.
+func (v *view) tick() {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-v.done:
+			return
+		case <-ticker.C:
+		}
+		v.mu.Lock()
+		v.clear()
+		if len(v.running) > 0 {
+			fmt.Fprintf(v.progress, "%d of %d jobs ended, running: %s", v.ended, v.jobs, shorten(strings.Join(v.running, ", "), 48))
+			v.shown = true
+		}
+		v.mu.Unlock()
+	}
+}
+
+// clear removes the progress line. The caller holds mu.
+func (v *view) clear() {
+	if v.shown {
+		fmt.Fprint(v.progress, "\r\x1b[K")
+		v.shown = false
+	}
+}
+
+// stop ends the progress line.
+func (v *view) stop() {
+	close(v.done)
+	v.ticking.Wait()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.clear()
+}
+
+// event shows ev.
+func (v *view) event(ev engine.Event) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch ev.Kind {
+	case engine.JobStarted:
+		v.running = append(v.running, printable(ev.Label))
+	case engine.JobSettled:
+		v.ended++
+		for i, label := range v.running {
+			if label == printable(ev.Label) {
+				v.running = append(v.running[:i], v.running[i+1:]...)
+				break
+			}
+		}
+		v.clear()
+		v.line(ev.Job)
+		for _, l := range ev.Job.Log {
+			fmt.Fprintf(v.out, "  %s: %s: %s\n", printable(l.Level), printable(l.Context), printable(l.Message))
+		}
+	}
+}
+
+// line prints what happened to one job.
+func (v *view) line(j *engine.JobReport) {
+	how := string(j.How)
+	if j.Status != engine.JobOK {
+		how = string(j.Status)
+	}
+	if j.Status == engine.JobError && j.How == engine.Remembered {
+		how = "error (remembered)"
+	}
+	cost := ""
+	if j.How != "" {
+		cost = count(j.Gas) + " gas"
+		if !j.Ended.IsZero() {
+			cost += ", " + millis(j.Ended.Sub(j.Started))
+		}
+	}
+	fmt.Fprintln(v.out, strings.TrimRight(fmt.Sprintf("%-*s  %-10s  %-26s  %s", v.width, shorten(printable(j.Label), maxLabelWidth), how, cost, outcome(j)), " "))
+}
+
+// outcome is what a job came to, in one line.
+func outcome(j *engine.JobReport) string {
+	if !j.Outcome.OK() {
+		return printable(j.Outcome.Failure.String())
+	}
+	v := j.Outcome.Value
+	switch v.Kind() {
+	case ipld.KindBytes:
+		return fmt.Sprintf("%d bytes", v.Len())
+	case ipld.KindLink:
+		l, _ := v.AsLink()
+		return l.String()
+	}
+	return shorten(printable(v.String()), 120)
+}
+
+// summary prints how the run ended.
+func (v *view) summary(r *ipvm.Report, files map[string]string) {
+	for i := range r.Jobs {
+		if file, ok := files[r.Jobs[i].Label]; ok {
+			fmt.Fprintf(v.out, "wrote %s\n", file)
+		}
+	}
+	counts := map[string]int{}
+	for i := range r.Jobs {
+		j := &r.Jobs[i]
+		switch {
+		case j.Status == engine.JobOK:
+			counts[string(j.How)]++
+		case j.Status == engine.JobError:
+			counts["failed"]++
+		default:
+			counts["not run"]++
+		}
+	}
+	var parts []string
+	for _, what := range []string{"ran", "remembered", "failed", "not run"} {
+		if counts[what] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[what], what))
+		}
+	}
+	note := ""
+	if counts["remembered"] == len(r.Jobs) {
+		note = "; nothing had to run"
+	}
+	fmt.Fprintf(v.out, "%s: %s%s, in %s\n", r.Status, strings.Join(parts, ", "), note, millis(r.Time))
+	if first := r.FirstError(); first != nil {
+		fmt.Fprintf(v.out, "the first error was in %s: %s\n", printable(first.Label), printable(first.Outcome.Failure.String()))
+		if hint := failureHint(first); hint != "" {
+			fmt.Fprintf(v.out, "  hint: %s\n", hint)
+		}
+	}
+}
+
+// failureHint says what to do about a failed job.
+func failureHint(j *engine.JobReport) string {
+	switch j.Outcome.Failure.Kind {
+	case task.KindOutOfGas:
+		return fmt.Sprintf("it may use %s gas; give the job a higher maxGas", count(j.Limits.Gas))
+	case task.KindOutOfMemory:
+		return fmt.Sprintf("it may use %s; give the job a higher memory", size(j.Limits.Memory))
+	case task.KindTimeout:
+		return fmt.Sprintf("it may take %s; give the job a higher time", j.Limits.Time)
+	case task.KindNotFound:
+		return "`ipvm block put FILE` imports what is missing"
+	}
+	return ""
+}
+
+// count is n with its thousands set apart.
+func count(n uint64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// size is a number of bytes in the largest unit that divides it.
+func size(n uint64) string {
+	units := []string{"bytes", "KiB", "MiB", "GiB"}
+	i := 0
+	for ; i < len(units)-1 && n >= 1024 && n%1024 == 0; i++ {
+		n /= 1024
+	}
+	return fmt.Sprintf("%d %s", n, units[i])
+}
+
+func millis(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
+}
+
+// printable is s without what would move the cursor or colour the terminal:
+// labels, errors and logs come from strangers.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		if r == '\n' || r == '\t' {
+			return ' '
+		}
+		return '\uFFFD'
+	}, s)
+}
+
+// shorten cuts s to at most n characters.
+func shorten(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:n-1]) + "…"
+}
+
+// warn prints the warnings of a document.
+func warn(w io.Writer, g *ipvm.Workflow) {
+	for _, f := range g.Workflow().Warnings {
+		fmt.Fprintf(w, "warning: %v\n", f)
+	}
+}

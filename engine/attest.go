@@ -1,0 +1,151 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm"
+)
+
+// attest signs what task id came to and puts it, with the blocks that go with
+// it, into the store. The plan may go on; showing it waits for a sync.
+func (e *Engine) attest(id task.ID, blocks []ipld.Block, result wasm.Result, limits task.Limits) (ran, error) {
+	out, outBlocks, err := compactOutcome(result.Outcome)
+	if err != nil {
+		return ran{}, err
+	}
+	boxed, box, err := receipt.BoxOutcome(out)
+	if err != nil {
+		return ran{}, fmt.Errorf("box the value: %w", err)
+	}
+	rc := receipt.Receipt{
+		Executor: e.Key.DID(), Task: id, Out: boxed,
+		Gas: result.Gas, Memory: result.Memory, HasMemory: result.HasMemory,
+		Limits: task.Limits{Gas: limits.Gas, Memory: limits.Memory}, Schedule: wasm.Schedule,
+	}
+	blocks = append(blocks, outBlocks...)
+	if box != nil {
+		rc.Boxed = box.Link
+		blocks = append(blocks, *box)
+	}
+	signed, err := receipt.Issue(e.Key, rc)
+	if err != nil {
+		return ran{}, fmt.Errorf("sign the receipt: %w", err)
+	}
+	if err := e.Store.Put(store.Batch{Blocks: blocks, Receipts: []*receipt.Signed{signed}}); err != nil {
+		return ran{}, fmt.Errorf("keep the receipt: %w", err)
+	}
+	return ran{signed: signed, outcome: out}, nil
+}
+
+// compactOutcome is out with large bytes as links, and the blocks behind them.
+// A value that is too large becomes a failure of kind type.
+func compactOutcome(out task.Outcome) (task.Outcome, []ipld.Block, error) {
+	if !out.OK() && out.Failure.Kind != task.KindGuest {
+		return out, nil, nil
+	}
+	v := &out.Value
+	if !out.OK() {
+		f := *out.Failure
+		out.Failure = &f
+		v = &f.Value
+	}
+	var blocks []ipld.Block
+	var err error
+	*v, err = task.Compact(*v, func(b ipld.Block) error {
+		blocks = append(blocks, b)
+		return nil
+	})
+	if err != nil {
+		return out, nil, err
+	}
+	data, err := ipld.AppendCBOR(nil, *v)
+	if err != nil {
+		return task.Outcome{Failure: task.Failf(task.KindType, "the result has no encoding: %v", err)}, nil, nil
+	}
+	if len(data) > task.MaxArgs {
+		return task.Outcome{Failure: task.Failf(task.KindType,
+			"the result encodes to %d bytes, at most %d are allowed; return large data as bytes (list<u8>)", len(data), task.MaxArgs)}, nil, nil
+	}
+	return out, blocks, nil
+}
+
+// recall returns what is remembered of id where it answers under limits. A
+// receipt whose value is no longer whole in the store does not count.
+func (e *Engine) recall(id task.ID, limits task.Limits, about ModuleInfo) (ran, bool, error) {
+	all, err := e.Store.Receipts(id)
+	if err != nil {
+		return ran{}, false, fmt.Errorf("recall %s: %w", id, err)
+	}
+	for _, signed := range all {
+		if signed.Executor != e.Key.DID() || !signed.Answers(limits, wasm.Schedule, about.MaxMemory) {
+			continue
+		}
+		out, whole, err := e.whole(signed)
+		if err != nil {
+			return ran{}, false, fmt.Errorf("recall %s: %w", id, err)
+		}
+		if whole {
+			return ran{signed: signed, outcome: out}, true, nil
+		}
+	}
+	return ran{}, false, nil
+}
+
+// whole returns what signed says the task came to, unboxed, and whether that
+// and the files it links to are in the store.
+func (e *Engine) whole(signed *receipt.Signed) (task.Outcome, bool, error) {
+	out, err := signed.Unbox(e.Store.Block)
+	if missing(err) {
+		return out, false, nil
+	}
+	if err != nil {
+		return out, false, err
+	}
+	v := out.Value
+	if !out.OK() {
+		v = out.Failure.Value
+	}
+	for link := range ipld.Links(v) {
+		if whole, err := wholeFile(e.Store, link); !whole || err != nil {
+			return out, false, err
+		}
+	}
+	return out, true, nil
+}
+
+// wholeFile tells whether every block of the file behind link is here.
+func wholeFile(m Memory, link ipld.Link) (bool, error) {
+	ok, err := m.Has(link)
+	if !ok || err != nil || link.Codec() != ipld.CodecDagPB {
+		return ok, err
+	}
+	data, err := m.Block(link)
+	if missing(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	children, err := ipld.FileLinks(data)
+	if err != nil {
+		return false, err
+	}
+	for _, child := range children {
+		if ok, err := wholeFile(m, child); !ok || err != nil {
+			return ok, err
+		}
+	}
+	return true, nil
+}
+
+// missing tells whether err means that a block is not in reach, or no longer
+// what it was.
+func missing(err error) bool {
+	var corrupt *store.CorruptError
+	return errors.Is(err, store.ErrNotFound) || errors.As(err, &corrupt)
+}

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm"
+)
+
+// Store is what an engine needs of a store; [*store.Store] is one.
+type Store interface {
+	Memory
+	// Put makes b visible at once; it is durable after the next Sync.
+	Put(b store.Batch) error
+	// Sync returns when everything that was put before is durable.
+	Sync(ctx context.Context) error
+}
+
+// Memory is what can be asked of a store without changing it.
+type Memory interface {
+	Block(ipld.Link) ([]byte, error)
+	Has(ipld.Link) (bool, error)
+	// Receipts returns all evidence about one task.
+	Receipts(task.ID) ([]*receipt.Signed, error)
+	// Module returns what was kept about the module behind a link.
+	Module(ipld.Link) (ipld.Value, bool, error)
+}
+
+// Config assembles an engine. Store, Wasm and Key are needed; the zero value
+// of every other field means the default it names.
+type Config struct {
+	Store Store
+	Wasm  *wasm.Engine
+	// Key signs receipts; its DID is this node's.
+	Key did.PrivateKey
+	// Workers is how many steps may be in progress at once; 0 is GOMAXPROCS.
+	Workers int
+	// Defaults are the limits of a job that names none; see [DefaultLimits].
+	Defaults task.Limits
+	// Max caps the limits of every job; see [MaxLimits].
+	Max task.Limits
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// DefaultLimits are the limits of a job that names none.
+var DefaultLimits = task.Limits{Gas: 10_000_000_000, Memory: 64 << 20, Time: 10 * time.Second}
+
+// MaxLimits are the highest limits that a job can have unless configured.
+var MaxLimits = task.Limits{Gas: 1 << 62, Memory: 1 << 30, Time: time.Hour}
+
+// ErrClosed reports a call to an engine that was closed.
+var ErrClosed = errors.New("engine is closed")
+
+// Engine runs workflows. Its methods may be called by many goroutines.
+type Engine struct {
+	Config
+	slots   chan struct{} // one for each step in progress
+	flights flights
+	modules modules
+	runs    sync.WaitGroup
+	life    context.Context // ends when the engine closes
+	end     context.CancelFunc
+	mu      sync.Mutex // orders runs.Add before the wait of Close
+}
+
+// New returns an engine over c. Close it to wait for what it runs.
+func New(c Config) *Engine {
+	if c.Workers <= 0 {
+		c.Workers = runtime.GOMAXPROCS(0)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	life, end := context.WithCancel(context.Background())
+	return &Engine{Config: c, slots: make(chan struct{}, c.Workers), life: life, end: end}
+}
+
+// Close cancels what runs, keeps what was finished, and returns when all is
+// stopped. The store stays open: it is the caller's.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.end()
+	e.mu.Unlock()
+	e.runs.Wait()
+	e.flights.wait()
+	return nil
+}
+
+// enter counts a run in; the returned func counts it out. The context it
+// returns ends when ctx does or when the engine closes.
+func (e *Engine) enter(ctx context.Context) (context.Context, func(), error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.life.Err() != nil {
+		return nil, nil, ErrClosed
+	}
+	e.runs.Add(1)
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(e.life, func() { cancel(ErrClosed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+		e.runs.Done()
+	}, nil
+}
+
+// withDefaults is l with each field that is zero taken from d.
+func withDefaults(l, d task.Limits) task.Limits {
+	if l.Gas == 0 {
+		l.Gas = d.Gas
+	}
+	if l.Memory == 0 {
+		l.Memory = d.Memory
+	}
+	if l.Time == 0 {
+		l.Time = d.Time
+	}
+	return l
+}
+
+// Limits are the limits in force for a job that asks for want.
+func (e *Engine) Limits(want task.Limits) task.Limits { return InForce(want, e.Defaults, e.Max) }
+
+// InForce is want with what it leaves open filled in from defaults, capped by
+// most, the memory rounded as receipts have it. Zero fields of defaults and
+// most are [DefaultLimits] and [MaxLimits].
+func InForce(want, defaults, most task.Limits) task.Limits {
+	want = withDefaults(withDefaults(want, defaults), DefaultLimits)
+	most = withDefaults(most, MaxLimits)
+	return task.Limits{
+		Gas:    min(want.Gas, most.Gas),
+		Memory: min(receipt.RoundMemory(want.Memory), receipt.RoundMemory(most.Memory)),
+		Time:   min(want.Time, most.Time),
+	}
+}

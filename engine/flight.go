@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// flights makes equal calls that are asked for at the same time one run. A
+// flight goes on while anyone waits for it and is cancelled when the last
+// waiter has left. A waiter whose limits the outcome does not answer asks again.
+type flights struct {
+	mu  sync.Mutex
+	all map[task.ID]*flight
+	wg  sync.WaitGroup
+}
+
+type flight struct {
+	cancel  context.CancelFunc
+	done    chan struct{}
+	waiters int
+	result  ran
+	err     error
+}
+
+// do returns what run comes to, and whether this caller is the one who started
+// it. It returns early with ctx's error when ctx ends first.
+func (f *flights) do(ctx context.Context, id task.ID, run func(context.Context) (ran, error)) (r ran, leader bool, err error) {
+	f.mu.Lock()
+	fl := f.all[id]
+	if leader = fl == nil; leader {
+		fl = f.start(ctx, id, run)
+	}
+	fl.waiters++
+	f.mu.Unlock()
+	select {
+	case <-fl.done:
+		return fl.result, leader, fl.err
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if fl.waiters--; fl.waiters == 0 {
+		fl.cancel()
+		if f.all[id] == fl { // whoever asks from now on wants a run of its own
+			delete(f.all, id)
+		}
+	}
+	return ran{}, leader, context.Cause(ctx)
+}
+
+// start begins a flight whose life does not depend on the one caller's context.
+func (f *flights) start(ctx context.Context, id task.ID, run func(context.Context) (ran, error)) *flight {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	fl := &flight{cancel: cancel, done: make(chan struct{})}
+	if f.all == nil {
+		f.all = make(map[task.ID]*flight)
+	}
+	f.all[id] = fl
+	f.wg.Go(func() {
+		defer cancel()
+		fl.result, fl.err = run(own)
+		f.mu.Lock()
+		if f.all[id] == fl {
+			delete(f.all, id)
+		}
+		f.mu.Unlock()
+		close(fl.done)
+	})
+	return fl
+}
+
+// wait returns when no flight is in the air.
+func (f *flights) wait() { f.wg.Wait() }

@@ -1,0 +1,62 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// Forecast is what is known, before a job runs, of what will become of it.
+type Forecast struct {
+	Label string
+	// Known tells whether everything the job waits for is remembered, so that
+	// Task and Report hold.
+	Known bool
+	// Task is the resolved ID if Known, else the one as written.
+	Task task.ID
+	// Remembered is what is remembered; nil when the job would run.
+	Remembered *JobReport
+	// Failure is why the call can not be made; nil when it can.
+	Failure *task.Failure
+	// Limits are those that would be in force: the most that a run may cost.
+	Limits task.Limits
+}
+
+// Preview tells, without running anything, which jobs of g are remembered and
+// which would run.
+func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error) {
+	all := make([]Forecast, g.Len())
+	outcome := func(label string) task.Outcome {
+		i, _ := g.Find(label)
+		return all[i].Remembered.Outcome
+	}
+	for i := range all {
+		s := g.Step(i)
+		f := &all[i]
+		*f = Forecast{Label: s.Label, Task: s.ID, Limits: e.Limits(s.Job.Limits), Known: true}
+		for _, d := range s.Deps {
+			f.Known = f.Known && all[d].Remembered != nil && all[d].Remembered.Outcome.OK()
+		}
+		if !f.Known {
+			continue
+		}
+		c, failure, err := (&step{engine: e, step: s, outcome: outcome}).resolve(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if f.Failure = failure; failure != nil {
+			continue
+		}
+		f.Task = c.id
+		r, ok, err := e.recall(c.id, f.Limits, c.about)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			f.Remembered = &JobReport{Label: s.Label, Task: c.id, Written: s.ID, Limits: f.Limits}
+			f.Remembered.fill(r, Remembered)
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// Status is how a workflow ended.
+type Status string
+
+// The ways for a workflow to end.
+const (
+	StatusOK        Status = "ok"
+	StatusFailed    Status = "failed"
+	StatusCancelled Status = "cancelled"
+)
+
+// JobStatus is how a job ended.
+type JobStatus string
+
+// The ways for a job to end.
+const (
+	JobOK        JobStatus = "ok"
+	JobError     JobStatus = "error"
+	JobUpstream  JobStatus = "upstream"  // never started: what it waits for failed
+	JobCancelled JobStatus = "cancelled" // never started, or given up while running
+)
+
+// How tells where an outcome came from.
+type How string
+
+// Where outcomes come from.
+const (
+	Ran        How = "ran"
+	Remembered How = "remembered"
+)
+
+// Report is what came of one run of a workflow. It is this node's private
+// record; what others may rely on are the receipts it names.
+type Report struct {
+	Workflow ipld.Link
+	Status   Status
+	// Jobs has one entry for each step of the graph, in the graph's order.
+	Jobs []JobReport
+	// Time is the wall clock from acceptance to the last durable receipt.
+	Time time.Duration
+}
+
+// JobReport is what came of one job.
+type JobReport struct {
+	Label  string
+	Status JobStatus
+	// How is empty for a job that never started.
+	How How
+	// Task is the ID that the receipt is about: the resolved one for a pure
+	// task that got so far, else the one as written.
+	Task task.ID
+	// Written is the Task ID as written.
+	Written task.ID
+	Outcome task.Outcome
+	// Upstream is the label of the failed job that an upstream job waits for.
+	Upstream string
+	Receipt  ipld.Link
+	// Gas is what the run used, now or when it was remembered.
+	Gas uint64
+	// Memory is the peak in bytes, where it was truly read.
+	Memory    uint64
+	HasMemory bool
+	// Limits are those in force.
+	Limits task.Limits
+	// Started and Ended bound the function's run on this node; both are zero
+	// when nothing ran.
+	Started, Ended time.Time
+	// Log is what the function logged while it ran here, oldest first.
+	Log []LogLine
+}
+
+// LogLine is one line that a function logged through wasi:logging.
+type LogLine struct {
+	Level, Context, Message string
+}
+
+// Job returns the report of the job with the given label.
+func (r *Report) Job(label string) (*JobReport, bool) {
+	for i := range r.Jobs {
+		if r.Jobs[i].Label == label {
+			return &r.Jobs[i], true
+		}
+	}
+	return nil, false
+}
+
+// FirstError is the failed job that caused the rest; nil when none failed.
+func (r *Report) FirstError() *JobReport {
+	var first *JobReport
+	for i := range r.Jobs {
+		j := &r.Jobs[i]
+		if j.Status == JobError && (first == nil || j.Ended.Before(first.Ended)) {
+			first = j
+		}
+	}
+	return first
+}

@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/plan"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// Options say how one workflow is to be run. The zero value works.
+type Options struct {
+	// Listen is told each event of the run, in order, by one goroutine. A slow
+	// listener delays the events and the end of the run, not the jobs.
+	Listen func(Event)
+	// KeepGoing lets jobs that do not depend on a failed one start all the
+	// same. The workflow still fails.
+	KeepGoing bool
+}
+
+// errTime is why a run ends that used up the time its document allows.
+var errTime = errors.New("the workflow's time limit was reached")
+
+// Run drives g to its end and reports what came of it. Everything in the
+// report is durable.
+//
+// A failed job is no error, nor is a cancelled context: both are in the
+// report, and what was finished is kept. An error means that this node could
+// not do its part.
+func (e *Engine) Run(ctx context.Context, g *graph.Graph, o Options) (*Report, error) {
+	ctx, leave, err := e.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if limit := g.Workflow().Config.Time; limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTime)
+		defer cancel()
+	}
+	r := &run{
+		engine: e, graph: g, options: o,
+		outcomes: make([]task.Outcome, g.Len()),
+		report:   Report{Workflow: g.Link(), Jobs: make([]JobReport, g.Len())},
+		done:     make(chan finished, e.Workers),
+	}
+	if r.plan, err = plan.New(g, plan.Options{KeepGoing: o.KeepGoing}); err != nil {
+		return nil, err
+	}
+	return r.drive(ctx)
+}
+
+// run is one workflow on its way. Its fields belong to the goroutine in drive.
+type run struct {
+	engine   *Engine
+	graph    *graph.Graph
+	options  Options
+	plan     *plan.Plan
+	outcomes []task.Outcome
+	report   Report
+	queue    []int // offered by the plan, not yet started
+	busy     int   // started, not yet settled
+	done     chan finished
+	failed   bool
+	gas      uint64
+	err      error // why this node can not go on
+}
+
+// finished is what a step in progress hands back.
+type finished struct {
+	step   int
+	report JobReport
+	err    error
+}
+
+func (r *run) drive(ctx context.Context) (*Report, error) {
+	began := r.engine.Now()
+	if err := r.engine.Store.Put(store.Batch{Blocks: append(r.graph.Blocks(), r.graph.Normal())}); err != nil {
+		return nil, fmt.Errorf("keep the workflow: %w", err)
+	}
+	// Steps run in a context of their own, so that a node that can not go on
+	// stops what is running.
+	work, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	events := r.engine.tell(r.graph.Link(), r.options.Listen)
+	events.add(Event{Kind: WorkflowStarted, Jobs: r.graph.Len()})
+	for r.offer(); r.busy > 0 || len(r.queue) > 0; r.offer() {
+		r.turn(work, events)
+		if r.err != nil {
+			stop(r.err)
+		}
+	}
+	r.finish(ctx)
+	if r.err == nil {
+		r.err = r.engine.Store.Sync(context.WithoutCancel(ctx))
+	}
+	events.add(Event{Kind: WorkflowEnded, Status: r.report.Status})
+	if err := events.end(); r.err == nil {
+		r.err = err
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	r.report.Time = r.engine.Now().Sub(began)
+	return &r.report, nil
+}
+
+// offer takes what the plan has newly ready or newly ended.
+func (r *run) offer() {
+	r.queue = append(r.queue, r.plan.Ready()...)
+}
+
+// turn waits for the next thing to happen and does what follows from it.
+func (r *run) turn(ctx context.Context, events *teller) {
+	if len(r.queue) == 0 {
+		r.settle(ctx, <-r.done, events)
+		return
+	}
+	select {
+	case f := <-r.done:
+		r.settle(ctx, f, events)
+	case <-ctx.Done():
+		r.cancel(events)
+	case r.engine.slots <- struct{}{}:
+		if ctx.Err() != nil {
+			<-r.engine.slots
+			r.cancel(events)
+			return
+		}
+		r.start(ctx, events)
+	}
+}
+
+// start runs the first step of the queue in a goroutine that holds a slot.
+func (r *run) start(ctx context.Context, events *teller) {
+	i := r.queue[0]
+	r.queue = r.queue[1:]
+	r.busy++
+	s := &step{engine: r.engine, step: r.graph.Step(i), outcome: r.outcome, running: func() {
+		events.add(Event{Kind: JobStarted, Label: r.graph.Label(i)})
+	}}
+	go func() {
+		report, err := s.run(ctx)
+		<-r.engine.slots
+		r.done <- finished{step: i, report: report, err: err}
+	}()
+}
+
+// outcome is what the job with the given as-written ID came to. It is called
+// by steps in progress, which only ask for what was settled before they began.
+func (r *run) outcome(label string) task.Outcome {
+	i, _ := r.graph.Find(label)
+	return r.outcomes[i]
+}
+
+// settle takes in the outcome of a step that was in progress.
+func (r *run) settle(ctx context.Context, f finished, events *teller) {
+	r.busy--
+	if f.err != nil && ctx.Err() == nil && r.err == nil {
+		r.err = fmt.Errorf("job %s: %w", f.report.Label, f.err)
+	}
+	if f.err != nil {
+		f.report.Status = JobCancelled
+		f.report.Outcome.Failure = task.Failf(task.KindCancelled, "%v", f.err)
+	}
+	r.record(f.step, f.report, events)
+	r.gas += f.report.Gas
+	if limit := r.graph.Workflow().Config.Gas; limit > 0 && r.gas > limit && !r.failed {
+		r.failed = true
+		r.cancel(events)
+	}
+}
+
+// record keeps the report of step i and tells the plan and the listener, and
+// likewise for the steps that the plan ends because of it.
+func (r *run) record(i int, report JobReport, events *teller) {
+	r.report.Jobs[i] = report
+	r.outcomes[i] = report.Outcome
+	events.add(Event{Kind: JobSettled, Label: report.Label, Job: &r.report.Jobs[i]})
+	ok := report.Status == JobOK
+	if !ok && report.Status != JobCancelled {
+		r.failed = true
+	}
+	if err := r.plan.Settle(i, ok); err != nil && r.err == nil {
+		r.err = err
+	}
+	if r.plan.Stopped() {
+		r.drop()
+	}
+	r.ended(events)
+}
+
+// drop gives up the steps in the queue.
+func (r *run) drop() {
+	for _, i := range r.queue {
+		if err := r.plan.Drop(i); err != nil && r.err == nil {
+			r.err = err
+		}
+	}
+	r.queue = r.queue[:0]
+}
+
+// ended records the steps that the plan has ended without running them.
+func (r *run) ended(events *teller) {
+	for _, i := range r.plan.Settled() {
+		s := r.graph.Step(i)
+		report := JobReport{Label: s.Label, Task: s.ID, Written: s.ID, Status: JobCancelled, Outcome: task.Outcome{
+			Failure: task.Failf(task.KindCancelled, "not started"),
+		}}
+		if r.plan.State(i) == plan.Upstream {
+			report.Status = JobUpstream
+			report.Upstream = r.graph.Label(r.plan.Cause(i))
+			report.Outcome.Failure = task.Failf(task.KindUpstream, "waits for %s, which failed", report.Upstream)
+		}
+		r.report.Jobs[i] = report
+		r.outcomes[i] = report.Outcome
+		events.add(Event{Kind: JobSettled, Label: report.Label, Job: &r.report.Jobs[i]})
+	}
+}
+
+// cancel ends everything that has not started.
+func (r *run) cancel(events *teller) {
+	r.plan.Cancel()
+	r.drop()
+	r.ended(events)
+}
+
+// finish decides how the workflow ended.
+func (r *run) finish(ctx context.Context) {
+	switch {
+	case r.failed || errors.Is(context.Cause(ctx), errTime):
+		r.report.Status = StatusFailed
+	case ctx.Err() != nil:
+		r.report.Status = StatusCancelled
+	default:
+		r.report.Status = StatusOK
+	}
+}

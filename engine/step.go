@@ -1,0 +1,231 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm"
+	"github.com/ipvm-wg/go-ipvm/wit"
+)
+
+// step is one pure task on its way from the graph to a receipt.
+type step struct {
+	engine  *Engine
+	step    *graph.Step
+	outcome func(label string) task.Outcome
+	running func() // called once if the function really runs here
+}
+
+// ran is what a run of a function came to, or what is remembered of one.
+type ran struct {
+	signed         *receipt.Signed
+	outcome        task.Outcome // with the value unboxed and the text for people
+	started, ended time.Time
+	log            []LogLine
+}
+
+// run takes the step to its receipt. An error means that the node could not do
+// its part, or that ctx ended.
+func (s *step) run(ctx context.Context) (JobReport, error) {
+	report := JobReport{
+		Label: s.step.Label, Task: s.step.ID, Written: s.step.ID,
+		Limits: s.engine.Limits(s.step.Job.Limits),
+	}
+	c, failure, err := s.resolve(ctx)
+	if err != nil {
+		return report, err
+	}
+	if failure != nil {
+		r, err := s.engine.attest(report.Written, nil, wasm.Result{Outcome: task.Outcome{Failure: failure}}, report.Limits)
+		report.fill(r, Ran)
+		return report, err
+	}
+	report.Task = c.id
+	r, how, err := s.settle(ctx, c, report.Limits)
+	report.fill(r, how)
+	return report, err
+}
+
+// fill enters what a run or a memory came to.
+func (j *JobReport) fill(r ran, how How) {
+	j.How, j.Outcome, j.Log = how, r.outcome, r.log
+	j.Status = JobOK
+	if !r.outcome.OK() {
+		j.Status = JobError
+	}
+	if how == Ran {
+		j.Started, j.Ended = r.started, r.ended
+	}
+	if r.signed == nil {
+		return
+	}
+	j.Receipt = r.signed.Link()
+	j.Gas, j.Memory, j.HasMemory = r.signed.Gas, r.signed.Memory, r.signed.HasMemory
+}
+
+// call is a resolved call, ready to be recalled or run.
+type call struct {
+	id     task.ID
+	block  ipld.Block // of the resolved task
+	blocks []ipld.Block
+	module ipld.Link
+	about  ModuleInfo
+	fun    wit.Func
+	params []ipld.Value // canonical, compact
+}
+
+// resolve brings the step's task into its resolved form: promises replaced by
+// values, the exact export, canonical parameters. It loads no code for a
+// module that this node has seen before.
+func (s *step) resolve(ctx context.Context) (call, *task.Failure, error) {
+	written, err := s.step.Task.Call()
+	if err != nil {
+		return call{}, nil, err
+	}
+	params, failure, err := s.reify(s.step.Job.Call.Params)
+	if failure != nil || err != nil {
+		return call{}, failure, err
+	}
+	c := call{}
+	c.module, _ = written.Module.AsLink()
+	if c.about, failure, err = s.engine.Module(ctx, c.module); failure != nil || err != nil {
+		return call{}, failure, err
+	}
+	return c, s.engine.canonical(&c, s.step.Task, written.Func, params), nil
+}
+
+// reify is params with each promise replaced by its value. What is substituted
+// and what was literal both come back unescaped.
+func (s *step) reify(params ipld.Value) (ipld.Value, *task.Failure, error) {
+	var failure *task.Failure
+	v, err := task.MapPromises(params, func(p task.Promise) (ipld.Value, error) {
+		out := s.outcome(p.Label)
+		v, f := p.Resolve(out)
+		if f != nil && failure == nil {
+			failure = f
+			failure.Message += fmt.Sprintf(" (from job %s)", p.Label)
+		}
+		return task.Escape(v), nil
+	})
+	if err != nil || failure != nil {
+		return ipld.Null, failure, err
+	}
+	return task.Unescape(v), nil, nil
+}
+
+// canonical fills in c from the name and arguments of a call as written.
+func (e *Engine) canonical(c *call, written task.Task, name string, params ipld.Value) *task.Failure {
+	var err error
+	if c.fun, err = c.about.Interface.Find(name); err != nil {
+		return task.Failf(task.KindNotFound, "%v", err)
+	}
+	canonical, err := c.fun.Canonical(Arguments(params))
+	if err != nil {
+		return task.Failf(task.KindType, "%v", err)
+	}
+	list, err := task.Compact(task.Escape(ipld.List(canonical...)), func(b ipld.Block) error {
+		c.blocks = append(c.blocks, b)
+		return nil
+	})
+	if err != nil {
+		return task.Failf(task.KindType, "%v", err)
+	}
+	c.params = task.Unescape(list).Elems()
+	resolved := task.Call{Module: ipld.LinkValue(c.module), Func: c.fun.Name, Params: list}
+	if c.block, err = resolved.Task(written.Subject, written.Nonce).Block(); err != nil {
+		return task.Failf(task.KindType, "%v", err)
+	}
+	c.id = task.ID{Link: c.block.Link}
+	return nil
+}
+
+// settle recalls c or runs it.
+func (s *step) settle(ctx context.Context, c call, limits task.Limits) (ran, How, error) {
+	for {
+		r, ok, err := s.engine.recall(c.id, limits, c.about)
+		if err != nil || ok {
+			return r, Remembered, err
+		}
+		r, leader, err := s.engine.flights.do(ctx, c.id, func(ctx context.Context) (ran, error) {
+			s.running()
+			return s.engine.execute(ctx, c, limits)
+		})
+		if err != nil || leader {
+			return r, Ran, err
+		}
+	}
+}
+
+// execute calls the function and keeps what came of it.
+func (e *Engine) execute(ctx context.Context, c call, limits task.Limits) (ran, error) {
+	started := e.Now()
+	result, log, err := e.call(ctx, c, limits)
+	if err != nil {
+		return ran{}, err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return ran{}, err
+	}
+	r, err := e.attest(c.id, append(c.blocks, c.block), result, limits)
+	r.started, r.ended, r.log = started, e.Now(), log
+	return r, err
+}
+
+// call loads the module and the content of links, and calls the function.
+func (e *Engine) call(ctx context.Context, c call, limits task.Limits) (wasm.Result, []LogLine, error) {
+	fail := func(f *task.Failure) (wasm.Result, []LogLine, error) {
+		return wasm.Result{Outcome: task.Outcome{Failure: f}}, nil, nil
+	}
+	// The blocks of large arguments must be there before their content is asked for.
+	if len(c.blocks) > 0 {
+		if err := e.Store.Put(store.Batch{Blocks: c.blocks}); err != nil {
+			return wasm.Result{}, nil, err
+		}
+	}
+	params, err := c.fun.Content(c.params, content{e.Store})
+	if err != nil {
+		if failure := contentFailure(err); failure != nil {
+			return fail(failure)
+		}
+		return wasm.Result{}, nil, err
+	}
+	module, failure, err := e.load(ctx, c.module)
+	if err != nil {
+		return wasm.Result{}, nil, err
+	}
+	if failure != nil {
+		return fail(failure)
+	}
+	defer module.Close()
+	var lines logBuffer
+	result, err := module.Run(ctx, wasm.Call{Func: c.fun.Name, Params: params, Limits: limits, Log: lines.add})
+	return result, lines.lines, err
+}
+
+// maxLog bounds the log that is kept of one call, in bytes.
+const maxLog = 64 << 10
+
+// logBuffer keeps what a function logs, up to a bound.
+type logBuffer struct {
+	lines []LogLine
+	size  int
+	full  bool
+}
+
+func (b *logBuffer) add(level, context, message string) {
+	if b.full {
+		return
+	}
+	if b.size += len(context) + len(message); b.size > maxLog {
+		b.full = true
+		b.lines = append(b.lines, LogLine{Level: "warn", Context: "ipvm", Message: "the rest of the log was dropped"})
+		return
+	}
+	b.lines = append(b.lines, LogLine{level, context, message})
+}

@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+)
+
+// teller hands events to a listener in order, each outcome only once it is
+// durable. The run adds events and goes on; all that gather while one sync is
+// under way are told after the next.
+type teller struct {
+	engine   *Engine
+	workflow ipld.Link
+	listen   func(Event)
+	mu       sync.Mutex
+	queue    []Event
+	seq      uint64
+	wake     chan struct{}
+	done     chan struct{}
+	err      error
+}
+
+// tell starts a teller, which runs until its end method is called.
+func (e *Engine) tell(workflow ipld.Link, listen func(Event)) *teller {
+	t := &teller{engine: e, workflow: workflow, listen: listen}
+	if listen != nil {
+		t.wake, t.done = make(chan struct{}, 1), make(chan struct{})
+		go t.loop()
+	}
+	return t
+}
+
+// add queues ev. It never blocks. Steps in progress may call it.
+func (t *teller) add(ev Event) {
+	if t.listen == nil {
+		return
+	}
+	t.mu.Lock()
+	t.seq++
+	ev.Seq, ev.Workflow, ev.Time = t.seq, t.workflow, t.engine.Now()
+	t.queue = append(t.queue, ev)
+	t.mu.Unlock()
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// end returns when everything that was added is told, or could not be made
+// durable. Nothing may be added afterwards.
+func (t *teller) end() error {
+	if t.listen == nil {
+		return nil
+	}
+	close(t.wake)
+	<-t.done
+	return t.err
+}
+
+func (t *teller) loop() {
+	defer close(t.done)
+	for open := true; open; {
+		_, open = <-t.wake
+		t.mu.Lock()
+		batch := t.queue
+		t.queue = nil
+		t.mu.Unlock()
+		if t.err != nil {
+			continue
+		}
+		if t.err = t.durable(batch); t.err != nil {
+			continue
+		}
+		for _, ev := range batch {
+			t.listen(ev)
+		}
+	}
+}
+
+// durable makes sure of what batch is about to show.
+func (t *teller) durable(batch []Event) error {
+	for _, ev := range batch {
+		if ev.Kind == JobSettled {
+			return t.engine.Store.Sync(context.Background())
+		}
+	}
+	return nil
+}

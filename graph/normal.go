@@ -1,0 +1,65 @@
+package graph
+
+import (
+	"fmt"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+// seal computes the normal form and with it the workflow's address.
+func (g *Graph) seal() error {
+	data, link, err := ipld.Encode(g.normalValue())
+	if err != nil {
+		return fmt.Errorf("workflow: %w", err)
+	}
+	g.normal = ipld.Block{Link: link, Data: data}
+	return nil
+}
+
+// Link is the workflow CID (docs/protocol.md, section 7).
+func (g *Graph) Link() ipld.Link { return g.normal.Link }
+
+// Normal is the block that [Graph.Link] addresses: the normalised workflow,
+// which [workflow.Parse] reads as a document.
+func (g *Graph) Normal() ipld.Block { return g.normal }
+
+func (g *Graph) normalValue() ipld.Value {
+	jobs := make([]ipld.Entry, len(g.steps))
+	for i, s := range g.steps {
+		job := []ipld.Entry{{Key: "run", Value: s.Task.Value()}}
+		jobs[i] = ipld.Entry{Key: s.Label, Value: ipld.Map(appendConfig(job, s.Job.Limits)...)}
+	}
+	w := g.workflow
+	doc := []ipld.Entry{
+		{Key: "v", Value: ipld.String(workflow.Version)},
+		{Key: "jobs", Value: ipld.Map(jobs...)},
+	}
+	doc = appendConfig(doc, w.Config)
+	if w.Meta.Len() > 0 {
+		doc = append(doc, ipld.Entry{Key: "meta", Value: w.Meta})
+	}
+	if w.Nonce != "" {
+		doc = append(doc, ipld.Entry{Key: "nonce", Value: ipld.BytesString(w.Nonce)})
+	}
+	return ipld.Map(ipld.Entry{Key: "ipvm/workflow", Value: ipld.Map(doc...)})
+}
+
+// appendConfig appends the config of l to entries unless l asks for nothing.
+func appendConfig(entries []ipld.Entry, l task.Limits) []ipld.Entry {
+	var config []ipld.Entry
+	if l.Gas > 0 {
+		config = append(config, ipld.Entry{Key: "gas", Value: ipld.Uint(l.Gas)})
+	}
+	if l.Memory > 0 {
+		config = append(config, ipld.Entry{Key: "memory", Value: ipld.Uint(l.Memory)})
+	}
+	if l.Time > 0 {
+		config = append(config, ipld.Entry{Key: "time", Value: ipld.Int(int64(l.Time))})
+	}
+	if len(config) == 0 {
+		return entries
+	}
+	return append(entries, ipld.Entry{Key: "config", Value: ipld.Map(config...)})
+}

@@ -1,0 +1,118 @@
+package ipvm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+// MaxImport bounds a file that is imported, in bytes.
+const MaxImport = 256 << 20
+
+// Load reads the workflow document at path, imports the files that it names
+// relative to its own place, and checks it, down to the arguments of each
+// call. What is wrong with the document is a [workflow.FaultList].
+func (n *Node) Load(ctx context.Context, path string) (*Workflow, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return n.Read(ctx, path, f, filepath.Dir(path))
+}
+
+// Read is [Node.Load] for a document that comes from r. Paths in it are
+// relative to dir; an empty dir refuses them.
+func (n *Node) Read(ctx context.Context, name string, r io.Reader, dir string) (*Workflow, error) {
+	data, err := workflow.Read(name, r)
+	if err != nil {
+		return nil, err
+	}
+	source := workflow.Source{Name: name, Data: data}
+	if dir != "" {
+		source.Files = importer{ctx: ctx, node: n, dir: dir}
+	}
+	w, err := workflow.Parse(source)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := n.DID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g, err := graph.Build(w, graph.Options{Owner: owner})
+	if err != nil {
+		return nil, err
+	}
+	faults, err := engine.Check(ctx, n.Backend(), g)
+	if err != nil {
+		return nil, err
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return g, nil
+}
+
+// importer brings files into the node's store.
+type importer struct {
+	ctx  context.Context
+	node *Node
+	dir  string
+}
+
+// Import stores the file at path and returns its link.
+func (i importer) Import(path string) (ipld.Link, error) {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(i.dir, path)
+	}
+	return i.node.Import(i.ctx, path)
+}
+
+// Import stores the file at path, as `ipfs add --cid-version=1` would, and
+// returns its link.
+func (n *Node) Import(ctx context.Context, path string) (ipld.Link, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return ipld.Link{}, err
+	}
+	defer f.Close()
+	return n.ImportFrom(ctx, path, f)
+}
+
+// ImportFrom is [Node.Import] for what r holds; name is for messages.
+func (n *Node) ImportFrom(ctx context.Context, name string, r io.Reader) (ipld.Link, error) {
+	data, err := io.ReadAll(io.LimitReader(r, MaxImport+1))
+	if err != nil {
+		return ipld.Link{}, fmt.Errorf("import %s: %w", name, err)
+	}
+	if len(data) > MaxImport {
+		return ipld.Link{}, fmt.Errorf("import %s: more than %d bytes: %w", name, MaxImport, errors.ErrUnsupported)
+	}
+	var blocks []ipld.Block
+	link, err := ipld.ImportFile(data, func(b ipld.Block) error {
+		blocks = append(blocks, b)
+		return nil
+	})
+	if err != nil {
+		return ipld.Link{}, fmt.Errorf("import %s: %w", name, err)
+	}
+	if err := n.Backend().PutBlocks(ctx, blocks); err != nil {
+		return ipld.Link{}, fmt.Errorf("import %s: %w", name, err)
+	}
+	return link, nil
+}
+
+// File returns the bytes of the raw block or UnixFS file behind link.
+func (n *Node) File(ctx context.Context, link ipld.Link) ([]byte, error) {
+	backend := n.Backend()
+	return ipld.ReadFile(link, MaxImport, func(l ipld.Link) ([]byte, error) { return backend.Block(ctx, l) })
+}

@@ -1,0 +1,194 @@
+package ipvm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/rpc"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// Options configure a node. The zero value works.
+type Options struct {
+	// Workers is how many jobs may be in progress at once; 0 is one for each
+	// processor that the process may use.
+	Workers int
+	// Defaults are the limits of jobs that name none; zero fields are
+	// [engine.DefaultLimits].
+	Defaults task.Limits
+	// Max caps the limits of every job; zero fields are [engine.MaxLimits].
+	Max task.Limits
+	// Log is where the node tells of its own troubles; nil is nowhere.
+	Log *slog.Logger
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// lockWait bounds how long Open waits for an owner of the state directory that
+// holds its lock but does not answer.
+const lockWait = 5 * time.Second
+
+// Node is a place where workflows run. Its methods may be called by many
+// goroutines at once.
+//
+// One process owns a state directory at a time. A second one that opens it
+// hands its work to the owner and sees the same results; should the owner end,
+// it takes over.
+type Node struct {
+	dir     string
+	options Options
+
+	mu      sync.Mutex
+	backend rpc.Backend
+	close   func() error
+}
+
+// RunOptions say how one workflow is run; see [engine.Options].
+type RunOptions = engine.Options
+
+// Report is what came of one run; see [engine.Report].
+type Report = engine.Report
+
+// Workflow is a document that was read, checked for faults and turned into the
+// graph of its jobs; see [graph.Graph].
+type Workflow = graph.Graph
+
+// Open opens the node of the state directory dir, made with mode 0700 if it is
+// not there; empty means [DefaultDir]. Close it.
+func Open(dir string, o Options) (*Node, error) {
+	if dir == "" {
+		var err error
+		if dir, err = DefaultDir(); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	n := &Node{dir: dir, options: o}
+	if err := n.open(context.Background()); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// DefaultDir is the state directory of the user: $IPVM_HOME, else
+// $XDG_STATE_HOME/ipvm, else ~/.local/state/ipvm.
+func DefaultDir() (string, error) {
+	if dir := os.Getenv("IPVM_HOME"); dir != "" {
+		return dir, nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "ipvm"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no state directory: set IPVM_HOME or HOME (%w)", err)
+	}
+	return filepath.Join(home, ".local", "state", "ipvm"), nil
+}
+
+// open becomes the owner of the state directory, or the guest of its owner.
+func (n *Node) open(ctx context.Context) error {
+	deadline := time.Now().Add(lockWait)
+	for {
+		client, err := rpc.Dial(ctx, n.dir)
+		if err == nil {
+			n.backend, n.close = client, client.Close
+			return nil
+		}
+		if !errors.Is(err, rpc.ErrGone) {
+			return err
+		}
+		own, err := newOwner(n.dir, n.options)
+		if err == nil {
+			n.backend, n.close = own, own.Close
+			return nil
+		}
+		var locked *store.ErrLocked
+		if !errors.As(err, &locked) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Close stops what this process runs, keeps what was finished, and returns
+// when all is stopped. An owner first finishes the work of its guests.
+func (n *Node) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.close == nil {
+		return nil
+	}
+	err := n.close()
+	n.close = nil
+	return err
+}
+
+// Dir is the state directory.
+func (n *Node) Dir() string { return n.dir }
+
+// Owner tells whether this process owns the state directory.
+func (n *Node) Owner() bool {
+	_, own := n.Backend().(*owner)
+	return own
+}
+
+// Backend is the node as the commands of ipvm use it.
+func (n *Node) Backend() rpc.Backend {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.backend
+}
+
+// DID is the principal that signs this node's receipts.
+func (n *Node) DID(ctx context.Context) (did.DID, error) { return n.Backend().DID(ctx) }
+
+// Run drives w to its end and reports what came of it, durably. A failed job
+// is in the report, not an error; nor is a cancelled context, after which
+// everything that was finished is kept.
+func (n *Node) Run(ctx context.Context, w *Workflow, o RunOptions) (*Report, error) {
+	for {
+		report, err := n.Backend().Run(ctx, w, o)
+		if !errors.Is(err, rpc.ErrGone) || ctx.Err() != nil {
+			return report, err
+		}
+		// The owner went away. What it finished is remembered, so asking again
+		// repeats nothing.
+		if err := n.reopen(ctx); err != nil {
+			return nil, err
+		}
+		if err := n.Backend().PutBlocks(ctx, w.Blocks()); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (n *Node) reopen(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.close == nil {
+		return engine.ErrClosed
+	}
+	_ = n.close() // the connection is broken already
+	return n.open(ctx)
+}

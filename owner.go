@@ -1,0 +1,130 @@
+package ipvm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/rpc"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm"
+)
+
+// Names inside the state directory.
+const (
+	keyFile  = "key.pem"
+	storeDir = "store"
+	cacheDir = "compiled"
+)
+
+// owner is a node whose parts live in this process. It is an [rpc.Backend].
+type owner struct {
+	*engine.Engine
+	store *store.Store
+	wasm  *wasm.Engine
+	key   did.PrivateKey
+	// server serves the state directory's other users.
+	server *rpc.Server
+}
+
+// newOwner takes the state directory and starts what a node consists of, from
+// the store up. The error is a [*store.ErrLocked] when it is taken.
+func newOwner(dir string, o Options) (own *owner, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	own = &owner{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, own.Close())
+		}
+	}()
+	if own.store, err = store.Open(filepath.Join(dir, storeDir), store.Options{Logger: o.Log, Now: o.Now}); err != nil {
+		return own, err
+	}
+	if own.key, err = loadKey(filepath.Join(dir, keyFile)); err != nil {
+		return own, err
+	}
+	if own.wasm, err = wasm.New(wasm.Config{CacheDir: filepath.Join(dir, cacheDir), Logger: o.Log}); err != nil {
+		return own, err
+	}
+	own.Engine = engine.New(engine.Config{
+		Store: own.store, Wasm: own.wasm, Key: own.key,
+		Workers: o.Workers, Defaults: o.Defaults, Max: o.Max, Now: o.Now,
+	})
+	own.server, err = rpc.Listen(dir, own)
+	return own, err
+}
+
+// loadKey reads the node's key, or makes one on first use.
+func loadKey(path string) (did.PrivateKey, error) {
+	key, err := did.ReadKeyFile(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if key, err = did.Generate(did.Ed25519); err != nil {
+		return key, fmt.Errorf("make the node's key: %w", err)
+	}
+	return key, did.WriteKeyFile(path, key)
+}
+
+// Close stops the parts in the reverse of the order in which they started.
+func (o *owner) Close() error {
+	var errs []error
+	if o.server != nil {
+		errs = append(errs, o.server.Close())
+	}
+	if o.Engine != nil {
+		errs = append(errs, o.Engine.Close())
+	}
+	if o.wasm != nil {
+		errs = append(errs, o.wasm.Close())
+	}
+	if o.store != nil {
+		errs = append(errs, o.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// DID is the principal that signs this node's receipts.
+func (o *owner) DID(context.Context) (did.DID, error) { return o.key.DID(), nil }
+
+// PutBlocks stores blocks durably. Each must match its link.
+func (o *owner) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
+	for _, b := range blocks {
+		if err := b.Link.Verify(b.Data); err != nil {
+			return err
+		}
+	}
+	if err := o.store.Put(store.Batch{Blocks: blocks}); err != nil {
+		return err
+	}
+	return o.store.Sync(ctx)
+}
+
+// Block returns a verified block of the store.
+func (o *owner) Block(_ context.Context, link ipld.Link) ([]byte, error) { return o.store.Block(link) }
+
+// Receipts returns all evidence about one task.
+func (o *owner) Receipts(ctx context.Context, id task.ID) ([]*receipt.Signed, error) {
+	if err := o.store.Sync(ctx); err != nil { // shown only once durable
+		return nil, err
+	}
+	return o.store.Receipts(id)
+}
+
+// Scan calls yield for each receipt until it returns false.
+func (o *owner) Scan(ctx context.Context, yield func(*receipt.Signed) bool) error {
+	if err := o.store.Sync(ctx); err != nil {
+		return err
+	}
+	return o.store.Scan(func(r *receipt.Signed) bool { return ctx.Err() == nil && yield(r) })
+}

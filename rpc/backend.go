@@ -1,0 +1,39 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// ErrGone reports that the process that served a node has ended or can not be
+// reached any more. What it had acknowledged is kept; asking the next owner of
+// the state directory again is safe, because workflows are known by their CID.
+var ErrGone = errors.New("the node is gone")
+
+// Backend is a node: the one in this process, or one behind a socket.
+type Backend interface {
+	// DID is the principal that signs the node's receipts.
+	DID(ctx context.Context) (did.DID, error)
+	// PutBlocks stores blocks, each verified against its link, durably.
+	PutBlocks(ctx context.Context, blocks []ipld.Block) error
+	// Block returns a verified block, or an error that wraps store.ErrNotFound.
+	Block(ctx context.Context, link ipld.Link) ([]byte, error)
+	// Receipts returns all evidence about one task.
+	Receipts(ctx context.Context, id task.ID) ([]*receipt.Signed, error)
+	// Scan calls yield for each receipt until it returns false.
+	Scan(ctx context.Context, yield func(*receipt.Signed) bool) error
+	// Module returns what is known of the module behind link, or why it can
+	// not be used.
+	Module(ctx context.Context, link ipld.Link) (engine.ModuleInfo, *task.Failure, error)
+	// Preview tells what Run would find remembered and what it would run.
+	Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error)
+	// Run drives g to its end. See [engine.Engine.Run].
+	Run(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error)
+}
