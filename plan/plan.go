@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -77,7 +78,8 @@ type Plan struct {
 
 	ready, lentReady     []int // ready since the last call of Ready, and what that returned
 	settled, lentSettled []int
-	stack                []int32 // reused while a failure spreads
+	stack                []int32  // reused while a failure spreads
+	bits                 []uint64 // reused by sort, one bit per step
 }
 
 // New returns a plan in which nothing has run. It takes time and memory linear
@@ -175,7 +177,7 @@ func (p *Plan) checkAcyclic() error {
 // [Plan.Settle] or [Plan.Drop]. The slice is valid until the next call.
 func (p *Plan) Ready() []int {
 	p.ready, p.lentReady = p.lentReady[:0], p.ready
-	slices.Sort(p.lentReady)
+	p.sort(p.lentReady)
 	for _, i := range p.lentReady {
 		p.states[i] = Running
 	}
@@ -247,7 +249,7 @@ func (p *Plan) Stopped() bool { return p.stopped }
 // in ascending order. The slice is valid until the next call.
 func (p *Plan) Settled() []int {
 	p.settled, p.lentSettled = p.lentSettled[:0], p.settled
-	slices.Sort(p.lentSettled)
+	p.sort(p.lentSettled)
 	return p.lentSettled
 }
 
@@ -306,6 +308,29 @@ func (p *Plan) spread(from int) {
 			}
 			p.stack = append(p.stack, s)
 		}
+	}
+}
+
+// sort sorts list, in which each step is at most once, ascending. Long lists
+// take time linear in the number of steps.
+func (p *Plan) sort(list []int) {
+	if len(list) < len(p.states)/64 || len(list) < 64 {
+		slices.Sort(list)
+		return
+	}
+	if p.bits == nil {
+		p.bits = make([]uint64, len(p.states)/64+1)
+	}
+	for _, i := range list {
+		p.bits[i/64] |= 1 << (i % 64)
+	}
+	at := 0
+	for w, word := range p.bits {
+		for ; word != 0; word &= word - 1 {
+			list[at] = w*64 + bits.TrailingZeros64(word)
+			at++
+		}
+		p.bits[w] = 0
 	}
 }
 
