@@ -372,3 +372,29 @@ func FuzzParsePEM(f *testing.F) {
 		}
 	})
 }
+
+// Scalars are from 1 to the order of the curve minus 1.
+func TestSecretRange(t *testing.T) {
+	t.Parallel()
+	orders := map[KeyType]string{
+		P256:      "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
+		Secp256k1: "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
+	}
+	for typ, order := range orders {
+		n := unhex(t, order)
+		for name, raw := range map[string][]byte{
+			"zero": make([]byte, 32), "order": n, "largest": bytes.Repeat([]byte{0xff}, 32), "short": n[:31], "none": nil,
+		} {
+			if k, err := newPrivateKey(typ, raw); !errors.Is(err, ErrSecret) || !k.IsZero() {
+				t.Errorf("%s, %s: %v, %v", typ, name, k, err)
+			}
+		}
+		n[31]--
+		if _, err := newPrivateKey(typ, n); err != nil {
+			t.Errorf("%s, largest: %v", typ, err)
+		}
+	}
+	if _, err := newPrivateKey(Ed25519, make([]byte, 64)); !errors.Is(err, ErrSecret) {
+		t.Errorf("Ed25519 seed of 64 bytes: %v", err)
+	}
+}

@@ -239,3 +239,14 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSignAlone is the part of Issue that is the signature.
+func BenchmarkSignAlone(b *testing.B) {
+	k := key(b, "alice")
+	msg := issue(b, "alice", okReceipt(b, ipld.Int(43))).Bytes()[67:]
+	for b.Loop() {
+		if _, err := k.Sign(msg); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

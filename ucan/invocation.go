@@ -56,11 +56,14 @@ type Invocation struct {
 }
 
 // check tells whether inv is within the profile, apart from the encoding of
-// its values, and returns the issuer's key.
-func (inv *Invocation) check() (did.PublicKey, error) {
-	issuer, err := inv.Issuer.PublicKey()
-	if err != nil {
-		return did.PublicKey{}, fmt.Errorf("iss: %w", err)
+// its values, and returns the issuer's key. It may be given that key, to save
+// the work of reading it.
+func (inv *Invocation) check(issuer did.PublicKey) (did.PublicKey, error) {
+	if issuer.DID() != inv.Issuer || inv.Issuer == "" {
+		var err error
+		if issuer, err = inv.Issuer.PublicKey(); err != nil {
+			return did.PublicKey{}, fmt.Errorf("iss: %w", err)
+		}
 	}
 	if inv.Subject != inv.Issuer {
 		if _, err := inv.Subject.PublicKey(); err != nil {

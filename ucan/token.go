@@ -41,7 +41,7 @@ func Sign(key did.PrivateKey, inv Invocation) (*Token, error) {
 	if inv.Issuer != key.DID() {
 		return nil, fmt.Errorf("sign invocation: %w: issuer %s is not the key's %s", ErrMalformed, inv.Issuer, key.DID())
 	}
-	issuer, err := inv.check()
+	issuer, err := inv.check(key.PublicKey())
 	if err != nil {
 		return nil, fmt.Errorf("sign invocation: %w: %w", ErrMalformed, err)
 	}
@@ -115,7 +115,7 @@ func parse(data []byte) (*Token, error) {
 	if t.inv, err = parseInvocation(payload); err != nil {
 		return nil, err
 	}
-	if t.issuer, err = t.inv.check(); err != nil {
+	if t.issuer, err = t.inv.check(did.PublicKey{}); err != nil {
 		return nil, err
 	}
 	return t, nil
