@@ -227,6 +227,9 @@ func (c *crashRun) verify(t *testing.T, what string) {
 			c.verifyWriter(t, s, what, round, w, last)
 		}
 	}
+	if c.kills%5 != 0 { // reading everything takes time
+		return
+	}
 	if err := s.Check(context.Background(), func(p Problem) { t.Errorf("%s: %s", what, p) }); err != nil {
 		t.Errorf("%s: check: %v", what, err)
 	}
@@ -278,13 +281,13 @@ func TestCrashAtOperations(t *testing.T) {
 	for c.kills < kills && !t.Failed() {
 		kind := kinds[c.kills%len(kinds)]
 		mode := "write"
-		n := 1 + rng.IntN(30)
+		n := 1 + rng.IntN(12)
 		switch kind {
 		case "any":
-			n = 1 + rng.IntN(200)
+			n = 1 + rng.IntN(60)
 		case "table", "manifest", "remove":
 			mode = "flush"
-			n = 1 + rng.IntN(6)
+			n = 1 + rng.IntN(4)
 		}
 		c.crash(t, mode, fmt.Sprintf("%s:%d", kind, n), "", 10*time.Second)
 	}

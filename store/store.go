@@ -154,6 +154,10 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		},
 	}
 	o.Experimental.FileCacheShards = 1
+	// The default scheduler wakes up ten times a second for the case that the
+	// number of concurrent compactions changes, which is always 1 here, and its
+	// goroutine outlives a failed Open.
+	o.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
