@@ -52,7 +52,7 @@ func (r *reader) namedList(n *node) []ipld.Entry {
 		for _, k := range item.keys {
 			if before, ok := first[k.text]; ok {
 				r.enter(k.text)
-				r.report(k.line, k.col, Duplicate, "give each argument once", "the argument %s is given twice; the first is at %s", quote(k.text), r.posOfKey(before).place())
+				r.report(k.line, k.col, Duplicate, "give each argument once", "the argument %s is given twice; the first is at %s", quote(k.text), before.place())
 				r.leave()
 				continue
 			}
@@ -82,10 +82,12 @@ func (r *reader) named(n *node, out []ipld.Entry) []ipld.Entry {
 
 // arg reads one value of an argument, with promises and files in it.
 func (r *reader) arg(n *node) ipld.Value {
-	if n.kind != mapNode {
+	switch {
+	case n.kind < listNode:
+		return n.value
+	case n.kind != mapNode:
 		return r.plain(n, r.arg)
-	}
-	if isPromise(n) {
+	case isPromise(n):
 		return r.promise(n)
 	}
 	switch k, v := n.sole(); k {
@@ -103,7 +105,12 @@ func (r *reader) arg(n *node) ipld.Value {
 }
 
 // data reads a value in which nothing has a meaning.
-func (r *reader) data(n *node) ipld.Value { return r.plain(n, r.data) }
+func (r *reader) data(n *node) ipld.Value {
+	if n.kind < listNode {
+		return n.value
+	}
+	return r.plain(n, r.data)
+}
 
 // plain is the value of n, with child applied to the values inside.
 func (r *reader) plain(n *node, child func(*node) ipld.Value) ipld.Value {

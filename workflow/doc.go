@@ -3,8 +3,7 @@
 // of everything that is wrong with the document, each with its place.
 //
 // Each dialect has its own reader over one positioned syntax tree; nothing
-// behind this package knows dialects. The grammar is in docs/workflows.md.
-// Whether the jobs form a cycle is not asked here: package graph does.
+// behind this package knows dialects. Whether the jobs form a cycle is not asked here: package graph does.
 //
 // The package is the module's only door to the YAML library.
 package workflow

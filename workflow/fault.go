@@ -59,14 +59,6 @@ func (p Pos) String() string {
 	return b.String()
 }
 
-// place is how another fault refers to p.
-func (p Pos) place() string {
-	if p.Line > 0 {
-		return fmt.Sprintf("line %d, column %d", p.Line, p.Col)
-	}
-	return p.Path
-}
-
 // Fault is one thing that is wrong with a document.
 type Fault struct {
 	Pos

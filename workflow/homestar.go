@@ -46,7 +46,7 @@ type legacy struct {
 func (r *reader) homestar(w *Workflow, root, inner, name *node) {
 	w.Dialect = Homestar
 	if inner != root {
-		r.foreign(root, "the document", nil, func(string, *node) {}, "name", "workflow")
+		r.foreign(root, &wrapperRecord, func(string, *node) {})
 		if name != nil && name.kind != stringNode {
 			r.enter("name")
 			r.fault(name, Type, "", "expected the workflow's name as text, got %s", name.show())
@@ -57,7 +57,7 @@ func (r *reader) homestar(w *Workflow, root, inner, name *node) {
 		r.enter("workflow")
 		defer r.leave()
 	}
-	r.foreign(inner, "the workflow", nil, func(string, *node) {}, "tasks")
+	r.foreign(inner, &tasksRecord, func(string, *node) {})
 	tasks := inner.lookup("tasks")
 	r.enter("tasks")
 	defer r.leave()
@@ -88,27 +88,43 @@ func (r *reader) homestar(w *Workflow, root, inner, name *node) {
 	}
 }
 
-// foreign calls f for the named fields of n and warns about others, which the
-// peers of the dialect drop without a word. Required fields must be there.
-func (r *reader) foreign(n *node, what string, required []string, f func(name string, v *node), also ...string) {
+// record is a map of the dialect: its fields, and those that must be there.
+type record struct {
+	what     string
+	fields   names
+	required []string
+}
+
+// The maps of the dialect.
+var (
+	wrapperRecord = record{"the document", spellings("name", "workflow"), nil}
+	tasksRecord   = record{"the workflow", spellings("tasks"), nil}
+	taskRecord    = record{"a task", spellings("run", "meta", "prf", "cause"), []string{"run", "meta", "prf"}}
+	runRecord     = record{"run", spellings("rsc", "op", "input", "nnc"), []string{"rsc", "op", "input", "nnc"}}
+	inputRecord   = record{"input", spellings("func", "args"), []string{"func", "args"}}
+	metaRecord    = record{"meta", spellings("fuel", "memory", "time"), nil}
+)
+
+// foreign calls f for the known fields of n and warns about others, which the
+// peers of the dialect drop without a word.
+func (r *reader) foreign(n *node, rec *record, f func(name string, v *node)) {
 	if n.kind != mapNode {
-		r.fault(n, Type, "", "expected %s as a map, got %s", what, n.show())
+		r.fault(n, Type, "", "expected %s as a map, got %s", rec.what, n.show())
 		return
 	}
-	fields := spellings(append(also, required...)...)
 	for i := range n.items {
 		k := n.keys[i]
 		r.enter(k.text)
-		if fields[k.text] == "" {
-			r.warn(k.line, k.col, fieldHint(k.text, fields), "%s has no field %s; it is dropped", what, quote(k.text))
+		if rec.fields[k.text] == "" {
+			r.warn(k.line, k.col, r.fieldHint(k.text, rec.fields), "%s has no field %s; it is dropped", rec.what, quote(k.text))
 		} else if n.items[i].kind != badNode {
 			f(k.text, &n.items[i])
 		}
 		r.leave()
 	}
-	for _, name := range required {
+	for _, name := range rec.required {
 		if n.lookup(name) == nil {
-			r.fault(n, Missing, "", "%s has no field %s", what, quote(name))
+			r.fault(n, Missing, "", "%s has no field %s", rec.what, quote(name))
 		}
 	}
 }
@@ -118,7 +134,7 @@ func (r *reader) foreign(n *node, what string, required []string, f func(name st
 func (r *reader) legacyTask(j *Job, l *legacy, n *node) ipld.Value {
 	before := r.faults.n
 	cause, prf := ipld.Null, ipld.List()
-	r.foreign(n, "a task", []string{"run", "meta", "prf"}, func(name string, v *node) {
+	r.foreign(n, &taskRecord, func(name string, v *node) {
 		switch name {
 		case "run":
 			l.run = v
@@ -135,7 +151,7 @@ func (r *reader) legacyTask(j *Job, l *legacy, n *node) ipld.Value {
 				r.fault(v, Unsupported, "write cause: null", "expected no cause, got %s", v.show())
 			}
 		}
-	}, "cause")
+	})
 	if r.faults.n > before {
 		return ipld.Null
 	}
@@ -153,7 +169,7 @@ func (r *reader) legacyTask(j *Job, l *legacy, n *node) ipld.Value {
 func (r *reader) legacyRun(j *Job, l *legacy, n *node) {
 	nnc := ipld.String("")
 	var rsc, op ipld.Value
-	r.foreign(n, "run", []string{"rsc", "op", "input", "nnc"}, func(name string, v *node) {
+	r.foreign(n, &runRecord, func(name string, v *node) {
 		switch name {
 		case "rsc":
 			rsc = v.value
@@ -197,7 +213,7 @@ func (r *reader) legacyInput(j *Job, n *node) {
 			}
 		}
 	}
-	r.foreign(n, "input", []string{"func", "args"}, func(name string, v *node) {
+	r.foreign(n, &inputRecord, func(name string, v *node) {
 		switch {
 		case name == "func" && (v.kind != stringNode || v.text() == ""):
 			r.fault(v, Type, "", "expected the name of a function, got %s", v.show())
@@ -229,7 +245,7 @@ func (r *reader) legacyMeta(n *node) task.Limits {
 	if n.kind == nullNode {
 		return l
 	}
-	r.foreign(n, "meta", nil, func(name string, v *node) {
+	r.foreign(n, &metaRecord, func(name string, v *node) {
 		switch {
 		case v.kind == nullNode:
 		case name == "fuel":
@@ -251,7 +267,7 @@ func (r *reader) legacyMeta(n *node) task.Limits {
 			}
 			l.Time = time.Duration(q.Num().Int64())
 		}
-	}, "fuel", "memory", "time")
+	})
 	return l
 }
 

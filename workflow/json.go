@@ -1,16 +1,16 @@
 package workflow
 
 import (
+	"bytes"
 	"errors"
-	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
 
 func (r *reader) jsonTree() *node {
-	root, err := ipld.ParseJSON(r.src.Data, ipld.Limits{Depth: maxDepth, Bytes: r.src.MaxBytes, Items: maxNodes})
+	root, err := ipld.ParseJSON(r.src.Data, r.jsonLimits())
 	c := cursor{data: r.src.Data}
-	if err != nil && root == nil {
+	if err != nil && !isDuplicate(err) { // settle finds duplicates, with their paths
 		var syntax *ipld.SyntaxError
 		if !errors.As(err, &syntax) {
 			r.report(0, 0, Syntax, "", "not JSON: %v", err)
@@ -22,6 +22,16 @@ func (r *reader) jsonTree() *node {
 	}
 	n := fromJSON(root, &c)
 	return &n
+}
+
+func (r *reader) jsonLimits() ipld.Limits {
+	return ipld.Limits{Depth: maxDepth, Bytes: r.src.MaxBytes, Items: maxNodes}
+}
+
+// isDuplicate tells whether names given twice are all that is wrong with JSON.
+func isDuplicate(err error) bool {
+	var syntax *ipld.SyntaxError
+	return errors.As(err, &syntax) && syntax.Class == ipld.Duplicate
 }
 
 // kindOf is the class of fault that a document with err has.
@@ -43,13 +53,26 @@ func jsonMessage(err *ipld.SyntaxError) string {
 }
 
 func jsonHint(err *ipld.SyntaxError, data []byte) string {
-	switch {
-	case err.Class == ipld.TooDeep:
+	switch err.Class {
+	case ipld.TooDeep:
 		return depthHint
-	case err.Class == ipld.Truncated:
+	case ipld.Truncated:
 		return "the document ends too early: is it whole?"
-	case strings.HasPrefix(string(data[min(err.Offset, len(data)):]), "//"), strings.HasPrefix(string(data[min(err.Offset, len(data)):]), "#"):
+	}
+	if err.Offset >= len(data) {
+		return ""
+	}
+	switch before := bytes.TrimRight(data[:err.Offset], " \t\r\n"); data[err.Offset] {
+	case '/', '#':
 		return "JSON has no comments; name the file .yaml to use them"
+	case '\'':
+		return `JSON text stands in double quotes: "text"`
+	case ']', '}':
+		if bytes.HasSuffix(before, []byte(",")) {
+			return "remove the comma before it"
+		}
+	case '"':
+		return "is there a comma missing before it?"
 	}
 	return ""
 }

@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -35,6 +34,13 @@ var (
 	}, limitFields...)...)
 )
 
+// unlisted are the fields that hints do not offer: those that have no effect
+// yet and those that only `ipvm` writes.
+var unlisted = map[string]bool{
+	"await": true, "catch": true, "check": true, "disk": true, "do": true, "emits": true, "fresh": true, "nonce": true, "requestor": true,
+	"retries": true, "run": true, "scheme": true, "secret": true, "share": true, "signature": true,
+}
+
 // envelope is the key that a native document may be wrapped in.
 const envelope = "ipvm/workflow"
 
@@ -49,14 +55,17 @@ func (r *reader) record(n *node, what string, fields names, f func(name string, 
 	for i := range n.items {
 		k := n.keys[i]
 		name, ok := fields[k.text]
+		if !ok && n.items[i].kind == badNode {
+			continue
+		}
 		r.enter(k.text)
 		j := slices.IndexFunc(known, func(j int) bool { return fields[n.keys[j].text] == name })
 		switch {
 		case !ok:
-			r.report(k.line, k.col, UnknownField, fieldHint(k.text, fields), "%s has no field %s", what, quote(k.text))
+			r.report(k.line, k.col, UnknownField, r.fieldHint(k.text, fields), "%s has no field %s", what, quote(k.text))
 		case j >= 0:
 			first := n.keys[known[j]]
-			r.report(k.line, k.col, Duplicate, "keep one of the two", "%s is the same field as %s at %s", quote(k.text), quote(first.text), r.posOfKey(first).place())
+			r.report(k.line, k.col, Duplicate, "keep one of the two", "%s is the same field as %s at %s", quote(k.text), quote(first.text), first.place())
 		default:
 			known = append(known, i)
 			if n.items[i].kind != badNode {
@@ -67,15 +76,20 @@ func (r *reader) record(n *node, what string, fields names, f func(name string, 
 	}
 }
 
-func fieldHint(name string, fields names) string {
-	all := make([]string, 0, len(fields))
-	for s := range fields {
+// fieldHint says what the unknown field name may have been meant to be.
+func (r *reader) fieldHint(name string, fields names) string {
+	if r.faults.n >= maxFaults || r.warnings.n >= maxFaults {
+		return ""
+	}
+	var all, listed []string
+	for s, first := range fields {
 		all = append(all, s)
+		if s == first && !unlisted[s] {
+			listed = append(listed, s)
+		}
 	}
 	slices.Sort(all)
-	if hint := didYouMean(near(name, all)); hint != "" {
-		return hint
-	}
+	slices.Sort(listed)
 	for _, also := range [][2]string{
 		{"arguments", "args"}, {"params", "args"}, {"parameters", "args"}, {"inputs", "input"}, {"function", "func"}, {"fun", "func"}, {"module", "with"}, {"mod", "with"},
 		{"wasm", "with"}, {"fuel", "gas"}, {"mem", "memory"}, {"needs", "await"}, {"version", "v"}, {"workflow", "jobs"}, {"rsc", "with"}, {"op", "type"},
@@ -84,7 +98,10 @@ func fieldHint(name string, fields names) string {
 			return didYouMean(also[1:])
 		}
 	}
-	return "the fields are " + strings.Join(all, ", ")
+	if hint := didYouMean(near(name, all)); hint != "" {
+		return hint
+	}
+	return "the fields are " + strings.Join(listed, ", ")
 }
 
 // document reads the root in whichever dialect it is.
@@ -233,7 +250,10 @@ func (r *reader) catch(v *node) {
 }
 
 // defaults are what the workflow gives every job.
-type defaults struct{ limits task.Limits }
+type defaults struct {
+	limits  task.Limits
+	lowered bool // the jobs are in the normalised form
+}
 
 // merge fills what l leaves open.
 func (d *defaults) merge(l task.Limits) task.Limits {
@@ -319,7 +339,7 @@ func (r *reader) jobs(w *Workflow, n *node, d *defaults) {
 		r.fault(n, Type, "give each job a label: jobs: {first: {…}, second: {…}}", "expected jobs as a map of label to job, got a list")
 		return
 	case n.kind != mapNode:
-		r.fault(n, Type, "", "expected jobs as a map of label to job, got %s", n.show())
+		r.fault(n, Type, `add label: {with: …, func: …}`, "expected jobs as a map of label to job, got %s", n.show())
 		return
 	case len(n.items) == 0:
 		r.fault(n, Missing, `add label: {with: …, func: …}`, "the workflow has no jobs")
@@ -329,15 +349,16 @@ func (r *reader) jobs(w *Workflow, n *node, d *defaults) {
 	for _, k := range n.keys {
 		r.labels, r.known[k.text] = append(r.labels, k.text), true
 	}
+	d.lowered = lowered(n)
 	w.Jobs = make([]Job, 0, len(n.items))
 	for i := range n.items {
 		k := n.keys[i]
 		r.enter(k.text)
 		r.label(k)
-		w.Jobs = append(w.Jobs, r.job(k.text, r.posOfKey(k), &n.items[i], d))
+		w.Jobs = append(w.Jobs, r.job(k.text, r.posAt(k.line, k.col), &n.items[i], d))
 		r.leave()
 	}
-	if lowered(n) {
+	if d.lowered {
 		r.resolveLowered(w)
 	}
 }
@@ -358,10 +379,17 @@ func (r *reader) job(label string, pos Pos, n *node, d *defaults) Job {
 	j := Job{Label: label, Pos: pos}
 	r.edges = nil
 	var g given
+	if n.kind != mapNode {
+		r.fault(n, Type, "a document is {jobs: {label: job}}, only {label: job}, or one job; a job is {with: …, func: …}", "expected a job as a map, got %s", n.show())
+		return j
+	}
 	r.record(n, "a job", jobFields, func(name string, v *node) { r.jobField(&j, &g, name, v) })
-	if g.run != nil {
+	switch {
+	case (g.run != nil) != d.lowered:
+		r.fault(n, Invalid, "run is what `ipvm` writes, for all jobs of a workflow; people write with, func and args", "either all jobs have the field run or none has")
+	case d.lowered:
 		r.lowered(&j, n, &g)
-	} else if n.kind == mapNode {
+	default:
 		r.finishJob(&j, n, &g)
 	}
 	j.Limits = d.merge(j.Limits)
@@ -371,17 +399,18 @@ func (r *reader) job(label string, pos Pos, n *node, d *defaults) Job {
 
 // given is what a job's fields were, where one depends on another.
 type given struct {
-	run, with, args, input, do, config *node
-	inline                             string // a limit given beside config
+	run, with, args, input, config *node
+	effect                         bool
+	inline                         string // a limit given beside config
 }
 
 func (r *reader) jobField(j *Job, g *given, name string, v *node) {
 	switch name {
 	case "type":
+		g.effect = g.effect || strings.HasPrefix(v.text(), "effect/")
 		r.jobType(v)
 	case "with":
 		g.with = v
-		j.Call.Module = r.module(v)
 	case "func":
 		if v.kind == nullNode {
 			return
@@ -404,9 +433,7 @@ func (r *reader) jobField(j *Job, g *given, name string, v *node) {
 		r.fault(v, UnknownField, "only the workflow's header has a nonce; a pure job never needs one", "a job has no nonce of its own")
 	case "on", "await", "do", "emits", "fresh", "share", "scheme":
 		r.later(name, v)
-		if name == "do" {
-			g.do = v
-		}
+		g.effect = g.effect || name == "do"
 	default:
 		g.inline = name
 		r.limit(&j.Limits, name, v, false)
@@ -460,7 +487,13 @@ func (r *reader) on(v *node) {
 
 // finishJob checks what only the whole job shows.
 func (r *reader) finishJob(j *Job, n *node, g *given) {
-	if g.with == nil && g.do == nil {
+	switch {
+	case g.effect: // reported; its with is no module
+	case g.with != nil:
+		r.enter("with")
+		j.Call.Module = r.module(g.with)
+		r.leave()
+	case n.lookup("with") == nil && n.lookup(mergeKey) == nil:
 		r.fault(n, Missing, `add with: CID, or with: ./module.wasm on the command line`, "the job does not say which module it runs: there is no field with")
 	}
 	if g.args != nil && g.input != nil {
@@ -512,16 +545,18 @@ func (r *reader) moduleText(v *node) ipld.Value {
 	case isURL && strings.Contains(cid, "/"):
 		r.notYet(v, "a path inside an ipfs:// URL", "name the module's own CID")
 	case isURL:
-		r.fault(v, Invalid, "", "expected ipfs://CID, got %s: %v", quote(s), err)
+		r.fault(v, Invalid, cidHint, "expected ipfs://CID, got %s", quote(s))
 	case otherURL:
 		r.fault(v, Invalid, "download it and use its path, or name its CID", "a module is named by its CID or a path, not by a %s:// URL", scheme)
 	case looksLikeCID(s):
-		r.fault(v, Invalid, "copy the CID again: one character less or more breaks it; a file with this name is written ./"+s, "%s looks like a CID but is none: %v", quote(s), err)
+		r.fault(v, Invalid, "copy the CID again: one character less or more breaks it; a file with this name is written ./"+s, "%s looks like a CID but is none", quote(s))
 	default:
 		return r.file(v, s)
 	}
 	return ipld.Null
 }
+
+const cidHint = "a CID is a long text such as bafkrei… or Qm…"
 
 // looksLikeCID tells a mistyped CID from a file name.
 func looksLikeCID(s string) bool {
@@ -529,8 +564,8 @@ func looksLikeCID(s string) bool {
 }
 
 // lowered reads a job of the normalised form, {run: {sub, cmd, args, nonce},
-// config}. Promises in it wait for Task IDs, which resolveLowered turns into
-// labels once all jobs are known.
+// config}. Its promises wait for Task IDs, which resolveLowered turns into
+// labels once all jobs are known; their place is the job's.
 func (r *reader) lowered(j *Job, n *node, g *given) {
 	for i := range n.keys {
 		if k := n.keys[i]; k.text != "run" && k.text != "config" {
@@ -547,9 +582,9 @@ func (r *reader) lowered(j *Job, n *node, g *given) {
 		j.Subject, j.Nonce = t.Subject, t.Nonce
 	}
 	if err != nil {
-		r.fault(g.run, Invalid, "run is {sub, cmd, args, nonce} of the task as `ipvm` writes it", "not a task: %v", err)
+		r.fault(g.run, Invalid, "run is {sub, cmd, args, nonce} of the task as `ipvm` writes it", "not a task: %s", strings.TrimPrefix(err.Error(), "task: "))
 	} else if j.Call.Module.Kind() != ipld.KindLink {
-		r.fault(g.run, Unsupported, "", "the module is %s, not a link", fmt.Sprint(j.Call.Module.Kind()))
+		r.fault(g.run, Unsupported, "", "the module is a %s, not a link", j.Call.Module.Kind())
 	}
 	r.leave()
 	if g.config != nil {
@@ -557,12 +592,11 @@ func (r *reader) lowered(j *Job, n *node, g *given) {
 		r.config(g.config, "config", &j.Limits, true)
 		r.leave()
 	}
-	// What comes after lists the promises again, under labels.
-	j.Pos.Path = pointer(r.path)
 }
 
 // resolveLowered replaces, in jobs of the normalised form, awaited Task IDs by
-// the labels of the jobs that have them.
+// the labels of the jobs that have them. Where two jobs are the same task it
+// is the first label, which names the same result.
 func (r *reader) resolveLowered(w *Workflow) {
 	labels := make(map[ipld.Link]string, len(w.Jobs))
 	for i := range w.Jobs {
@@ -577,7 +611,7 @@ func (r *reader) resolveLowered(w *Workflow) {
 	}
 	for i := range w.Jobs {
 		j := &w.Jobs[i]
-		at := node{}
+		at := node{line: int32(j.Pos.Line), col: int32(j.Pos.Col)}
 		r.path = append(r.path, step{key: j.Label, isKey: true}, step{key: "run", isKey: true})
 		params, err := task.MapPromises(j.Call.Params, func(p task.Promise) (ipld.Value, error) {
 			label, ok := labels[p.Task.Link]

@@ -18,8 +18,12 @@ func near(name string, names []string) []string {
 	}
 	var hits []hit
 	limit := 1 + len(name)/4
+	folded := fold(name)
 	for _, n := range names {
-		if d := distance(fold(name), fold(n), limit); d <= limit {
+		if len(n) > 2*len(name)+limit { // spare the rest
+			continue
+		}
+		if d := distance(folded, fold(n), limit); d <= limit {
 			hits = append(hits, hit{n, d})
 		}
 	}
@@ -31,9 +35,11 @@ func near(name string, names []string) []string {
 	return out
 }
 
+var separators = strings.NewReplacer("-", "", "_", "", " ", "")
+
 // fold drops what people vary in names.
 func fold(s string) string {
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(s))
+	return strings.ToLower(separators.Replace(s))
 }
 
 // distance is the edit distance of a and b where neighbours swapped count as

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -16,7 +17,8 @@ import (
 // Bounds on the syntax tree of one document.
 const (
 	maxDepth = 200     // nested lists and maps, far below ipld.MaxDepth
-	maxNodes = 4 << 20 // values and keys, aliases counted as often as they are used
+	maxNodes = 2 << 20 // values and keys
+	maxAlias = 1 << 18 // of them, those that aliases repeat
 )
 
 // nodeKind is the kind of a node: one of the data model's, or a number that it
@@ -56,6 +58,14 @@ type node struct {
 type key struct {
 	text      string
 	line, col int32
+}
+
+// place is how a fault somewhere else refers to k.
+func (k key) place() string {
+	if k.line == 0 {
+		return "the same place"
+	}
+	return fmt.Sprintf("line %d, column %d", k.line, k.col)
 }
 
 // text is the content of a text node.
@@ -99,7 +109,8 @@ func (n *node) show() string {
 			return fmt.Sprintf("a map with the key %s", quote(k))
 		}
 	case linkNode:
-		return "the link " + strings.Trim(n.value.String(), "\n")
+		link, _ := n.value.AsLink()
+		return "the link " + link.String()
 	}
 	return n.kind.String()
 }
@@ -130,18 +141,19 @@ type step struct {
 	isKey bool
 }
 
-func (r *reader) enter(key string)   { r.path = append(r.path, step{key: key, isKey: true}) }
-func (r *reader) enterItem(i int)    { r.path = append(r.path, step{index: i}) }
-func (r *reader) leave()             { r.path = r.path[:len(r.path)-1] }
-func (r *reader) posOf(n *node) Pos  { return r.posAt(n.line, n.col) }
-func (r *reader) posOfKey(k key) Pos { return r.posAt(k.line, k.col) }
+func (r *reader) enter(key string)  { r.path = append(r.path, step{key: key, isKey: true}) }
+func (r *reader) enterItem(i int)   { r.path = append(r.path, step{index: i}) }
+func (r *reader) leave()            { r.path = r.path[:len(r.path)-1] }
+func (r *reader) posOf(n *node) Pos { return r.posAt(n.line, n.col) }
 
 func (r *reader) posAt(line, col int32) Pos {
 	return Pos{File: r.src.Name, Line: int(line), Col: int(col), Path: pointer(r.path)}
 }
 
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
 // pointer is path as a JSON Pointer. What can not be printed is escaped as in
-// a Go string.
+// a Go string, and very long keys are cut.
 func pointer(path []step) string {
 	var b strings.Builder
 	for _, s := range path {
@@ -150,7 +162,11 @@ func pointer(path []step) string {
 			b.WriteString(strconv.Itoa(s.index))
 			continue
 		}
-		text := strings.NewReplacer("~", "~0", "/", "~1").Replace(s.key)
+		text := s.key
+		if len(text) > maxLabel {
+			text = strings.ToValidUTF8(text[:maxLabel], "") + "…"
+		}
+		text = pointerEscapes.Replace(text)
 		if strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) }) {
 			text = strings.Trim(strconv.Quote(text), `"`)
 		}
@@ -193,9 +209,9 @@ func (r *reader) tree() *node {
 			r.report(line, col, Syntax, "save the file as UTF-8 without other encodings mixed in", "byte 0x%02x is not UTF-8 text", r.src.Data[at])
 			return nil
 		}
-		r.src.Data = []byte(strings.TrimPrefix(string(r.src.Data), "\ufeff"))
+		r.src.Data = bytes.TrimPrefix(r.src.Data, []byte("\ufeff"))
 	}
-	if len(strings.TrimSpace(string(r.src.Data[:min(len(r.src.Data), 4096)]))) == 0 && len(r.src.Data) < 4096 {
+	if len(bytes.TrimSpace(r.src.Data)) == 0 {
 		r.report(0, 0, Syntax, `the smallest workflow is {"with": CID, "func": "name", "args": []}`, "the document is empty")
 		return nil
 	}
@@ -286,7 +302,7 @@ func (r *reader) settle(n *node) {
 		}
 	case mapNode:
 		r.uniqueKeys(n)
-		if k, v := n.sole(); v != nil && k == "/" {
+		if k, v := n.sole(); v != nil && k == "/" && n.line > 0 { // in DAG-CBOR it is only a map
 			r.dagJSON(n, v)
 			return
 		}
@@ -338,8 +354,7 @@ func (r *reader) uniqueKeys(n *node) {
 func (r *reader) keyAgain(n *node, i, j int, again []int) []int {
 	k := n.keys[i]
 	r.enter(k.text)
-	first := r.posOfKey(n.keys[j]).place()
-	r.report(k.line, k.col, Duplicate, "each key and each label stands once: rename or remove one", "%s is given twice; the first is at %s", quote(k.text), first)
+	r.report(k.line, k.col, Duplicate, "each key and each label stands once: rename or remove one", "%s is given twice; the first is at %s", quote(k.text), n.keys[j].place())
 	r.leave()
 	return append(again, i)
 }
@@ -353,11 +368,13 @@ func (r *reader) dagJSON(n, v *node) {
 	var err error
 	switch {
 	case text.kind != stringNode:
-		err = fmt.Errorf("got %s", text.show())
+		err = errors.New(text.show())
 	case text == v:
 		var link ipld.Link
 		if link, err = ipld.ParseLink(v.text()); err == nil {
 			n.kind, n.value = linkNode, ipld.LinkValue(link)
+		} else {
+			err = fmt.Errorf("%s, which is no CID", v.show())
 		}
 	default:
 		var b []byte
@@ -367,7 +384,7 @@ func (r *reader) dagJSON(n, v *node) {
 	}
 	n.keys, n.items = nil, nil
 	if err != nil {
-		r.fault(n, Invalid, "", `expected a link {"/": CID} or bytes {"/": {"bytes": base64}}: %v`, err)
+		r.fault(n, Invalid, "", `expected a link {"/": CID} or bytes {"/": {"bytes": base64}}, got %v`, err)
 		n.kind = badNode
 	}
 }
@@ -375,7 +392,7 @@ func (r *reader) dagJSON(n, v *node) {
 func decodeBase64(s string) ([]byte, error) {
 	b, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(s, "="))
 	if err != nil || strings.ContainsAny(s, "\r\n") {
-		return nil, errors.New("not base64 of the standard alphabet")
+		return nil, fmt.Errorf("%s, which is not base64 of the standard alphabet", quote(s))
 	}
 	return b, nil
 }

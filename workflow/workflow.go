@@ -144,16 +144,16 @@ func Read(name string, r io.Reader) ([]byte, error) {
 func tooLarge(name, size string, limit int) Fault {
 	return Fault{
 		Pos: Pos{File: name}, Kind: Size,
-		Msg:  fmt.Sprintf("the document has %s bytes; at most %d bytes (%s) are read", size, limit, sizeName(limit)),
+		Msg:  fmt.Sprintf("the document has %s bytes; at most %s are read", size, sizeName(limit)),
 		Hint: `keep large data out of the document: {file: ./picture.png} or a link {"/": CID}`,
 	}
 }
 
 func sizeName(n int) string {
 	if n >= 1<<20 && n%(1<<20) == 0 {
-		return fmt.Sprintf("%d MiB", n>>20)
+		return fmt.Sprintf("%d bytes (%d MiB)", n, n>>20)
 	}
-	return fmt.Sprintf("%d KiB", n>>10)
+	return fmt.Sprintf("%d bytes", n)
 }
 
 // Parse reads the document. Where the document is at fault the error is a

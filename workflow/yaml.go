@@ -21,6 +21,9 @@ func (r *reader) yamlTree() *node {
 		r.report(0, 0, Size, "", "the document has about %d values; at most %d are read", marks, maxNodes)
 		return nil
 	}
+	if n := r.yamlAsJSON(); n != nil {
+		return n
+	}
 	doc, err := parseYAML(r.src.Data)
 	if err != nil {
 		r.yamlFault(err)
@@ -28,6 +31,23 @@ func (r *reader) yamlTree() *node {
 	}
 	b := yamlBuilder{reader: r, anchors: map[*yaml.Node]*anchor{}}
 	n := b.node(doc, 0)
+	if b.full {
+		return nil
+	}
+	return &n
+}
+
+// yamlAsJSON builds the tree of YAML that is JSON, or returns nil. JSON is
+// YAML, but for a few escapes that the library does not read.
+func (r *reader) yamlAsJSON() *node {
+	if text := bytes.TrimSpace(r.src.Data); len(text) == 0 || text[0] != '{' {
+		return nil
+	}
+	root, err := ipld.ParseJSON(r.src.Data, r.jsonLimits())
+	if root == nil || err != nil && !isDuplicate(err) {
+		return nil
+	}
+	n := fromJSON(root, &cursor{data: r.src.Data})
 	return &n
 }
 
@@ -40,6 +60,9 @@ func yamlMarks(data []byte) int {
 	}
 	return n + bytes.Count(data, []byte("- ")) + bytes.Count(data, []byte("? "))
 }
+
+// mergeKey is YAML 1.1's way to copy a map into another.
+const mergeKey = "<<"
 
 var errManyDocuments = errors.New("more than one document in the file")
 
@@ -75,7 +98,8 @@ var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
 func (r *reader) yamlFault(err error) {
 	msg := err.Error()
 	m := yamlLine.FindStringSubmatch(msg)
-	line, _ := strconv.Atoi(m[1])
+	number, _ := strconv.Atoi(m[1])
+	line, col := int32(number), int32(0)
 	msg = msg[len(m[0]):]
 	kind, hint := Syntax, ""
 	switch {
@@ -84,17 +108,25 @@ func (r *reader) yamlFault(err error) {
 		msg = fmt.Sprintf("lists and maps are nested deeper than %d", maxDepth)
 	case errors.Is(err, errManyDocuments):
 		hint = "one workflow per file: split it at the line ---"
+	case strings.HasPrefix(msg, "unknown anchor"):
+		name := strings.Split(msg, "'")[1]
+		c := cursor{data: r.src.Data}
+		line, col = c.seek(max(0, bytes.Index(r.src.Data, []byte("*"+name))))
+		msg, hint = fmt.Sprintf("there is no anchor &%s to repeat", name), "text that begins with * must be quoted"
 	case strings.Contains(msg, "cannot start any token"):
 		hint = "text with a character that YAML gives a meaning must be quoted; indent with spaces, not tabs"
 	case strings.Contains(msg, "mapping values are not allowed"):
 		hint = "check the indentation, and quote text that contains a colon and a space"
 	case strings.Contains(msg, "did not find expected"):
-		hint = "check the indentation and that each bracket and quote is closed"
+		if line > 0 {
+			line++ // the library counts these from 0
+		}
+		hint = "the mistake is here or further down in the same list or map: check the indentation, and that each bracket and quote is closed"
 	}
 	if kind == Syntax {
 		msg = "not YAML: " + msg
 	}
-	r.report(int32(line), 0, kind, hint, "%s", msg)
+	r.report(line, col, kind, hint, "%s", msg)
 }
 
 // yamlBuilder builds the tree from what the library parsed.
@@ -102,6 +134,7 @@ type yamlBuilder struct {
 	*reader
 	anchors map[*yaml.Node]*anchor
 	nodes   int  // made so far, aliases counted in full
+	aliased int  // of them, repeated by aliases
 	full    bool // too many were reported
 }
 
@@ -158,7 +191,10 @@ func (b *yamlBuilder) room(n *node, depth int) bool {
 	case b.full:
 		return false
 	case b.nodes > maxNodes:
-		b.report(n.line, n.col, Size, "aliases count as often as they are used", "the document has more than %d values", maxNodes)
+		b.report(n.line, n.col, Size, "", "the document has more than %d values", maxNodes)
+		b.full = true
+	case b.aliased > maxAlias:
+		b.report(n.line, n.col, Size, "aliases count as often as they are used", "aliases repeat more than %d values", maxAlias)
 		b.full = true
 	case depth > maxDepth:
 		b.report(n.line, n.col, Size, depthHint, "lists and maps are nested deeper than %d", maxDepth)
@@ -174,7 +210,7 @@ func (b *yamlBuilder) alias(y *yaml.Node, depth int) node {
 		b.report(bad.line, bad.col, Invalid, "", "the alias *%s is inside the value that it repeats", y.Value)
 		return bad
 	}
-	b.nodes += a.nodes
+	b.nodes, b.aliased = b.nodes+a.nodes, b.aliased+a.nodes
 	if !b.room(&bad, depth+a.height) {
 		return bad
 	}
@@ -201,6 +237,9 @@ func (b *yamlBuilder) mapping(n *node, y *yaml.Node, depth int) {
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		k, ok := b.key(y.Content[i])
 		if !ok {
+			if k.text != "" {
+				n.keys, n.items = append(n.keys, k), append(n.items, node{kind: badNode})
+			}
 			continue
 		}
 		b.nodes++
@@ -226,7 +265,8 @@ func (b *yamlBuilder) key(y *yaml.Node) (key, bool) {
 	switch {
 	case y.Kind != yaml.ScalarNode:
 		b.report(at.line, at.col, Type, "", "a key is text, not a list or map")
-	case plain && y.Value == "<<":
+	case plain && y.Value == mergeKey:
+		at.text = mergeKey // so that fields which it may have brought are not missed
 		b.report(at.line, at.col, Unsupported, `write the fields out; a key that is really "<<" is quoted`, "YAML 1.2 has no merge keys (<<)")
 	case plain && isNull(y.Value):
 		b.report(at.line, at.col, Type, `quote it if it is text: "null"`, "a key is text, not null")
