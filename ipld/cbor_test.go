@@ -251,6 +251,20 @@ func TestHostileCBOR(t *testing.T) {
 	}
 }
 
+// TestItemsClaimed shows that a list of more items than the limit is refused at
+// its head, before memory is set aside for it.
+func TestItemsClaimed(t *testing.T) {
+	t.Parallel()
+	data := append([]byte{0x81, 0x99, 0x10, 0x00}, bytes.Repeat([]byte{0xf6}, 0x1000)...)
+	if _, err := ipld.DecodeCBORLimits(data, ipld.Limits{Items: 0x1002}); err != nil {
+		t.Error(err)
+	}
+	_, err := ipld.DecodeCBORLimits(data, ipld.Limits{Items: 0x1001})
+	if want := (&ipld.SyntaxError{Offset: 1, Class: ipld.TooMany, Msg: "more than 4097 items"}); !cmp.Equal(err, error(want)) {
+		t.Errorf("got %v, want %v", err, want)
+	}
+}
+
 func TestNoAllocation(t *testing.T) {
 	v := smallTask()
 	buf := make([]byte, 0, 512)

@@ -213,7 +213,7 @@ func TestReadFileRefuses(t *testing.T) {
 		"not protobuf":                  {[]byte{0xff}, ipld.ErrBadFile},
 		"cut short":                     {fields(2, good, 1, file(3, 3))[:20], ipld.ErrBadFile},
 		"group wire type":               {[]byte{0x0b}, ipld.ErrBadFile},
-		"varint not minimal":            {append([]byte{0x92, 0x00}, fields(2, good)[1:]...), ipld.ErrBadFile},
+		"varint not minimal":            {append([]byte{0x92, 0x00}, fields(2, good, 1, file(3, 3))[1:]...), ipld.ErrBadFile},
 		"varint beyond 64 bits":         {bytes.Repeat([]byte{0xff}, 11), ipld.ErrBadFile},
 		"unknown field":                 {fields(2, good, 1, file(3, 3), 3, "x"), ipld.ErrBadFile},
 		"unknown wire type of a field":  {fields(2, 1, 1, file(3, 3)), ipld.ErrBadFile},
@@ -251,6 +251,15 @@ func TestReadFileRefuses(t *testing.T) {
 		if want := "abc"; c.want == nil && (len(got) == 0 || strings.ReplaceAll(string(got), want, "") != "") {
 			t.Errorf("%s: %q", name, got)
 		}
+	}
+	wraps := add(ipld.CodecDagPB, fields(2, good, 2, good, 2, good, 2, good, 1, fields(1, 2, 4, 1<<62, 4, 1<<62, 4, 1<<62, 4, 1<<62)))
+	if _, err := ipld.ReadFile(wraps, 4096, func(l ipld.Link) ([]byte, error) {
+		if l != wraps {
+			t.Error("sizes that add up to 2^64 are taken for 0")
+		}
+		return blocks.get(l)
+	}); !errors.Is(err, ipld.ErrBadFile) {
+		t.Errorf("sizes that add up to 2^64: %v", err)
 	}
 	if _, err := ipld.ReadFile(ipld.LinkOf(ipld.CodecDagCBOR, nil), 1, blocks.get); !errors.Is(err, ipld.ErrNotFile) {
 		t.Errorf("a dag-cbor block: %v", err)

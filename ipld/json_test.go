@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -232,6 +233,20 @@ func TestDuplicateNames(t *testing.T) {
 	hundreds := "{" + strings.Repeat(`"a":1,`, 500) + `"a":1}`
 	if _, err := ipld.ParseJSON([]byte(hundreds), ipld.Limits{}); !errors.As(err, &all) || len(all) != 100 {
 		t.Errorf("%d faults of 500 reported", len(all))
+	}
+}
+
+// TestManyNames shows that reading an object takes time in proportion to its
+// names: were each compared with all others, this would not end.
+func TestManyNames(t *testing.T) {
+	t.Parallel()
+	text := []byte{'{'}
+	for i := range 200_000 {
+		text = fmt.Appendf(text, `"%d":0,`, i)
+	}
+	text = append(text, `"":0}`...)
+	if v, err := ipld.DecodeJSON(text); err != nil || v.Len() != 200_001 {
+		t.Errorf("%d names, %v", v.Len(), err)
 	}
 }
 

@@ -98,6 +98,13 @@ func TestVerify(t *testing.T) {
 			}
 		}
 	}
+	inside, err := mh.Sum(sha2, mh.IDENTITY, -1) // ends as a sha2-256 link to block does
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, err := ipld.LinkFromBytes(cid.NewCidV1(ipld.CodecRaw, inside).Bytes()); err != nil || !errors.Is(l.Verify(block), ipld.ErrMismatch) {
+		t.Errorf("an identity that holds the hash of a block is taken for the block (%v)", err)
+	}
 	if l, err := ipld.LinkWithHash(ipld.CodecRaw, mh.SHA3_256, block); err != nil || l != with(mh.SHA3_256, -1) {
 		t.Errorf("LinkWithHash gives %s (%v)", l, err)
 	}
