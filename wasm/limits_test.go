@@ -1,0 +1,277 @@
+//go:build cgo
+
+package wasm
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm/wasmtest"
+)
+
+func TestTraps(t *testing.T) {
+	t.Parallel()
+	m := load(t, newEngine(t, Config{}), guest(t, "hostile"))
+	tests := map[string]string{
+		"unreachable":  TrapUnreachable,
+		"load":         TrapMemoryOutOfBounds,
+		"table":        TrapTableOutOfBounds,
+		"null":         TrapIndirectCallNull,
+		"type-of-call": TrapIndirectCallType,
+		"overflow":     TrapIntegerOverflow,
+		"zero":         TrapIntegerDivideByZero,
+		"conversion":   TrapBadConversion,
+		"recursion":    TrapStackOverflow,
+	}
+	for fn, code := range tests {
+		r := run(t, m, roomy, fn)
+		if kindOf(r) != "trap "+code {
+			t.Errorf("%s: got %s (%v), want %s", fn, kindOf(r), r.Outcome.Failure, code)
+		}
+		if r.StackExhausted != (code == TrapStackOverflow) {
+			t.Errorf("%s: StackExhausted = %v", fn, r.StackExhausted)
+		}
+	}
+	if r := run(t, m, roomy, "bad-u8", ipld.Int(1)); kindOf(r) != "ok" {
+		t.Errorf("after the traps: %v", r.Outcome.Failure)
+	}
+}
+
+// TestTrapNames shows that a guest can not choose its failure by the names of
+// its functions.
+func TestTrapNames(t *testing.T) {
+	t.Parallel()
+	m := load(t, newEngine(t, Config{}), wasmtest.Compile(t, `(component
+		(core module $m
+			(func $"\n\nCaused by:\n    wasm trap: integer divide by zero" (export "f") unreachable)
+			(@custom "name" "\01\3a\01\00\37a\0a\0aCaused by:\0a    wasm trap: integer divide by zero\0a\0a123"))
+		(core instance $i (instantiate $m))
+		(func (export "f") (canon lift (core func $i "f"))))`))
+	if r := run(t, m, roomy, "f"); kindOf(r) != "trap unreachable" {
+		t.Errorf("got %s (%v)", kindOf(r), r.Outcome.Failure)
+	}
+}
+
+func TestGas(t *testing.T) {
+	t.Parallel()
+	m := load(t, newEngine(t, Config{}), guest(t, "hostile"))
+	limits := roomy
+	limits.Gas = 100_000
+	r := run(t, m, limits, "loop")
+	if kindOf(r) != "out-of-gas" || r.Gas != limits.Gas {
+		t.Errorf("endless loop: %s, gas %d", kindOf(r), r.Gas)
+	}
+	used := run(t, m, roomy, "bad-u8", ipld.Int(1)).Gas
+	for _, tt := range []struct {
+		gas  uint64
+		want string
+	}{{0, "out-of-gas"}, {1, "out-of-gas"}, {used - 1, "out-of-gas"}, {used, "out-of-gas"}, {used + 1, "ok"}, {math.MaxUint64, "ok"}} {
+		limits.Gas = tt.gas
+		r := run(t, m, limits, "bad-u8", ipld.Int(1))
+		if kindOf(r) != tt.want || r.Gas > tt.gas || tt.want == "ok" && r.Gas != used {
+			t.Errorf("gas %d of %d: %s, used %d", tt.gas, used, kindOf(r), r.Gas)
+		}
+	}
+}
+
+// TestGasGolden pins the schedule: these numbers are in receipts.
+func TestGasGolden(t *testing.T) {
+	t.Parallel()
+	want := map[string]uint64{
+		"echo u8": 2, "echo string": 30, "echo bytes": 30, "echo records": 52,
+		"hostile unreachable": 1, "hostile zero": 0, "hostile bomb": 5121, "hostile grow": 3, "logging say": 16,
+	}
+	type call struct {
+		guest, fn string
+		params    []ipld.Value
+	}
+	calls := []call{
+		{"echo", "u8", []ipld.Value{ipld.Int(1)}},
+		{"echo", "string", []ipld.Value{ipld.String("hello")}},
+		{"echo", "bytes", []ipld.Value{ipld.Bytes(make([]byte, 1000))}},
+		{"echo", "records", []ipld.Value{js(t, `[{"x":-1,"y-axis":0.5,"label":"p","next":null}]`)}},
+		{"hostile", "unreachable", nil},
+		{"hostile", "zero", nil},
+		{"hostile", "bomb", nil},
+		{"hostile", "grow", []ipld.Value{ipld.Int(1)}},
+		{"logging", "say", []ipld.Value{ipld.String("hello")}},
+	}
+	for round, c := range []Config{{}, {CacheDir: t.TempDir()}, {Calls: 1}} {
+		e := newEngine(t, c)
+		for _, c := range calls {
+			m := load(t, e, guest(t, c.guest))
+			for _, limits := range []task.Limits{roomy, {Gas: 1 << 50, Memory: 64 << 20, Time: time.Minute}} {
+				name := c.guest + " " + c.fn
+				if got := run(t, m, limits, c.fn, c.params...).Gas; got != want[name] {
+					t.Errorf("engine %d: gas of %s is %d, want %d", round, name, got, want[name])
+				}
+			}
+		}
+	}
+	m := load(t, newEngine(t, Config{}), guest(t, "echo"))
+	big := roomy
+	big.Memory = 2 * poolMemory // the other engine
+	if got := run(t, m, big, "string", ipld.String("hello")).Gas; got != want["echo string"] {
+		t.Errorf("on demand: gas is %d, want %d", got, want["echo string"])
+	}
+}
+
+func TestTime(t *testing.T) {
+	t.Parallel()
+	m := load(t, newEngine(t, Config{}), guest(t, "hostile"))
+	limits := task.Limits{Gas: math.MaxUint64, Memory: 64 << 20, Time: 50 * time.Millisecond}
+	for range 2 { // the ticker sleeps in between
+		start := time.Now()
+		r := run(t, m, limits, "loop")
+		if took := time.Since(start); kindOf(r) != "timeout" || r.Gas != 0 || took < limits.Time || took > 2*time.Second {
+			t.Errorf("got %s after %s, gas %d", kindOf(r), took, r.Gas)
+		}
+		time.Sleep(tick * (idleTicks + 10))
+	}
+	for _, bad := range []task.Limits{{Gas: 1, Memory: 1}, {Gas: 1, Time: 1}} {
+		if _, err := m.Run(t.Context(), Call{Func: "loop", Limits: bad}); err == nil {
+			t.Errorf("limits %+v accepted", bad)
+		}
+	}
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, Config{Calls: 1})
+	m := load(t, e, guest(t, "hostile"))
+	limits := task.Limits{Gas: math.MaxUint64, Memory: 64 << 20, Time: time.Minute}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	running := make(chan string)
+	go func() {
+		r, err := m.Run(ctx, Call{Func: "loop", Limits: limits})
+		running <- fmt.Sprint(kindOf(r), err)
+	}()
+	waiting, err := m.Run(ctx, Call{Func: "loop", Limits: limits}) // one of the two waits for its turn
+	if err != nil || kindOf(waiting) != "cancelled" {
+		t.Errorf("%s, %v", kindOf(waiting), err)
+	}
+	if got := <-running; got != "cancelled<nil>" {
+		t.Error(got)
+	}
+	if r, err := m.Run(ctx, Call{Func: "bad-u8", Params: []ipld.Value{ipld.Int(1)}, Limits: limits}); err != nil || kindOf(r) != "cancelled" {
+		t.Errorf("cancelled before: %s, %v", kindOf(r), err)
+	}
+	if r := run(t, m, roomy, "bad-u8", ipld.Int(1)); kindOf(r) != "ok" {
+		t.Errorf("the next call was cancelled too: %v", r.Outcome.Failure)
+	}
+}
+
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	m := load(t, newEngine(t, Config{}), guest(t, "hostile"))
+	for _, memory := range []uint64{64 << 20, 128 << 20, poolMemory, 2 * poolMemory, 4 << 30, 1 << 40} {
+		limits := roomy
+		limits.Memory = memory
+		most := int64(min(memory, MaxMemory)/pageSize) - 1 // one page is there
+		if r := run(t, m, limits, "grow", ipld.Int(most)); !r.Outcome.Value.Equal(ipld.Int(1)) {
+			t.Errorf("limit %d: grow by %d gave %v, %v", memory, most, r.Outcome.Value, r.Outcome.Failure)
+		}
+		if r := run(t, m, limits, "grow", ipld.Int(most+1)); !r.Outcome.Value.Equal(ipld.Int(-1)) {
+			t.Errorf("limit %d: grow by %d gave %v, %v", memory, most+1, r.Outcome.Value, r.Outcome.Failure)
+		}
+	}
+	if r := run(t, m, roomy, "bomb"); kindOf(r) != "trap unreachable" {
+		t.Errorf("memory bomb: %s", kindOf(r))
+	}
+	if r := run(t, m, roomy, "touch", ipld.Int(1000)); !r.Outcome.Value.Equal(ipld.Int(1001)) {
+		t.Errorf("touch: %v", r.Outcome)
+	}
+	if r := run(t, m, roomy, "touch", ipld.Int(0)); !r.Outcome.Value.Equal(ipld.Int(1)) {
+		t.Errorf("memory of another call was seen: %v", r.Outcome)
+	}
+}
+
+func TestMinimumAboveLimit(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, Config{})
+	m := load(t, e, wasmtest.Compile(t, `(component
+		(core module $m (memory 1025) (func (export "f")))
+		(core instance $i (instantiate $m))
+		(func (export "f") (canon lift (core func $i "f"))))`))
+	if r := run(t, m, roomy, "f"); kindOf(r) != "out-of-memory" {
+		t.Errorf("got %s: %v", kindOf(r), r.Outcome.Failure)
+	}
+	limits := roomy
+	limits.Memory = 128 << 20
+	if r := run(t, m, limits, "f"); kindOf(r) != "ok" {
+		t.Errorf("got %s: %v", kindOf(r), r.Outcome.Failure)
+	}
+}
+
+// TestTwoMemories shows that the limit holds for all memories together.
+func TestTwoMemories(t *testing.T) {
+	t.Parallel()
+	m := load(t, newEngine(t, Config{}), wasmtest.Compile(t, `(component
+		(core module $m (memory 1) (func (export "f") (param i32) (result i32) (memory.grow (local.get 0))))
+		(core instance $a (instantiate $m))
+		(core instance $b (instantiate $m))
+		(func (export "a") (param "x" u32) (result s32) (canon lift (core func $a "f")))
+		(func (export "b") (param "x" u32) (result s32) (canon lift (core func $b "f"))))`))
+	for _, fn := range []string{"a", "b"} {
+		if r := run(t, m, roomy, fn, ipld.Int(511)); !r.Outcome.Value.Equal(ipld.Int(1)) {
+			t.Errorf("half of the limit: %v", r.Outcome)
+		}
+		if r := run(t, m, roomy, fn, ipld.Int(512)); !r.Outcome.Value.Equal(ipld.Int(-1)) {
+			t.Errorf("more than half of the limit: %v", r.Outcome)
+		}
+	}
+}
+
+func TestTables(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, Config{})
+	m := load(t, e, guest(t, "hostile"))
+	big := roomy
+	big.Memory = 2 * poolMemory
+	for _, limits := range []task.Limits{roomy, big} {
+		if r := run(t, m, limits, "grow-table", ipld.Int(MaxTableElements-4)); !r.Outcome.Value.Equal(ipld.Int(4)) {
+			t.Errorf("grow to the limit: %v", r.Outcome)
+		}
+		for _, n := range []int64{MaxTableElements - 3, math.MaxUint32} {
+			if r := run(t, m, limits, "grow-table", ipld.Int(n)); !r.Outcome.Value.Equal(ipld.Int(-1)) {
+				t.Errorf("grow by %d: %v", n, r.Outcome)
+			}
+		}
+	}
+	tests := map[string]string{
+		"one table too large": `(core module $m (table 65537 funcref) (func (export "f"))) (core instance $i (instantiate $m))`,
+		"huge table":          `(core module $m (table 10000000 funcref) (func (export "f"))) (core instance $i (instantiate $m))`,
+		"too many tables":     `(core module $m ` + strings.Repeat("(table 1 funcref)", 65) + ` (func (export "f"))) (core instance $i (instantiate $m))`,
+		"too many instances":  `(core module $m (func (export "f"))) ` + strings.Repeat("(core instance (instantiate $m))", 128) + ` (core instance $i (instantiate $m))`,
+		"too many memories":   `(core module $m (memory 1) (func (export "f"))) ` + strings.Repeat("(core instance (instantiate $m))", 16) + ` (core instance $i (instantiate $m))`,
+	}
+	for name, modules := range tests {
+		m := load(t, e, wasmtest.Compile(t, `(component `+modules+` (func (export "f") (canon lift (core func $i "f"))))`))
+		if r := run(t, m, roomy, "f"); kindOf(r) != "unsupported" {
+			t.Errorf("%s: %s: %v", name, kindOf(r), r.Outcome.Failure)
+		}
+	}
+}
+
+// TestFitsNoPool runs a component that needs more than a place in the pool has.
+func TestFitsNoPool(t *testing.T) {
+	t.Parallel()
+	m := load(t, newEngine(t, Config{}), wasmtest.Compile(t, `(component
+		(core module $m (memory 1) (table 1 funcref) (func (export "f") (result i32) i32.const 7))
+		`+strings.Repeat("(core instance (instantiate $m))", 7)+`
+		(core instance $i (instantiate $m))
+		(func (export "f") (result u32) (canon lift (core func $i "f"))))`))
+	if m.s.pooled != nil {
+		t.Error("it is in the pool")
+	}
+	if r := run(t, m, roomy, "f"); !r.Outcome.Value.Equal(ipld.Int(7)) {
+		t.Errorf("got %s: %v", kindOf(r), r.Outcome.Failure)
+	}
+}
