@@ -38,6 +38,9 @@ func TestPEMRoundTrip(t *testing.T) {
 		if back.DID() != k.DID() || !bytes.Equal(back.raw(), k.raw()) {
 			t.Errorf("%s came back as %s", k.DID(), back.DID())
 		}
+		if back, err := ParsePEM([]byte("\n " + strings.ReplaceAll(string(data), "\n", "\r\n") + "\t\n")); err != nil || back.DID() != k.DID() {
+			t.Errorf("with white space around: %v, %v", back, err)
+		}
 	}
 	if _, err := (PrivateKey{}).MarshalPEM(); err == nil {
 		t.Error("the zero key has a PEM")
@@ -317,6 +320,9 @@ func TestSecretIsNotShown(t *testing.T) {
 				t.Errorf("%s does not name the key: %s", how, shown[how])
 			}
 		}
+	}
+	if v := slog.AnyValue(allTypes(t)[0]).Resolve(); v.Kind() != slog.KindString || !strings.Contains(v.String(), "did:key:") {
+		t.Errorf("a log handler gets %v", v)
 	}
 	if s := fmt.Sprint(PrivateKey{}); s != "no private key" {
 		t.Errorf("zero key: %q", s)

@@ -21,7 +21,7 @@ func (r *Receipt) Remembered() bool {
 	case task.KindGuest, task.KindOutOfGas, task.KindOutOfMemory:
 		return true
 	case task.KindTrap:
-		return f.Trap != TrapStack
+		return f.Trap != task.TrapStackOverflow
 	}
 	return false
 }

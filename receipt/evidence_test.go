@@ -29,9 +29,9 @@ func TestRemembered(t *testing.T) {
 			t.Errorf("%s answers", kind)
 		}
 	}
-	for _, trap := range Traps() {
+	for _, trap := range task.Traps {
 		r := failed(t, task.Failure{Kind: task.KindTrap, Trap: trap})
-		if got := r.Remembered(); got != (trap != "stack-exhausted") {
+		if got := r.Remembered(); got != (trap != "stack-overflow") {
 			t.Errorf("trap %s: %t", trap, got)
 		}
 	}
@@ -339,7 +339,7 @@ func TestConflicts(t *testing.T) {
 		{"other schedule", []by{{"alice", ok(1)}, {"bob", edit(ok(2), func(r *Receipt) { r.Schedule = "wasmtime-45" })}}, nil},
 		{"value and error", []by{{"alice", ok(1)}, {"bob", guest}}, [][2]int{{0, 1}}},
 		{"value and trap", []by{{"alice", ok(1)}, {"bob", failed(t, task.Failure{Kind: task.KindTrap, Trap: "abi"})}}, [][2]int{{0, 1}}},
-		{"value and no stack", []by{{"alice", ok(1)}, {"bob", failed(t, task.Failure{Kind: task.KindTrap, Trap: TrapStack})}}, nil},
+		{"value and no stack", []by{{"alice", ok(1)}, {"bob", failed(t, task.Failure{Kind: task.KindTrap, Trap: task.TrapStackOverflow})}}, nil},
 		{"value and no gas", []by{{"alice", ok(1)}, {"bob", failed(t, task.Failure{Kind: task.KindOutOfGas})}}, nil},
 		{"value and no memory", []by{{"alice", ok(1)}, {"bob", failed(t, task.Failure{Kind: task.KindOutOfMemory})}}, nil},
 		{"value and type", []by{{"alice", ok(1)}, {"bob", failed(t, task.Failure{Kind: task.KindType})}}, nil},

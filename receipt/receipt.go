@@ -43,23 +43,6 @@ type Receipt struct {
 	Schedule string
 }
 
-// TrapStack is the trap code for want of stack. How deep a stack is depends on
-// the machine, so this trap alone is never remembered.
-const TrapStack = "stack-exhausted"
-
-// Traps are the codes that a failure of kind trap can have. The list is closed
-// and append-only.
-var traps = [...]string{
-	"unreachable", "integer-divide-by-zero", "integer-overflow", "invalid-conversion-to-integer",
-	"out-of-bounds-memory", "out-of-bounds-table", "uninitialized-element", "indirect-call-type-mismatch",
-	TrapStack, "abi", "other",
-}
-
-// Traps returns the codes that a failure of kind trap can have, in the order
-// in which they were added. The list is closed and append-only. "abi" is a
-// guest that broke the canonical ABI, "other" every trap without a code.
-func Traps() []string { return slices.Clone(traps[:]) }
-
 // minMemory is the least memory limit, in bytes.
 const minMemory = 64 << 20
 
@@ -101,9 +84,6 @@ func isBlockLink(l ipld.Link) bool {
 // checkGas holds outcome and gas to each other: what ended with none left is
 // out of gas, whatever else happened.
 func (r *Receipt) checkGas() error {
-	if r.Limits.Gas == 0 {
-		return errors.New("gasLimit is 0")
-	}
 	kind := task.Kind("ok")
 	if !r.Out.OK() {
 		kind = r.Out.Failure.Kind
@@ -126,7 +106,7 @@ func (r *Receipt) checkOut() error {
 		switch {
 		case !slices.Contains(task.Kinds[:], f.Kind):
 			return fmt.Errorf("unknown kind %.80q", string(f.Kind))
-		case f.Kind == task.KindTrap && !slices.Contains(traps[:], f.Trap):
+		case f.Kind == task.KindTrap && !slices.Contains(task.Traps[:], f.Trap):
 			return fmt.Errorf("unknown trap %.80q", f.Trap)
 		case f.Kind != task.KindTrap && f.Trap != "":
 			return fmt.Errorf("a trap code with kind %s", f.Kind)

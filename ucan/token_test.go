@@ -114,6 +114,26 @@ func TestSigHash(t *testing.T) {
 	}
 }
 
+// However long the signature is, the signed bytes are found behind it.
+func TestSigHashBehindAnySignature(t *testing.T) {
+	t.Parallel()
+	k := keys(t)[0]
+	token := sign(t, k, least(k))
+	v, err := ipld.DecodeCBOR(token.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 23, 24, 64, 255, 256, 65_535, 65_536, MaxSize - 500} {
+		odd, err := Parse(encode(t, ipld.List(ipld.Bytes(make([]byte, n)), v.Elems()[1])))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if odd.SigHash() != token.SigHash() || !errors.Is(odd.Verify(), ErrSignature) {
+			t.Errorf("%d bytes: %x, %v", n, odd.SigHash(), odd.Verify())
+		}
+	}
+}
+
 func TestSignRefuses(t *testing.T) {
 	t.Parallel()
 	k, other := keys(t)[0], keys(t)[1]
