@@ -172,18 +172,19 @@ func TestNewRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		deps [][]int
+		want string
 	}{
-		{"itself", [][]int{{0}}},
-		{"two in a cycle", [][]int{{1}, {0}}},
-		{"a cycle behind a step", [][]int{{}, {0, 2}, {1}}},
-		{"negative", [][]int{{-1}}},
-		{"out of range", [][]int{{}, {2}}},
-		{"twice", [][]int{{}, {0, 0}}},
-		{"not ascending", [][]int{{}, {}, {1, 0}}},
+		{"itself", [][]int{{0}}, `step 0 "" waits for itself`},
+		{"two in a cycle", [][]int{{1}, {0}}, `step 0 "" waits for itself or for steps in a cycle`},
+		{"a cycle behind a step", [][]int{{}, {0, 2}, {1}}, `step 1 "" waits for itself or for steps in a cycle`},
+		{"negative", [][]int{{-1}}, "dependency -1 after -1, of 1 steps"},
+		{"out of range", [][]int{{}, {2}}, "dependency 2 after -1, of 2 steps"},
+		{"twice", [][]int{{}, {0, 0}}, "dependency 0 after 0"},
+		{"not ascending", [][]int{{}, {}, {1, 0}}, "dependency 0 after 1"},
 	} {
 		g := steps{labels: make([]string, len(test.deps)), deps: test.deps}
-		if p, err := New(g, Options{}); !errors.Is(err, ErrGraph) {
-			t.Errorf("%s: got %v, %v; want ErrGraph", test.name, p, err)
+		if p, err := New(g, Options{}); !errors.Is(err, ErrGraph) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, %v; want ErrGraph, %s", test.name, p, err, test.want)
 		}
 	}
 }

@@ -154,19 +154,22 @@ func TestLongListsAreSorted(t *testing.T) {
 			t.Errorf("%d settled: %v", n, got)
 		}
 	}
-	n := 200
-	g := steps{labels: make([]string, n), deps: make([][]int, n)}
-	for i := range n - 1 {
-		g.deps[i] = []int{i + 1}
+	// Two layers, each found in descending order.
+	const n = 100
+	g := steps{labels: make([]string, 2*n), deps: make([][]int, 2*n)}
+	for i := range n {
+		g.deps[n+i] = []int{i}
 	}
 	p := mustPlan(t, g, Options{})
-	if err := p.Settle(p.Ready()[0], false); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // the second time there is nothing left over
-		if got := p.Settled(); len(got) != 0 && !slices.Equal(got, identity(n-1)) {
-			t.Errorf("settled: %v", got)
+	running := slices.Clone(p.Ready())
+	slices.Reverse(running)
+	for _, s := range running {
+		if err := p.Settle(s, true); err != nil {
+			t.Fatal(err)
 		}
+	}
+	if got := p.Ready(); !slices.Equal(got, identity(2 * n)[n:]) {
+		t.Errorf("second layer: %v", got)
 	}
 }
 

@@ -210,8 +210,5 @@ func enumerated(names []string, noun string) (extent, error) {
 			return extent{}, err
 		}
 	}
-	if len(names) >= MaxTypeSize {
-		return extent{}, fmt.Errorf("%w: %s", ErrInterface, tooLarge)
-	}
 	return extent{1, len(names) + 1}, nil
 }

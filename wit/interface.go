@@ -162,7 +162,7 @@ type tableReader struct {
 func (r *tableReader) ref(v ipld.Value) (*Type, error) {
 	if name, ok := v.AsString(); ok {
 		k := slices.Index(primitives[1:], name) + 1
-		if k == 0 || name == "" {
+		if k == 0 {
 			return nil, fmt.Errorf("%w: unknown type %s", ErrInterface, describe(v))
 		}
 		if r.primitives[k] == nil {

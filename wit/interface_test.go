@@ -146,6 +146,15 @@ func TestCheckBounds(t *testing.T) {
 	cycle := &Type{Kind: List}
 	cycle.Elem = &Type{Kind: Option, Elem: cycle}
 	shared := nest(40)
+	record := &Type{Kind: Record, Fields: []Field{{"a", shared}}}
+	// over is typ within n lists, beside typ itself.
+	over := func(typ *Type, n int) *Type {
+		deep := typ
+		for range n {
+			deep = &Type{Kind: List, Elem: deep}
+		}
+		return &Type{Kind: Tuple, Items: []*Type{typ, deep}}
+	}
 	names := make([]string, MaxTypeSize)
 	for i := range names {
 		names[i] = fmt.Sprint("n", i)
@@ -158,7 +167,10 @@ func TestCheckBounds(t *testing.T) {
 		{"as deep as may be", nest(MaxTypeDepth - 1), true},
 		{"too deep", nest(MaxTypeDepth), false},
 		{"much too deep", nest(1 << 20), false},
-		{"shared, then too deep", &Type{Kind: Tuple, Items: []*Type{shared, {Kind: List, Elem: &Type{Kind: Tuple, Items: []*Type{nest(20), shared}}}}}, true},
+		{"shared, as deep as may be", over(shared, MaxTypeDepth-42), true},
+		{"shared, too deep", over(shared, MaxTypeDepth-41), false},
+		{"shared record, as deep as may be", over(record, MaxTypeDepth-43), true},
+		{"shared record, too deep", over(record, MaxTypeDepth-42), false},
 		{"large", double(15), true},
 		{"too large", double(16), false},
 		{"much too large", double(MaxTypeDepth - 1), false},
@@ -185,8 +197,8 @@ func TestCheckBounds(t *testing.T) {
 	if err := (Interface{Funcs: []Func{{Name: "f", Result: large}, {Name: "g", Result: large}}}).Check(); err == nil {
 		t.Error("two large types are accepted together")
 	}
-	if err := (Interface{Funcs: make([]Func, MaxFuncs+1)}).Check(); err == nil {
-		t.Error("too many functions are accepted")
+	if err := (Interface{Funcs: make([]Func, MaxFuncs+1)}).Check(); err == nil || !strings.Contains(err.Error(), "10001 functions") {
+		t.Errorf("too many functions: %v", err)
 	}
 }
 
