@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -158,15 +157,12 @@ func parseSec1(der []byte) (PrivateKey, error) {
 
 // WriteKeyFile writes k to a new file at path with mode 0600, at once or not
 // at all, and durably. It never overwrites: where path exists the error wraps
-// [fs.ErrExist]. The directory must exist and its file system must know hard
+// [os.ErrExist]. The directory must exist and its file system must know hard
 // links.
 func WriteKeyFile(path string, k PrivateKey) (err error) {
 	data, err := k.MarshalPEM()
 	if err != nil {
 		return fmt.Errorf("write key file: %w", err)
-	}
-	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("write key file: %s: %w", path, fs.ErrExist)
 	}
 	dir := filepath.Dir(path)
 	tmp, err := os.CreateTemp(dir, ".key-*") // mode 0600
@@ -205,7 +201,7 @@ func syncDir(dir string) error {
 }
 
 // ReadKeyFile reads a key that [WriteKeyFile] wrote, or any that [ParsePEM]
-// reads. The error wraps [fs.ErrNotExist] where there is none, and
+// reads. The error wraps [os.ErrNotExist] where there is none, and
 // [ErrPermissions] where others than the owner may read or write the file
 // (not checked on Windows).
 func ReadKeyFile(path string) (PrivateKey, error) {

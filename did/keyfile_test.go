@@ -254,8 +254,8 @@ func TestReadKeyFileRefuses(t *testing.T) {
 			}
 		}
 	}
-	if _, err := ReadKeyFile(dir); err == nil {
-		t.Error("a directory is a key")
+	if _, err := ReadKeyFile(dir); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a directory: %v", err)
 	}
 	bad := filepath.Join(dir, "bad.pem")
 	if err := os.WriteFile(bad, []byte("not a key"), 0o600); err != nil {
@@ -377,6 +377,34 @@ func FuzzParsePEM(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What is refused says what it is, where that is no secret.
+func TestParsePEMSays(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"p-384": "P-384", "x25519": "ecdh.PrivateKey", "encrypted": "not encrypted"} {
+		data, err := os.ReadFile(filepath.Join("testdata", name+".pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParsePEM(data); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A secp256k1 key beside the public key of another one.
+func TestForeignPublicKey(t *testing.T) {
+	t.Parallel()
+	k, other := publishedKey(t, "did:key method").secret().k1, publishedKey(t, "generator").secret().k1
+	der, err := marshalSecp256k1(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mixed := bytes.Replace(der, k.PubKey().SerializeUncompressed(), other.PubKey().SerializeUncompressed(), 1)
+	if _, err := ParsePEM(pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: mixed})); !errors.Is(err, ErrSecret) || !strings.Contains(err.Error(), "another") {
+		t.Error(err)
+	}
 }
 
 // Scalars are from 1 to the order of the curve minus 1.
