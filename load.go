@@ -11,6 +11,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
@@ -44,6 +45,23 @@ func (n *Node) Read(ctx context.Context, name string, r io.Reader, dir string) (
 	if err != nil {
 		return nil, err
 	}
+	return n.build(ctx, w)
+}
+
+// Single is the workflow of one job, labelled "job", that calls the named
+// function of module with positional arguments. An empty name means the only
+// function there is.
+func (n *Node) Single(ctx context.Context, module ipld.Link, name string, args []ipld.Value) (*Workflow, error) {
+	return n.build(ctx, &workflow.Workflow{
+		Version: workflow.Version, Dialect: workflow.Native,
+		Jobs: []workflow.Job{{Label: "job", Pos: workflow.Pos{Path: "/job"}, Call: task.Call{
+			Module: ipld.LinkValue(module), Func: name, Params: task.Escape(ipld.List(args...)),
+		}}},
+	})
+}
+
+// build is w as a graph, checked down to the arguments of each call.
+func (n *Node) build(ctx context.Context, w *workflow.Workflow) (*Workflow, error) {
 	owner, err := n.DID(ctx)
 	if err != nil {
 		return nil, err
@@ -52,7 +70,7 @@ func (n *Node) Read(ctx context.Context, name string, r io.Reader, dir string) (
 	if err != nil {
 		return nil, err
 	}
-	faults, err := engine.Check(ctx, n.Backend(), g)
+	faults, err := engine.Check(ctx, n.Backend(), g, n.options.Max)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,8 @@ import (
 
 // Names inside the state directory.
 const (
-	keyFile  = "key.pem"
+	// KeyFile is the name of the node's key in the state directory.
+	KeyFile  = "key.pem"
 	storeDir = "store"
 	cacheDir = "compiled"
 )
@@ -50,7 +51,7 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 	if own.store, err = store.Open(filepath.Join(dir, storeDir), store.Options{Logger: o.Log, Now: o.Now}); err != nil {
 		return own, err
 	}
-	if own.key, err = loadKey(filepath.Join(dir, keyFile)); err != nil {
+	if own.key, err = loadKey(filepath.Join(dir, KeyFile)); err != nil {
 		return own, err
 	}
 	if own.wasm, err = wasm.New(wasm.Config{CacheDir: filepath.Join(dir, cacheDir), Logger: o.Log}); err != nil {

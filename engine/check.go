@@ -20,11 +20,15 @@ type Modules interface {
 
 // Check holds every call of g against the function that it calls, as far as
 // that is possible before any has run: the module can be used, the function
-// exists, the arguments are as many as its parameters and those known now fit.
-// It runs nothing. An error means that this node could not do its part.
-func Check(ctx context.Context, m Modules, g *graph.Graph) (workflow.FaultList, error) {
+// exists, the arguments are as many as its parameters and those known now fit,
+// and no limit is above most, whose zero fields are [MaxLimits]. It runs
+// nothing. An error means that this node could not do its part.
+func Check(ctx context.Context, m Modules, g *graph.Graph, most task.Limits) (workflow.FaultList, error) {
 	var faults workflow.FaultList
 	for i := range g.Len() {
+		if g.Workflow().Dialect == workflow.Native {
+			faults = append(faults, overLimits(g.Step(i), withDefaults(most, MaxLimits))...)
+		}
 		fault, err := checkStep(ctx, m, g.Step(i))
 		if err != nil {
 			return nil, err
@@ -99,6 +103,30 @@ func Arguments(params ipld.Value) wit.Args {
 		return wit.Args{Named: params, IsNamed: true}
 	}
 	return wit.Args{Positional: params.Elems()}
+}
+
+// overLimits are the limits of a job that this node does not grant. Documents
+// of the other dialect ask for more than anyone has as a matter of course;
+// theirs are capped, and the receipt tells what was in force.
+func overLimits(s *graph.Step, most task.Limits) (faults []workflow.Fault) {
+	want := s.Job.Limits
+	over := func(name string, want, most any, flag string) {
+		faults = append(faults, workflow.Fault{
+			Pos: place(s, name), Kind: workflow.Size,
+			Msg:  fmt.Sprintf("the job asks for %s %v, this node grants at most %v", name, want, most),
+			Hint: "ask for less, or raise " + flag,
+		})
+	}
+	if want.Gas > most.Gas {
+		over("gas", want.Gas, most.Gas, "--max-gas")
+	}
+	if want.Memory > most.Memory {
+		over("memory", want.Memory, most.Memory, "--max-memory")
+	}
+	if want.Time > most.Time {
+		over("time", want.Time, most.Time, "--max-time")
+	}
+	return faults
 }
 
 func place(s *graph.Step, field string) workflow.Pos {

@@ -21,7 +21,6 @@ type bench struct {
 	store *store.Store
 }
 
-
 func newBench(t testing.TB, workers int) *bench {
 	t.Helper()
 	s, err := store.OpenMemory(store.Options{})

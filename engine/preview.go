@@ -15,6 +15,8 @@ type Forecast struct {
 	Known bool
 	// Task is the resolved ID if Known, else the one as written.
 	Task task.ID
+	// Call is the resolved call if Known and Failure is nil; else nil.
+	Call *task.Call
 	// Remembered is what is remembered; nil when the job would run.
 	Remembered *JobReport
 	// Failure is why the call can not be made; nil when it can.
@@ -49,6 +51,8 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 			continue
 		}
 		f.Task = c.id
+		resolved := c.call()
+		f.Call = &resolved
 		r, ok, err := e.recall(c.id, f.Limits, c.about)
 		if err != nil {
 			return nil, err

@@ -80,6 +80,11 @@ type call struct {
 	params []ipld.Value // canonical, compact
 }
 
+// call is c as its task has it.
+func (c *call) call() task.Call {
+	return task.Call{Module: ipld.LinkValue(c.module), Func: c.fun.Name, Params: task.Escape(ipld.List(c.params...))}
+}
+
 // resolve brings the step's task into its resolved form: promises replaced by
 // values, the exact export, canonical parameters. It loads no code for a
 // module that this node has seen before.
@@ -129,16 +134,15 @@ func (e *Engine) canonical(c *call, written task.Task, name string, params ipld.
 	if err != nil {
 		return task.Failf(task.KindType, "%v", err)
 	}
-	list, err := task.Compact(task.Escape(ipld.List(canonical...)), func(b ipld.Block) error {
+	list, err := task.Compact(ipld.List(canonical...), func(b ipld.Block) error {
 		c.blocks = append(c.blocks, b)
 		return nil
 	})
 	if err != nil {
 		return task.Failf(task.KindType, "%v", err)
 	}
-	c.params = task.Unescape(list).Elems()
-	resolved := task.Call{Module: ipld.LinkValue(c.module), Func: c.fun.Name, Params: list}
-	if c.block, err = resolved.Task(written.Subject, written.Nonce).Block(); err != nil {
+	c.params = list.Elems()
+	if c.block, err = c.call().Task(written.Subject, written.Nonce).Block(); err != nil {
 		return task.Failf(task.KindType, "%v", err)
 	}
 	c.id = task.ID{Link: c.block.Link}

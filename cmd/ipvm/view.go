@@ -45,7 +45,7 @@ func newView(cmd *cobra.Command, _ *ipvm.Node, w *ipvm.Workflow, o runOptions) *
 	for i := range w.Len() {
 		v.width = min(max(v.width, utf8.RuneCountInString(w.Label(i))), maxLabelWidth)
 	}
-	if f, ok := cmd.ErrOrStderr().(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+	if f, ok := cmd.ErrOrStderr().(*os.File); ok && isTerminal(f) && os.Getenv("TERM") != "dumb" {
 		v.progress = f
 		v.ticking.Go(v.tick)
 	}
@@ -254,3 +254,5 @@ func warn(w io.Writer, g *ipvm.Workflow) {
 		fmt.Fprintf(w, "warning: %v\n", f)
 	}
 }
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

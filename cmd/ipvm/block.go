@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/store"
+)
+
+func newBlock(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "block",
+		Short: "Put files into the store, and get them out",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var out string
+	var raw bool
+	get := &cobra.Command{
+		Use:   "get CID",
+		Short: "Write the file or value behind a CID",
+		Long:  "Write the bytes of the file behind CID, or the value of a DAG-CBOR block as\nDAG-JSON. --raw writes the one block as it is.",
+		Args:  oneArg("CID"),
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.getBlock(cmd, args[0], out, raw) },
+	}
+	get.Flags().StringVarP(&out, "output", "o", "", "write to `FILE` instead of standard output")
+	get.Flags().BoolVar(&raw, "raw", false, "write the block itself")
+	cmd.AddCommand(&cobra.Command{
+		Use:   "put FILE…",
+		Short: "Import files, as `ipfs add --cid-version=1` would, and print their CIDs",
+		Args:  cobra.MinimumNArgs(1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.putBlocks(cmd, args) },
+	}, get)
+	return cmd
+}
+
+// oneArg wants one argument, which messages call name.
+func oneArg(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return misusef(cmd.UseLine(), "expected one %s, got %d arguments", name, len(args))
+		}
+		return nil
+	}
+}
+
+func (a *app) putBlocks(cmd *cobra.Command, files []string) (err error) {
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(node, err) }()
+	for _, file := range files {
+		var link ipld.Link
+		if file == "-" {
+			link, err = node.ImportFrom(cmd.Context(), "stdin", cmd.InOrStdin())
+		} else {
+			link, err = node.Import(cmd.Context(), file)
+		}
+		if err != nil {
+			return asMisuse(err)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", link, printable(file))
+	}
+	return nil
+}
+
+func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err error) {
+	link, err := ipld.ParseLink(cid)
+	if err != nil {
+		return misusef("a CID looks like bafkrei…", "%q: %v", cid, err)
+	}
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(node, err) }()
+	data, err := blockContent(cmd, node, link, raw)
+	if errors.Is(err, store.ErrNotFound) {
+		return misusef("`ipvm block put FILE` imports a file", "%v", err)
+	}
+	if err != nil {
+		return err
+	}
+	if file != "" {
+		return writeAtomically(file, data)
+	}
+	if f, ok := cmd.OutOrStdout().(*os.File); ok && isTerminal(f) && extension(data) == ".bin" {
+		return misusef("give -o FILE, or redirect the output", "the content is not text, and standard output is a terminal")
+	}
+	_, err = cmd.OutOrStdout().Write(data)
+	return err
+}
+
+func blockContent(cmd *cobra.Command, node *ipvm.Node, link ipld.Link, raw bool) ([]byte, error) {
+	if raw || link.Codec() != ipld.CodecDagCBOR {
+		if raw {
+			return node.Backend().Block(cmd.Context(), link)
+		}
+		return node.File(cmd.Context(), link)
+	}
+	data, err := node.Backend().Block(cmd.Context(), link)
+	if err != nil {
+		return nil, err
+	}
+	v, err := ipld.DecodeCBOR(data)
+	if err != nil {
+		return nil, err
+	}
+	out, err := ipld.AppendJSON(nil, v)
+	return append(out, '\n'), err
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+// A setting is one key of the configuration: its value, and where it came
+// from. A flag counts before the environment, that before the file, and that
+// before the default.
+type setting struct {
+	key   string // as in the file and, with dashes, as a flag
+	env   string
+	usage string
+	value string
+	from  string // "default", "file …", "environment …", "flag …"
+	check func(string) error
+}
+
+// config is every setting of the command.
+type config struct {
+	all []*setting
+}
+
+// Keys of settings.
+const (
+	keyDir       = "dir"
+	keyWorkers   = "workers"
+	keyGas       = "gas"
+	keyMemory    = "memory"
+	keyTime      = "time"
+	keyMaxGas    = "max-gas"
+	keyMaxMemory = "max-memory"
+	keyMaxTime   = "max-time"
+)
+
+// register declares the settings and their flags.
+func (c *config) register(flags *pflag.FlagSet) {
+	d, m := engine.DefaultLimits, engine.MaxLimits
+	c.all = []*setting{
+		{key: keyDir, env: "IPVM_HOME", usage: "state `directory`: key, store and compiled code", value: stateDir(), check: anything},
+		{key: keyWorkers, env: "IPVM_WORKERS", usage: "jobs in progress at once", value: strconv.Itoa(runtime.GOMAXPROCS(0)), check: asError(parseWorkers)},
+		{key: keyGas, env: "IPVM_GAS", usage: "gas of a job that names none", value: strconv.FormatUint(d.Gas, 10), check: asError(parseGas)},
+		{key: keyMemory, env: "IPVM_MEMORY", usage: "memory of a job that names none", value: size(d.Memory), check: asError(workflow.ParseSize)},
+		{key: keyTime, env: "IPVM_TIME", usage: "time of a job that names none", value: d.Time.String(), check: asError(parseTime)},
+		{key: keyMaxGas, env: "IPVM_MAX_GAS", usage: "most gas that a job may ask for", value: strconv.FormatUint(m.Gas, 10), check: asError(parseGas)},
+		{key: keyMaxMemory, env: "IPVM_MAX_MEMORY", usage: "most memory that a job may ask for", value: size(m.Memory), check: asError(workflow.ParseSize)},
+		{key: keyMaxTime, env: "IPVM_MAX_TIME", usage: "most time that a job may ask for", value: m.Time.String(), check: asError(parseTime)},
+	}
+	for _, s := range c.all {
+		s.from = "default"
+		flags.String(s.key, "", fmt.Sprintf("%s (default %s)", s.usage, s.value))
+	}
+	flags.String("config", "", "configuration `file` (default "+configFile()+", if it is there)")
+}
+
+func anything(string) error { return nil }
+
+func asError[T any](parse func(string) (T, error)) func(string) error {
+	return func(s string) error {
+		_, err := parse(s)
+		return err
+	}
+}
+
+func parseWorkers(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > 1024 {
+		return 0, fmt.Errorf("%q is not a number from 1 to 1024", s)
+	}
+	return n, nil
+}
+
+func parseGas(s string) (uint64, error) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is not a positive number", s)
+	}
+	return n, nil
+}
+
+func parseTime(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%q is not a positive duration such as 10s or 5m", s)
+	}
+	return d, nil
+}
+
+func stateDir() string {
+	dir, err := ipvm.DefaultDir()
+	if err != nil {
+		return ""
+	}
+	return dir
+}
+
+// configFile is the configuration file of the user.
+func configFile() string {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "ipvm", "config.toml")
+}
+
+// load fills in the settings from the file, the environment and the flags.
+func (c *config) load(flags *pflag.FlagSet) error {
+	if err := c.loadFile(flags); err != nil {
+		return err
+	}
+	for _, s := range c.all {
+		if v, ok := os.LookupEnv(s.env); ok && v != "" {
+			if err := s.set(v, "environment "+s.env); err != nil {
+				return err
+			}
+		}
+		if f := flags.Lookup(s.key); f.Changed {
+			if err := s.set(f.Value.String(), "flag --"+s.key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *config) loadFile(flags *pflag.FlagSet) error {
+	name, _ := flags.GetString("config")
+	named := name != ""
+	if !named {
+		name = configFile()
+	}
+	data, err := os.ReadFile(name)
+	if os.IsNotExist(err) && !named {
+		return nil
+	}
+	if err != nil {
+		return misusef("", "configuration: %v", err)
+	}
+	var file map[string]any
+	meta, err := toml.Decode(string(data), &file)
+	if err != nil {
+		return misusef("`ipvm config` lists the keys", "configuration %s: %v", name, err)
+	}
+	for _, key := range meta.Keys() {
+		s := c.find(key.String())
+		if s == nil {
+			return misusef("`ipvm config` lists the keys", "configuration %s: unknown key %q", name, key.String())
+		}
+		if err := s.set(fmt.Sprint(file[s.key]), "file "+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *setting) set(value, from string) error {
+	if err := s.check(value); err != nil {
+		return misusef("`ipvm config` shows every setting and where it comes from", "%s: %s: %v", from, s.key, err)
+	}
+	s.value, s.from = value, from
+	return nil
+}
+
+func (c *config) find(key string) *setting {
+	for _, s := range c.all {
+		if s.key == key {
+			return s
+		}
+	}
+	return nil
+}
+
+// dir is the state directory.
+func (c *config) dir() string { return c.find(keyDir).value }
+
+// options are the node's, from settings that were checked when they were set.
+func (c *config) options() ipvm.Options {
+	workers, _ := parseWorkers(c.find(keyWorkers).value)
+	return ipvm.Options{
+		Workers:  workers,
+		Defaults: c.limits(keyGas, keyMemory, keyTime),
+		Max:      c.limits(keyMaxGas, keyMaxMemory, keyMaxTime),
+	}
+}
+
+func (c *config) limits(gas, memory, duration string) (l task.Limits) {
+	l.Gas, _ = parseGas(c.find(gas).value)
+	l.Memory, _ = workflow.ParseSize(c.find(memory).value)
+	l.Time, _ = parseTime(c.find(duration).value)
+	return l
+}
+
+func newConfig(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "config",
+		Short: "Show every setting, its value and where it comes from",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+				return err
+			}
+			for _, s := range a.config.all {
+				fmt.Fprintf(cmd.OutOrStdout(), "%-10s = %-24s # %s; %s\n", s.key, strconv.Quote(s.value), s.from, s.usage)
+			}
+			return nil
+		},
+	}
+}

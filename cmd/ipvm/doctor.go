@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipvm-wg/go-ipvm/wasm"
+)
+
+func newDoctor(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Check what this machine gives: limits, disk, clock, store, caches",
+		Long: `Look at everything that ipvm needs of this machine, and check the store: every
+block against its CID, every receipt and what it refers to. Exit status 3 means
+that something is wrong.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd) },
+	}
+}
+
+// earliest is before any node was made: a clock that shows less is wrong.
+var earliest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (a *app) doctor(cmd *cobra.Command) (err error) {
+	out := cmd.OutOrStdout()
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(node, err) }()
+	bad := 0
+	say := func(ok bool, what, format string, args ...any) {
+		mark := "ok  "
+		if !ok {
+			mark = "BAD "
+			bad++
+		}
+		fmt.Fprintf(out, "%s%-8s %s\n", mark, what, fmt.Sprintf(format, args...))
+	}
+	say(true, "state", "%s (owner: %v)", node.Dir(), node.Owner())
+	say(true, "machine", "%s/%s, %d processors", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	now := time.Now()
+	say(now.After(earliest), "clock", "%s", now.UTC().Format(time.RFC3339))
+	engineHealth(say)
+	if !node.Owner() {
+		fmt.Fprintln(out, "    store    another process owns the state directory; end it to have the store checked")
+		return doctorEnd(out, bad)
+	}
+	h, err := node.Health(cmd.Context(), func(problem string) { say(false, "store", "%s", printable(problem)) })
+	if err != nil {
+		return err
+	}
+	say(true, "store", "%d receipts, %d blocks, %d files, %d modules, %s on disk", h.Receipts, h.Blocks, h.Files, h.Modules, bytesText(h.DatabaseBytes+h.FileBytes))
+	const low = 256 << 20
+	say(h.FreeBytes == 0 || h.FreeBytes > low, "disk", "%s free", bytesText(h.FreeBytes))
+	return doctorEnd(out, bad)
+}
+
+func engineHealth(say func(ok bool, what, format string, args ...any)) {
+	e, err := wasm.New(wasm.Config{})
+	if err != nil {
+		say(false, "engine", "%v", err)
+		return
+	}
+	defer e.Close()
+	if err := e.Start(); err != nil {
+		say(false, "engine", "%v", err)
+		return
+	}
+	info := e.Doctor()
+	how := "instances come from a pool"
+	if !info.Pooled {
+		how = "instances are made on demand: " + info.Why
+	}
+	say(true, "engine", "%s, %s, at most %d calls at once", info.Schedule, how, info.Calls)
+}
+
+func doctorEnd(out io.Writer, bad int) error {
+	if bad > 0 {
+		return fmt.Errorf("%d things are wrong", bad)
+	}
+	fmt.Fprintln(out, "all is well")
+	return nil
+}
+
+// bytesText is about how much n bytes are.
+func bytesText(n uint64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+func newGraph(a *app) *cobra.Command {
+	var form string
+	cmd := &cobra.Command{
+		Use:   "graph FILE",
+		Short: "Draw which job waits for which",
+		Long: `Draw the dataflow graph of the workflow in FILE: as text, in which each job
+stands below all that it waits for; in the DOT language of Graphviz; or as a
+Mermaid flowchart.`,
+		Example: "  ipvm graph --format dot workflow.yaml | dot -Tsvg > graph.svg",
+		Args:    oneFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			draw, ok := drawings[form]
+			if !ok {
+				return misusef("give --format text, dot or mermaid", "unknown format %q", form)
+			}
+			return a.graph(cmd, args[0], draw)
+		},
+	}
+	cmd.Flags().StringVar(&form, "format", "text", "text, dot or mermaid")
+	return cmd
+}
+
+var drawings = map[string]func(io.Writer, *ipvm.Workflow){"text": drawText, "dot": drawDOT, "mermaid": drawMermaid}
+
+func (a *app) graph(cmd *cobra.Command, file string, draw func(io.Writer, *ipvm.Workflow)) (err error) {
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(node, err) }()
+	w, err := load(cmd, node, file)
+	if err != nil {
+		return err
+	}
+	draw(cmd.OutOrStdout(), w)
+	return nil
+}
+
+// caption is what a step calls.
+func caption(w *ipvm.Workflow, i int) string {
+	call, err := w.Step(i).Task.Call()
+	switch {
+	case err != nil:
+		return w.Step(i).Task.Command
+	case call.Func == "":
+		return "the only function"
+	}
+	return call.Func
+}
+
+// uses is how step i uses the result of step d: the parts that it takes.
+func uses(w *ipvm.Workflow, i, d int) string {
+	var parts []string
+	for _, e := range w.Step(i).Job.Edges {
+		if e.Promise.Label == w.Label(d) && len(e.Promise.Path) > 0 {
+			parts = append(parts, steps(e.Promise.Path))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+func steps(path []task.Step) string {
+	var b strings.Builder
+	for _, s := range path {
+		if s.IsKey {
+			b.WriteString("." + s.Key)
+		} else {
+			b.WriteString("[" + strconv.Itoa(s.Index) + "]")
+		}
+	}
+	return b.String()
+}
+
+func drawText(out io.Writer, w *ipvm.Workflow) {
+	depth := -1
+	for i := range w.Len() {
+		s := w.Step(i)
+		if s.Depth != depth {
+			depth = s.Depth
+			fmt.Fprintf(out, "step %d\n", depth+1)
+		}
+		fmt.Fprintf(out, "  %s: %s", printable(s.Label), printable(caption(w, i)))
+		for k, d := range s.Deps {
+			sep := ", "
+			if k == 0 {
+				sep = " ← "
+			}
+			fmt.Fprintf(out, "%s%s%s", sep, printable(w.Label(d)), printable(uses(w, i, d)))
+		}
+		fmt.Fprintln(out)
+	}
+}
+
+func drawDOT(out io.Writer, w *ipvm.Workflow) {
+	fmt.Fprintln(out, "digraph workflow {\n  rankdir=LR;\n  node [shape=box];")
+	for i := range w.Len() {
+		fmt.Fprintf(out, "  n%d [label=%s];\n", i, dotQuote(printable(w.Label(i))+"\n"+printable(caption(w, i))))
+	}
+	for i := range w.Len() {
+		for _, d := range w.Step(i).Deps {
+			label := ""
+			if u := uses(w, i, d); u != "" {
+				label = " [label=" + dotQuote(printable(u)) + "]"
+			}
+			fmt.Fprintf(out, "  n%d -> n%d%s;\n", d, i, label)
+		}
+	}
+	fmt.Fprintln(out, "}")
+}
+
+// dotQuote is s as a quoted string of the DOT language.
+func dotQuote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
+}
+
+func drawMermaid(out io.Writer, w *ipvm.Workflow) {
+	fmt.Fprintln(out, "flowchart LR")
+	for i := range w.Len() {
+		fmt.Fprintf(out, "  n%d[%s]\n", i, mermaidQuote(printable(w.Label(i))+"<br/>"+printable(caption(w, i))))
+	}
+	for i := range w.Len() {
+		for _, d := range w.Step(i).Deps {
+			arrow := "-->"
+			if u := uses(w, i, d); u != "" {
+				arrow += "|" + mermaidQuote(printable(u)) + "|"
+			}
+			fmt.Fprintf(out, "  n%d %s n%d\n", d, arrow, i)
+		}
+	}
+}
+
+// mermaidQuote is s as a quoted Mermaid text; entities keep it from being
+// read as markup, all but our own line break.
+func mermaidQuote(s string) string {
+	s = strings.NewReplacer("#", "#35;", `"`, "#quot;", "<", "#lt;", ">", "#gt;", "&", "#amp;", "`", "#96;").Replace(s)
+	return `"` + strings.ReplaceAll(s, "#lt;br/#gt;", "<br/>") + `"`
+}

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+func newReceipt(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "receipt",
+		Short: "Show what is remembered, and why",
+		Long:  "A receipt is this node's signed word for what one task came to. It is known by\nthe Task ID, which `ipvm run --json` and `ipvm check` show.",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var asJSON bool
+	list := &cobra.Command{
+		Use:   "ls",
+		Short: "List all receipts",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.listReceipts(cmd, asJSON) },
+	}
+	list.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
+	show := &cobra.Command{
+		Use:   "show TASK",
+		Short: "Show the receipts about a task, and whether their signatures hold",
+		Args:  oneArg("TASK"),
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.showReceipts(cmd, args[0]) },
+	}
+	var out string
+	export := &cobra.Command{
+		Use:   "export TASK",
+		Short: "Write the receipt about a task: the signed DAG-CBOR, as others can verify it",
+		Args:  oneArg("TASK"),
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.exportReceipt(cmd, args[0], out) },
+	}
+	export.Flags().StringVarP(&out, "output", "o", "", "write to `FILE` instead of standard output")
+	explain := &cobra.Command{
+		Use:   "explain FILE LABEL",
+		Short: "Tell why a job is remembered or would run, and what comes nearest",
+		Args:  cobra.ExactArgs(2),
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.explain(cmd, args[0], args[1]) },
+	}
+	cmd.AddCommand(list, show, export, explain)
+	return cmd
+}
+
+func (a *app) listReceipts(cmd *cobra.Command, asJSON bool) (err error) {
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(node, err) }()
+	out := cmd.OutOrStdout()
+	var failed error
+	n := 0
+	err = node.Backend().Scan(cmd.Context(), func(r *receipt.Signed) bool {
+		n++
+		call, _, err := node.Call(cmd.Context(), r.Task)
+		if failed = err; err != nil {
+			return false
+		}
+		if asJSON {
+			failed = json.NewEncoder(out).Encode(newReceiptJSON(r, call))
+		} else {
+			_, failed = fmt.Fprintf(out, "%s  %-20s  %s gas  %s\n", r.Task, printable(call.Func), count(r.Gas), shorten(receiptOutcome(r), 60))
+		}
+		return failed == nil
+	})
+	if err == nil && failed == nil && !asJSON {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d receipts\n", n)
+	}
+	return errors.Join(err, failed)
+}
+
+// receiptJSON is what `ipvm receipt ls --json` prints.
+type receiptJSON struct {
+	Task     string          `json:"task"`
+	Receipt  string          `json:"receipt"`
+	Executor string          `json:"executor"`
+	Module   string          `json:"module,omitempty"`
+	Func     string          `json:"func,omitempty"`
+	Value    json.RawMessage `json:"value,omitempty"`
+	Error    *errorJSON      `json:"error,omitempty"`
+	Boxed    bool            `json:"boxed,omitempty"`
+	Gas      uint64          `json:"gas"`
+}
+
+func newReceiptJSON(r *receipt.Signed, call task.Call) receiptJSON {
+	module, _ := call.Module.AsLink()
+	out := receiptJSON{
+		Task: r.Task.String(), Receipt: r.Link().String(), Executor: string(r.Executor),
+		Module: module.String(), Func: call.Func, Boxed: r.Boxed.Defined(), Gas: r.Gas,
+	}
+	if f := r.Out.Failure; f != nil {
+		out.Error = &errorJSON{Kind: string(f.Kind), Trap: f.Trap}
+		if f.Kind == task.KindGuest {
+			out.Error.Value = rawJSON(f.Value)
+		}
+	} else {
+		out.Value = rawJSON(r.Out.Value)
+	}
+	return out
+}
+
+func receiptOutcome(r *receipt.Signed) string {
+	if r.Out.OK() {
+		return "ok " + printable(r.Out.Value.String())
+	}
+	return "error " + printable(r.Out.Failure.String())
+}
+
+// receiptsOf are the receipts about the task named on the command line.
+func receiptsOf(cmd *cobra.Command, node *ipvm.Node, name string) ([]*receipt.Signed, error) {
+	link, err := ipld.ParseLink(name)
+	if err != nil {
+		return nil, misusef("a Task ID looks like bafyrei…; `ipvm receipt ls` lists them", "%q: %v", name, err)
+	}
+	all, err := node.Backend().Receipts(cmd.Context(), task.ID{Link: link})
+	if err == nil && len(all) == 0 {
+		err = misusef("`ipvm receipt ls` lists what is remembered; `ipvm receipt explain FILE LABEL` tells about a job", "no receipt about %s", link)
+	}
+	return all, err
+}
+
+func (a *app) showReceipts(cmd *cobra.Command, name string) (err error) {
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(node, err) }()
+	all, err := receiptsOf(cmd, node, name)
+	if err != nil {
+		return err
+	}
+	call, known, err := node.Call(cmd.Context(), all[0].Task)
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	fmt.Fprintf(out, "task      %s\n", all[0].Task)
+	if known {
+		fmt.Fprintf(out, "module    %s\nfunction  %s\narguments %s\n", printable(call.Module.String()), printable(call.Func), printable(call.Params.String()))
+	}
+	for _, r := range all {
+		printReceipt(out, r)
+	}
+	return nil
+}
+
+func printReceipt(out io.Writer, r *receipt.Signed) {
+	fmt.Fprintf(out, "\nreceipt   %s\n", r.Link().Base58())
+	fmt.Fprintf(out, "executor  %s\n", r.Executor)
+	fmt.Fprintf(out, "outcome   %s\n", receiptOutcome(r))
+	if r.Boxed.Defined() {
+		fmt.Fprintln(out, "          (the value is in this block: `ipvm block get`)")
+	}
+	fmt.Fprintf(out, "gas       %s of %s, schedule %s\n", count(r.Gas), count(r.Limits.Gas), r.Schedule)
+	fmt.Fprintf(out, "memory    limit %s\n", size(r.Limits.Memory))
+	signature := "holds"
+	if err := r.Verify(); err != nil {
+		signature = "DOES NOT HOLD: " + err.Error()
+	}
+	fmt.Fprintf(out, "signature %s\n", signature)
+}
+
+func (a *app) exportReceipt(cmd *cobra.Command, name, file string) (err error) {
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(node, err) }()
+	all, err := receiptsOf(cmd, node, name)
+	if err != nil {
+		return err
+	}
+	if len(all) > 1 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d receipts are about this task; this is %s\n", len(all), all[0].Link())
+	}
+	if file != "" {
+		return writeAtomically(file, all[0].Bytes())
+	}
+	_, err = cmd.OutOrStdout().Write(all[0].Bytes())
+	return err
+}
+
+func (a *app) explain(cmd *cobra.Command, file, label string) (err error) {
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(node, err) }()
+	w, err := load(cmd, node, file)
+	if err != nil {
+		return err
+	}
+	i, ok := w.Find(label)
+	if !ok {
+		return misusef("`ipvm check` lists the labels", "no job is labelled %q", label)
+	}
+	all, err := node.Backend().Preview(cmd.Context(), w)
+	if err != nil {
+		return err
+	}
+	if !all[i].Known {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s can not be said yet: it waits for %s, which is not remembered\n", printable(label), printable(unknownDep(w, all, i)))
+		return nil
+	}
+	if f := all[i].Failure; f != nil {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s would fail: %s\n", printable(label), printable(f.String()))
+		return nil
+	}
+	e, err := node.Explain(cmd.Context(), all[i])
+	if err != nil {
+		return err
+	}
+	printExplanation(cmd.OutOrStdout(), label, e)
+	return nil
+}
+
+// unknownDep is the label of the first job that step i waits for and that has
+// not run.
+func unknownDep(w *ipvm.Workflow, all []engine.Forecast, i int) string {
+	for _, d := range w.Deps(i) {
+		if all[d].Remembered == nil {
+			return w.Label(d)
+		}
+	}
+	return ""
+}
+
+func printExplanation(out io.Writer, label string, e *ipvm.Explanation) {
+	fmt.Fprintf(out, "task %s\n", e.Task)
+	if e.Hit != nil {
+		fmt.Fprintf(out, "%s is remembered: %s, by receipt %s\n", printable(label), receiptOutcome(e.Hit), e.Hit.Link().Base58())
+		fmt.Fprintf(out, "  it used %s gas, below the limit of %s; the memory limit %s fits\n", count(e.Hit.Gas), count(e.Limits.Gas), size(e.Limits.Memory))
+		return
+	}
+	fmt.Fprintf(out, "%s would run\n", printable(label))
+	for _, p := range e.Passed {
+		fmt.Fprintf(out, "  receipt %s does not answer: %s\n", p.Receipt.Link().Base58(), p.Why)
+	}
+	if !e.Nearest.Defined() {
+		if len(e.Passed) == 0 {
+			fmt.Fprintln(out, "  no call of this function is remembered")
+		}
+		return
+	}
+	fmt.Fprintf(out, "  nearest is %s, which differs in:\n", e.Nearest)
+	if e.OtherModule.Defined() {
+		fmt.Fprintf(out, "    the module: there it is %s\n", e.OtherModule)
+	}
+	for _, d := range e.Differences {
+		fmt.Fprintf(out, "    params%s: here %s, there %s\n", printable(d.Path), shorten(printable(d.Here.String()), 80), shorten(printable(d.Else.String()), 80))
+	}
+}
