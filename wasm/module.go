@@ -262,7 +262,7 @@ func (e *Engine) compile(name string, code []byte) (*source, error) {
 func invalid(text string) *task.Failure {
 	cause := lastCause(text)
 	kind := task.KindMalformed
-	if strings.Contains(text, textNotEnabled) || strings.Contains(text, textMustBe) {
+	if isFeatureOff(cause) {
 		kind = task.KindUnsupported
 	}
 	return task.Failf(kind, "not a component that runs here: %s", cut(cause, 300))

@@ -280,7 +280,7 @@ func (m *Module) failure(stage int, text string, limits task.Limits) (*task.Fail
 }
 
 func tooLargeResult() *task.Failure {
-	return task.Failf(task.KindType, "result: larger than a call can return (%d MiB in the engine, about 4 MiB of list<u8>)", 128)
+	return task.Failf(task.KindType, "result: larger than a call can return: about 3 MiB of list<u8>")
 }
 
 // outcome takes a function's own result apart: ok and error are the task's.

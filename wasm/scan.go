@@ -43,142 +43,188 @@ func headerOf(code []byte) header {
 
 var errScan = errors.New("section does not end where it says")
 
-// scanner reads just enough of a component's sections to count memories.
+// scanner reads just enough of a component's sections to count the memories
+// that an instance of it makes. What comes from elsewhere is unknown; that
+// counts only when it is instantiated.
 type scanner struct {
-	modules []memories // of the module index space
-	complex bool       // modules come from elsewhere, or components are nested
-	total   memories
+	modules    []memories // of the module index space
+	components []memories // of the component index space
+	total      memories
+	depth      int
 }
+
+const maxNesting = 100
 
 // scanMemories counts the memories of a component that the engine has already
-// found valid. Where modules are imported, aliased or nested in components of
-// their own, it gives the bound MaxMemories instead.
+// found valid. Where that can not be known beforehand it gives the bound
+// MaxMemories instead.
 func scanMemories(code []byte) memories {
-	s := scanner{total: memories{exact: true, hasMax: true}}
-	if err := s.component(code); err != nil || s.complex || s.total.count > MaxMemories {
+	m, err := componentMemories(code, 0)
+	if err != nil || !m.exact || m.count > MaxMemories {
 		return memories{count: MaxMemories}
 	}
-	return s.total
+	return m
 }
 
-func (s *scanner) component(code []byte) error {
-	if headerOf(code) != wasmComponent {
-		return errScan
+func componentMemories(code []byte, depth int) (memories, error) {
+	s := scanner{total: memories{exact: true, hasMax: true}, depth: depth}
+	if headerOf(code) != wasmComponent || depth > maxNesting {
+		return s.total, errScan
 	}
 	r := bytesReader{buf: code[8:]}
-	for len(r.buf) > 0 && !s.complex {
+	for len(r.buf) > 0 {
 		id, body, err := r.section()
-		if err != nil {
-			return err
+		if err == nil {
+			err = s.section(id, body)
 		}
-		switch id {
-		case 1: // core module
-			m, err := moduleMemories(body)
-			if err != nil {
-				return err
-			}
-			s.modules = append(s.modules, m)
-		case 2: // core instances
-			if err := s.instances(body); err != nil {
-				return err
-			}
-		case 4: // component
-			s.complex = true
-		case 6: // aliases; a module reaches the index space only from an instance or from outside
-			s.complex = s.complex || aliasesModule(body)
-		case 10: // imports
-			s.complex = s.complex || importsModule(body)
+		if err != nil {
+			return s.total, err
 		}
 	}
-	return nil
+	return s.total, nil
 }
 
-// instances reads vec(core:instanceexpr).
-func (s *scanner) instances(body []byte) error {
+func (s *scanner) section(id byte, body []byte) error {
+	var m memories
+	var err error
 	r := bytesReader{buf: body}
-	n := r.u32()
-	for ; n > 0 && !r.bad; n-- {
-		switch r.byte() {
-		case 0x00: // instantiate a module
-			i := r.u32()
-			for args := r.u32(); args > 0 && !r.bad; args-- {
-				r.skip(int(r.u32())) // name
-				r.byte()             // sort: instance
-				r.u32()
-			}
-			if r.bad || uint64(i) >= uint64(len(s.modules)) {
-				return errScan
-			}
-			m := s.modules[i]
-			s.total.count += m.count
-			s.total.max += m.max
-			s.total.largest = max(s.total.largest, m.largest)
-			s.total.hasMax = s.total.hasMax && m.hasMax
-		case 0x01: // inline exports
-			for exports := r.u32(); exports > 0 && !r.bad; exports-- {
-				r.skip(int(r.u32()))
-				r.byte()
-				r.u32()
-			}
-		default:
-			return errScan
-		}
+	switch id {
+	case 1:
+		m, err = moduleMemories(body)
+		s.modules = append(s.modules, m)
+		return err
+	case 4:
+		m, err = componentMemories(body, s.depth+1)
+		s.components = append(s.components, m)
+		return err
+	case 2:
+		s.each(&r, s.coreInstance)
+	case 5:
+		s.each(&r, s.instance)
+	case 6:
+		s.each(&r, s.alias)
+	case 10:
+		s.each(&r, func(r *bytesReader) { r.externName(); s.externDesc(r) })
+	case 11:
+		s.each(&r, s.export)
+	default:
+		return nil
 	}
-	if r.bad {
+	if r.bad || len(r.buf) > 0 {
 		return errScan
 	}
 	return nil
 }
 
-// aliasesModule tells whether one of vec(alias) names a core module or a
-// component, or cannot be read.
-func aliasesModule(body []byte) bool {
-	r := bytesReader{buf: body}
+// each reads vec(item).
+func (s *scanner) each(r *bytesReader, item func(*bytesReader)) {
 	for n := r.u32(); n > 0 && !r.bad; n-- {
-		sort := r.byte()
-		if sort == 0x00 && r.byte() == 0x11 || sort == 0x04 {
-			return true
-		}
-		switch r.byte() {
-		case 0x00, 0x01: // export of a component or core instance
-			r.u32()
-			r.skip(int(r.u32()))
-		case 0x02: // outer
-			r.u32()
-			r.u32()
-		default:
-			return true
-		}
+		item(r)
 	}
-	return r.bad
 }
 
-// importsModule tells whether one of vec(import) is a core module or a
-// component, or cannot be read.
-func importsModule(body []byte) bool {
-	r := bytesReader{buf: body}
-	for n := r.u32(); n > 0 && !r.bad; n-- {
-		switch r.byte() { // the form of the name
-		case 0x00, 0x01:
-			r.skip(int(r.u32()))
-		case 0x02:
-			r.skip(int(r.u32()))
-			r.skip(int(r.u32()))
-		default:
-			return true
-		}
-		switch r.byte() { // externdesc
-		case 0x01, 0x05: // func, instance
-			r.u32()
-		case 0x03: // type bound
-			if r.byte() == 0x00 {
-				r.u32()
-			}
-		default:
-			return true
-		}
+// add counts what an instance of from[i] makes.
+func (s *scanner) add(r *bytesReader, from []memories, i uint32) {
+	if uint64(i) >= uint64(len(from)) {
+		r.bad = true
+		return
 	}
-	return r.bad
+	m := from[i]
+	s.total.exact = s.total.exact && m.exact
+	s.total.hasMax = s.total.hasMax && m.hasMax
+	s.total.count = min(s.total.count+m.count, MaxMemories+1)
+	s.total.max = min(s.total.max+m.max, 1<<40)
+	s.total.largest = max(s.total.largest, m.largest)
+}
+
+// define adds what is not known to the index space of a sort, if it is one of
+// the two that matter.
+func (s *scanner) define(sort, core byte) {
+	switch {
+	case sort == sortCore && core == sortModule:
+		s.modules = append(s.modules, memories{})
+	case sort == sortComponent:
+		s.components = append(s.components, memories{})
+	}
+}
+
+// Sorts of definitions in the component binary format.
+const (
+	sortCore      = 0x00
+	sortModule    = 0x11 // of the core sorts
+	sortComponent = 0x04
+)
+
+func (s *scanner) coreInstance(r *bytesReader) {
+	switch r.byte() {
+	case 0x00: // instantiate a module
+		s.add(r, s.modules, r.u32())
+		s.each(r, func(r *bytesReader) { r.skip(r.u32()); r.byte(); r.u32() })
+	case 0x01: // of exports
+		s.each(r, func(r *bytesReader) { r.skip(r.u32()); r.byte(); r.u32() })
+	default:
+		r.bad = true
+	}
+}
+
+func (s *scanner) instance(r *bytesReader) {
+	switch r.byte() {
+	case 0x00: // instantiate a component
+		s.add(r, s.components, r.u32())
+		s.each(r, func(r *bytesReader) { r.skip(r.u32()); r.sort(); r.u32() })
+	case 0x01: // of exports
+		s.each(r, func(r *bytesReader) { r.externName(); r.sort(); r.u32() })
+	default:
+		r.bad = true
+	}
+}
+
+func (s *scanner) alias(r *bytesReader) {
+	sort, core := r.sort()
+	switch r.byte() {
+	case 0x00, 0x01: // an export of an instance, of a core instance
+		r.u32()
+		r.skip(r.u32())
+	case 0x02: // of an enclosing component
+		r.u32()
+		r.u32()
+	default:
+		r.bad = true
+	}
+	s.define(sort, core)
+}
+
+func (s *scanner) export(r *bytesReader) {
+	r.externName()
+	sort, core := r.sort()
+	i := r.u32()
+	if r.byte() == 0x01 {
+		other := scanner{} // an ascription defines nothing by itself
+		other.externDesc(r)
+	}
+	switch { // an export is a new name for the same thing
+	case sort == sortCore && core == sortModule && uint64(i) < uint64(len(s.modules)):
+		s.modules = append(s.modules, s.modules[i])
+	case sort == sortComponent && uint64(i) < uint64(len(s.components)):
+		s.components = append(s.components, s.components[i])
+	default:
+		s.define(sort, core)
+	}
+}
+
+func (s *scanner) externDesc(r *bytesReader) {
+	sort, core := r.sort()
+	switch sort {
+	case 0x02: // a value: needs a feature that is off
+		r.bad = true
+	case 0x03: // a type, equal to another or a resource
+		if r.byte() == 0x00 {
+			r.u32()
+		}
+	default:
+		r.u32()
+	}
+	s.define(sort, core)
 }
 
 // moduleMemories reads the memories that a core module defines.
@@ -251,13 +297,34 @@ func (r *bytesReader) u32() uint32 {
 	return 0
 }
 
-func (r *bytesReader) skip(n int) {
-	if n < 0 || n > len(r.buf) {
+func (r *bytesReader) skip(n uint32) {
+	if uint64(n) > uint64(len(r.buf)) {
 		r.bad = true
 		r.buf = nil
 		return
 	}
 	r.buf = r.buf[n:]
+}
+
+// sort reads a sort, and the core sort where it is one.
+func (r *bytesReader) sort() (sort, core byte) {
+	if sort = r.byte(); sort == sortCore {
+		core = r.byte()
+	}
+	return sort, core
+}
+
+// externName skips the name of an import or export.
+func (r *bytesReader) externName() {
+	form := r.byte()
+	r.skip(r.u32())
+	switch form {
+	case 0x00, 0x01:
+	case 0x02: // with the suffix of a version
+		r.skip(r.u32())
+	default:
+		r.bad = true
+	}
 }
 
 // section takes the next section: its number and its content.

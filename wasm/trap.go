@@ -8,27 +8,30 @@ import (
 
 // The closed list of trap codes in receipts.
 const (
-	TrapUnreachable            = "unreachable"
-	TrapMemoryOutOfBounds      = "memory-out-of-bounds"
-	TrapTableOutOfBounds       = "table-out-of-bounds"
-	TrapIndirectCallNull       = "indirect-call-null"
-	TrapIndirectCallType       = "indirect-call-type"
-	TrapIntegerOverflow        = "integer-overflow"
-	TrapIntegerDivideByZero    = "integer-divide-by-zero"
-	TrapBadConversion          = "bad-conversion-to-integer"
-	TrapStackOverflow          = "stack-overflow"
-	TrapHeapMisaligned         = "heap-misaligned"
-	TrapCannotEnterComponent   = "cannot-enter-component"
-	TrapABI                    = "abi" // the guest broke the canonical ABI
-	TrapOther                  = "other"
-	textHostcallFuel           = "too much data is being copied between the host and the guest"
-	textMemoryMinimum          = "exceeds memory limits"
-	textTableMinimum           = "exceeds table limits"
-	textCount                  = "resource limit exceeded: "
-	textPoolFull               = "maximum concurrent "
-	textTrap                   = "wasm trap: "
-	textUnreachable            = "wasm `unreachable` instruction executed"
-	textNotEnabled, textMustBe = "not enabled", "must be enabled"
+	TrapUnreachable          = "unreachable"
+	TrapMemoryOutOfBounds    = "memory-out-of-bounds"
+	TrapTableOutOfBounds     = "table-out-of-bounds"
+	TrapIndirectCallNull     = "indirect-call-null"
+	TrapIndirectCallType     = "indirect-call-type"
+	TrapIntegerOverflow      = "integer-overflow"
+	TrapIntegerDivideByZero  = "integer-divide-by-zero"
+	TrapBadConversion        = "bad-conversion-to-integer"
+	TrapStackOverflow        = "stack-overflow"
+	TrapHeapMisaligned       = "heap-misaligned"
+	TrapCannotEnterComponent = "cannot-enter-component"
+	TrapABI                  = "abi" // the guest broke the canonical ABI
+	TrapOther                = "other"
+)
+
+// Parts of the engine's texts.
+const (
+	textHostcallFuel  = "too much data is being copied between the host and the guest"
+	textMemoryMinimum = "exceeds memory limits"
+	textTableMinimum  = "exceeds table limits"
+	textCount         = "resource limit exceeded: "
+	textPoolFull      = "maximum concurrent "
+	textTrap          = "wasm trap: "
+	textUnreachable   = "wasm `unreachable` instruction executed"
 )
 
 // trapTexts are the engine's last cause lines, without "wasm trap: ".
@@ -90,6 +93,17 @@ func trapCode(cause string) string {
 // trapped is the failure of a guest whose call ended with cause.
 func trapped(cause string) *task.Failure {
 	return &task.Failure{Kind: task.KindTrap, Trap: trapCode(cause), Message: "the function trapped: " + strings.TrimPrefix(cause, textTrap)}
+}
+
+// isFeatureOff tells causes for which a module would run on an engine with
+// more features.
+func isFeatureOff(cause string) bool {
+	for _, sign := range []string{"not enabled", "must be enabled", "not supported without", "disallowed", "multiple memories", "multiple tables"} {
+		if strings.Contains(cause, sign) {
+			return true
+		}
+	}
+	return false
 }
 
 // isHostTrouble tells causes that are this machine's, not the guest's.
