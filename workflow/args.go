@@ -3,6 +3,7 @@ package workflow
 import (
 	"errors"
 	"io/fs"
+	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -66,13 +67,16 @@ func (r *reader) namedList(n *node) []ipld.Entry {
 // named appends the entries of map n, which name arguments.
 func (r *reader) named(n *node, out []ipld.Entry) []ipld.Entry {
 	if isPromise(n) {
-		r.fault(n, BadPromise, "write input: {name: {from: label}} or args: [{from: label}]", "input names its arguments, so a promise can not stand here")
+		r.fault(n, BadPromise, "write input: {name: {from: label}} or args: [{from: label}]; a parameter that is really called from is passed by position", "input names its arguments, so a promise can not stand here")
 		return out
 	}
 	for i := range n.items {
 		r.enter(n.keys[i].text)
-		if n.keys[i].text == "" {
-			r.report(n.keys[i].line, n.keys[i].col, Invalid, "", "an argument has an empty name")
+		switch k := n.keys[i]; {
+		case k.text == "":
+			r.report(k.line, k.col, Invalid, "", "an argument has an empty name")
+		case strings.Contains(k.text, "/"): // among them the keys that tasks reserve
+			r.report(k.line, k.col, Invalid, "a parameter's name is made of words, such as firstName or first-name", "no function has a parameter with the name %s", quote(k.text))
 		}
 		out = append(out, ipld.Entry{Key: n.keys[i].text, Value: r.arg(&n.items[i])})
 		r.leave()

@@ -7,6 +7,8 @@ import (
 	"math/big"
 	"strings"
 	"time"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
 )
 
 // maxMemory bounds what a 32-bit module can address, in bytes.
@@ -215,7 +217,7 @@ func (r *reader) gas(n *node) uint64 {
 		switch {
 		case err == nil && q.IsInt() && q.Num().IsUint64():
 			return q.Num().Uint64()
-		case n.value.Equal(zero):
+		case n.value.Equal(ipld.Int(0)):
 			r.fault(n, Invalid, hint, "gas 0 lets nothing run")
 			return 0
 		}

@@ -101,8 +101,15 @@ func (r *reader) yamlFault(err error) {
 	number, _ := strconv.Atoi(m[1])
 	line, col := int32(number), int32(0)
 	msg = msg[len(m[0]):]
+	if line == 0 && strings.HasPrefix(err.Error(), "yaml: ") {
+		line = 1 // the library leaves it out
+	}
 	kind, hint := Syntax, ""
 	switch {
+	case msg == "control characters are not allowed":
+		c := cursor{data: r.src.Data}
+		line, col = c.seek(bytes.IndexFunc(r.src.Data, notYAML))
+		hint = `in text, write them as an escape: "\u0007"`
 	case strings.Contains(msg, "exceeded max depth"):
 		kind, hint = Size, depthHint
 		msg = fmt.Sprintf("lists and maps are nested deeper than %d", maxDepth)
@@ -117,6 +124,8 @@ func (r *reader) yamlFault(err error) {
 		hint = "text with a character that YAML gives a meaning must be quoted; indent with spaces, not tabs"
 	case strings.Contains(msg, "mapping values are not allowed"):
 		hint = "check the indentation, and quote text that contains a colon and a space"
+	case strings.Contains(msg, "end of stream"), strings.Contains(msg, "found unexpected document indicator"):
+		hint = "a quote that opens here is never closed"
 	case strings.Contains(msg, "did not find expected"):
 		if line > 0 {
 			line++ // the library counts these from 0
@@ -127,6 +136,11 @@ func (r *reader) yamlFault(err error) {
 		msg = "not YAML: " + msg
 	}
 	r.report(line, col, kind, hint, "%s", msg)
+}
+
+// notYAML tells the characters that YAML text must not have (§5.1).
+func notYAML(c rune) bool {
+	return c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f || c > 0x7f && c < 0xa0 && c != 0x85 || c == 0xfffe || c == 0xffff
 }
 
 // yamlBuilder builds the tree from what the library parsed.

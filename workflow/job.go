@@ -1,0 +1,196 @@
+package workflow
+
+import (
+	"strings"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+)
+
+// job reads one job.
+func (r *reader) job(label string, pos Pos, n *node, d *defaults) Job {
+	j := Job{Label: label, Pos: pos}
+	r.edges = nil
+	var g given
+	if n.kind != mapNode {
+		r.fault(n, Type, "a document is {jobs: {label: job}}, only {label: job}, or one job; a job is {with: …, func: …}", "expected a job as a map, got %s", n.show())
+		return j
+	}
+	r.record(n, "a job", jobFields, func(name string, v *node) { r.jobField(&j, &g, name, v) })
+	switch {
+	case (g.run != nil) != d.lowered:
+		r.fault(n, Invalid, "run is what `ipvm` writes, for all jobs of a workflow; people write with, func and args", "either all jobs have the field run or none has")
+	case d.lowered:
+		r.lowered(&j, n, &g)
+	default:
+		r.finishJob(&j, n, &g)
+	}
+	j.Limits = d.merge(j.Limits)
+	j.Edges = r.edges
+	return j
+}
+
+// given is what a job's fields were, where one depends on another.
+type given struct {
+	run, with, args, input, config *node
+	effect                         bool
+	inline                         string // a limit given beside config
+}
+
+func (r *reader) jobField(j *Job, g *given, name string, v *node) {
+	switch name {
+	case "type":
+		g.effect = g.effect || strings.HasPrefix(v.text(), "effect/")
+		r.jobType(v)
+	case "with":
+		g.with = v
+	case "func":
+		if v.kind == nullNode {
+			return
+		}
+		if v.kind != stringNode || v.text() == "" {
+			r.fault(v, Type, "leave func out when the module exports exactly one function", "expected the name of a function, got %s", v.show())
+		}
+		j.Call.Func = v.text()
+	case "input":
+		g.input = v
+		j.Call.Params = r.input(v)
+	case "args":
+		g.args = v
+		j.Call.Params = r.args(v)
+	case "run":
+		g.run = v
+	case "config":
+		g.config = v
+	case "nonce":
+		r.fault(v, UnknownField, "only the workflow's header has a nonce; a pure job never needs one", "a job has no nonce of its own")
+	case "on", "await", "do", "emits", "fresh", "share", "scheme":
+		r.later(name, v)
+		g.effect = g.effect || name == "do"
+	default:
+		g.inline = name
+		r.limit(&j.Limits, name, v, false)
+	}
+}
+
+func (r *reader) jobType(v *node) {
+	switch s := v.text(); {
+	case v.kind != stringNode:
+		r.fault(v, Type, `write type: wasm/1.0`, "expected the type as text, got %s", v.show())
+	case s == "wasm/1.0":
+	case strings.HasPrefix(s, "effect/"):
+		r.notYet(v, "a job of type "+quote(s), "only functions can be run: type wasm/1.0")
+	case strings.HasPrefix(s, "wasm/"):
+		r.fault(v, Unsupported, "write type: wasm/1.0", "the type %s is not known here, only wasm/1.0", quote(s))
+	default:
+		r.fault(v, Invalid, "write type: wasm/1.0, or leave it out", "unknown type %s", quote(s))
+	}
+}
+
+// later reports the fields of a job whose time has not come. Those that say
+// nothing pass.
+func (r *reader) later(name string, v *node) {
+	if v.kind == nullNode || v.kind == listNode && len(v.items) == 0 {
+		return
+	}
+	switch name {
+	case "on":
+		r.on(v)
+	case "await":
+		r.notYet(v, "waiting for a job without using its result (await)", "use its result: args: [{from: label}]")
+	case "do":
+		r.notYet(v, "an effect (do)", "only functions can be run; do the effect outside the workflow")
+	default:
+		r.notYet(v, "the field "+quote(name)+", which belongs to effects,", "remove it")
+	}
+}
+
+// on accepts {error: [], success: []}, as the specification's example has it.
+func (r *reader) on(v *node) {
+	r.record(v, "on", spellings("error", "success"), func(name string, v *node) {
+		switch {
+		case v.kind == nullNode, v.kind == listNode && len(v.items) == 0:
+		case v.kind == listNode:
+			r.notYet(v, "a job that runs only on "+name+" of another (on)", "remove it, or leave the list empty")
+		default:
+			r.fault(v, Type, "", "expected a list of labels, got %s", v.show())
+		}
+	})
+}
+
+// finishJob checks what only the whole job shows.
+func (r *reader) finishJob(j *Job, n *node, g *given) {
+	switch {
+	case g.effect: // reported; its with is no module
+	case g.with != nil:
+		r.enter("with")
+		j.Call.Module = r.module(g.with)
+		r.leave()
+	case n.lookup("with") == nil && n.lookup(mergeKey) == nil:
+		r.fault(n, Missing, `add with: CID, or with: ./module.wasm on the command line`, "the job does not say which module it runs: there is no field with")
+	}
+	if g.args != nil && g.input != nil {
+		r.fault(g.args, Duplicate, "args are by position, input is by name; keep one", "both args and input are given")
+	}
+	if g.args == nil && g.input == nil {
+		j.Call.Params = ipld.List()
+	}
+	if g.config != nil {
+		r.enter("config")
+		if g.inline != "" {
+			r.fault(g.config, Duplicate, "put them all into the job, or all into config", "limits are given both in config and beside it (%s)", g.inline)
+		}
+		r.config(g.config, "config", &j.Limits, false)
+		r.leave()
+	}
+}
+
+// module reads `with`: a CID, ipfs://CID, a link, or a path.
+func (r *reader) module(v *node) ipld.Value {
+	switch v.kind {
+	case linkNode:
+		return v.value
+	case stringNode:
+		return r.moduleText(v)
+	case mapNode:
+		if k, path := v.sole(); k == "file" && path.kind == stringNode {
+			return r.file(v, path.text())
+		}
+		if isPromise(v) {
+			r.notYet(v, "a module that is the result of another job (a promise in with)", "name the module by its CID or path")
+			return ipld.Null
+		}
+	}
+	r.fault(v, Type, `write a CID, ipfs://CID, {"/": CID} or a path such as ./module.wasm`, "expected a module, got %s", v.show())
+	return ipld.Null
+}
+
+func (r *reader) moduleText(v *node) ipld.Value {
+	s := v.text()
+	cid, isURL := strings.CutPrefix(s, "ipfs://")
+	link, err := ipld.ParseLink(cid)
+	scheme, _, otherURL := strings.Cut(s, "://")
+	switch {
+	case err == nil:
+		return ipld.LinkValue(link)
+	case s == "":
+		r.fault(v, Invalid, "", "expected a module, got empty text")
+	case isURL && strings.Contains(cid, "/"):
+		r.notYet(v, "a path inside an ipfs:// URL", "name the module's own CID")
+	case isURL:
+		r.fault(v, Invalid, cidHint, "expected ipfs://CID, got %s", quote(s))
+	case otherURL:
+		r.fault(v, Invalid, "download it and use its path, or name its CID", "a module is named by its CID or a path, not by a %s:// URL", scheme)
+	case looksLikeCID(s):
+		r.fault(v, Invalid, "copy the CID again: one character less or more breaks it; a file with this name is written ./"+s, "%s looks like a CID but is none", quote(s))
+	default:
+		return r.file(v, s)
+	}
+	return ipld.Null
+}
+
+const cidHint = "a CID is a long text such as bafkrei… or Qm…"
+
+// looksLikeCID tells a mistyped CID from a file name.
+func looksLikeCID(s string) bool {
+	return len(s) >= 40 && !strings.ContainsAny(s, "/\\.") && (strings.HasPrefix(s, "baf") || strings.HasPrefix(s, "Qm") || strings.HasPrefix(s, "z"))
+}

@@ -1,0 +1,98 @@
+package workflow
+
+import (
+	"strings"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// lowered tells whether the jobs are in the normalised form, in which times
+// are whole nanoseconds.
+func lowered(jobs *node) bool {
+	if jobs == nil || len(jobs.items) == 0 {
+		return false
+	}
+	return jobs.items[0].lookup("run") != nil
+}
+
+// lowered reads a job of the normalised form, {run: {sub, cmd, args, nonce},
+// config}. Its promises wait for Task IDs, which resolveLowered turns into
+// labels once all jobs are known; their place is the job's.
+func (r *reader) lowered(j *Job, n *node, g *given) {
+	for i := range n.keys {
+		if k := n.keys[i]; k.text != "run" && k.text != "config" {
+			r.report(k.line, k.col, UnknownField, "", "a job with run has no field %s beside it but config", quote(k.text))
+		}
+	}
+	r.enter("run")
+	t, err := task.FromValue(r.data(g.run))
+	if err == nil {
+		j.Call, err = t.Call()
+	}
+	if err == nil && t.Subject != did.Pure {
+		_, err = did.Parse(string(t.Subject))
+		j.Subject, j.Nonce = t.Subject, t.Nonce
+	}
+	if err != nil {
+		r.fault(g.run, Invalid, "run is {sub, cmd, args, nonce} of the task as `ipvm` writes it", "not a task: %s", strings.TrimPrefix(err.Error(), "task: "))
+	} else if j.Call.Module.Kind() != ipld.KindLink {
+		r.fault(g.run, Unsupported, "", "the module is a %s, not a link", j.Call.Module.Kind())
+	}
+	r.leave()
+	if g.config != nil {
+		r.enter("config")
+		r.config(g.config, "config", &j.Limits, true)
+		r.leave()
+	}
+}
+
+// resolveLowered replaces, in jobs of the normalised form, awaited Task IDs by
+// the labels of the jobs that have them. Where two jobs are the same task it
+// is the first label, which names the same result.
+func (r *reader) resolveLowered(w *Workflow) {
+	labels := make(map[ipld.Link]string, len(w.Jobs))
+	for i := range w.Jobs {
+		j := &w.Jobs[i]
+		id, err := j.task().ID()
+		if err != nil {
+			continue // reported
+		}
+		if _, ok := labels[id.Link]; !ok {
+			labels[id.Link] = j.Label
+		}
+	}
+	for i := range w.Jobs {
+		j := &w.Jobs[i]
+		at := node{line: int32(j.Pos.Line), col: int32(j.Pos.Col)}
+		r.path = append(r.path, step{key: j.Label, isKey: true}, step{key: "run", isKey: true})
+		params, err := task.MapPromises(j.Call.Params, func(p task.Promise) (ipld.Value, error) {
+			label, ok := labels[p.Task.Link]
+			switch {
+			case p.Branch != task.AwaitOK:
+				r.notYet(&at, "a promise of "+string(p.Branch), "")
+			case p.Label != "":
+				r.fault(&at, BadPromise, "", "a task awaits a Task ID, not the label %s", quote(p.Label))
+			case !ok:
+				r.fault(&at, BadPromise, "", "awaits the task %s, which is not in this workflow", p.Task)
+			}
+			p.Label, p.Task = label, task.ID{}
+			j.Edges = append(j.Edges, Edge{p, j.Pos})
+			return p.Value(), nil
+		})
+		if err != nil {
+			r.fault(&at, BadPromise, "", "%v", err)
+		}
+		j.Call.Params = params
+		r.path = r.path[:len(r.path)-2]
+	}
+}
+
+// task is the job's task while its promises still wait for Task IDs.
+func (j *Job) task() task.Task {
+	if j.Subject == "" {
+		return j.Call.Pure()
+	}
+	return j.Call.Task(j.Subject, j.Nonce)
+}
