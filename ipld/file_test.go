@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -313,6 +314,18 @@ func TestReadFileBombs(t *testing.T) {
 	}
 }
 
+func TestFileLinks(t *testing.T) {
+	t.Parallel()
+	a, b := ipld.LinkOf(ipld.CodecRaw, []byte("a")), ipld.LinkOf(ipld.CodecRaw, []byte("b"))
+	got, err := ipld.FileLinks(fields(2, fields(1, b.Bytes()), 2, fields(1, a.Bytes()), 1, "data"))
+	if err != nil || !slices.Equal(got, []ipld.Link{b, a}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if got, err := ipld.FileLinks([]byte("a")); !errors.Is(err, ipld.ErrBadFile) {
+		t.Errorf("of what is no node: %v, %v", got, err)
+	}
+}
+
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	a, b := ipld.LinkOf(ipld.CodecRaw, []byte("a")), ipld.LinkOf(ipld.CodecRaw, []byte("b"))
@@ -324,7 +337,7 @@ func TestLinks(t *testing.T) {
 	for l := range ipld.Links(v) {
 		got = append(got, l)
 	}
-	if want := []ipld.Link{b, a, b}; !cmp.Equal(got, want, cmp.Comparer(func(x, y ipld.Link) bool { return x == y })) {
+	if want := []ipld.Link{b, a, b}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	for range ipld.Links(v) { // stopping early is fine

@@ -193,7 +193,8 @@ func appendJSONString(dst []byte, s string) []byte {
 // DecodeJSON reads data as one DAG-JSON value within [DefaultLimits]. The text
 // is strict JSON as [ParseJSON] takes it, in any layout and key order. A
 // number is read by [Number]. A map whose only key is "/" is a link or bytes;
-// every other map that [ErrReserved] describes is a fault. The error is a [*SyntaxError], or
+// every other map that [ErrReserved] describes is a fault. For other limits
+// there are [ParseJSON] and [JSONNode.Value]. The error is a [*SyntaxError], or
 // [SyntaxErrors] of several keys given twice.
 func DecodeJSON(data []byte) (Value, error) {
 	// {"/": {"bytes": …}} nests two maps deeper than the value it stands for.

@@ -79,8 +79,10 @@ type Limits struct {
 
 // DefaultLimits are the limits of [DecodeCBOR] and [DecodeJSON].
 //
-// A decoded value takes at most 24 bytes per item beside the text and bytes
-// it holds, and never more than 24 times its encoding.
+// A value decoded from CBOR takes a copy of its encoding and at most 24 bytes
+// per item, so never more than 25 times its encoding; one from JSON passes
+// through a tree of about 100 bytes per item. Readers of what strangers send
+// set lower limits.
 var DefaultLimits = Limits{Depth: MaxDepth, Bytes: 64 << 20, Items: 8 << 20}
 
 func (l Limits) filled() Limits {
