@@ -73,9 +73,6 @@ func (p *printer) write(s string) {
 }
 
 func (p *printer) typ(t *Type) {
-	if p.full {
-		return
-	}
 	if t == nil {
 		p.write("_")
 		return
