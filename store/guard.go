@@ -17,13 +17,24 @@ import (
 // A failed write of a table also stops the store, but not pebble: it removes
 // the table and tries again, so that a writer that waits for it gets on when
 // the disk has room again.
+//
+// While the database is being opened nobody reads yet, and pebble waits until
+// the log it replayed is written as a table, however often that fails. So then
+// every write after a failed one pretends to succeed, and the store throws the
+// database away as soon as it is open.
 type guard struct {
 	vfs.FS
-	failed func(error) error
-	dead   atomic.Pointer[error]
+	failed  func(error) error
+	dead    atomic.Pointer[error]
+	opening atomic.Bool
 }
 
-func newGuard(fs vfs.FS, failed func(error) error) *guard { return &guard{FS: fs, failed: failed} }
+// newGuard returns a guard for a database that is about to be opened.
+func newGuard(fs vfs.FS, failed func(error) error) *guard {
+	g := &guard{FS: fs, failed: failed}
+	g.opening.Store(true)
+	return g
+}
 
 // fatal reports that the log could not be written.
 func (g *guard) fatal(err error) {
@@ -39,11 +50,23 @@ func (g *guard) err() error {
 	return nil
 }
 
+// do runs an operation that names files, unless nothing may reach the disk.
+func (g *guard) do(name string, op func() error) error {
+	err := g.err()
+	if err == nil {
+		err = g.wrote(name, op())
+	}
+	if err != nil && g.opening.Load() && g.err() != nil {
+		return nil
+	}
+	return err
+}
+
 // wrote reports a failed write of the named file.
 func (g *guard) wrote(name string, err error) error {
 	switch {
 	case err == nil:
-	case strings.HasSuffix(name, ".sst"):
+	case strings.HasSuffix(name, ".sst") && !g.opening.Load():
 		g.failed(err)
 	default:
 		g.fatal(err)
@@ -74,16 +97,18 @@ func (g *guard) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) 
 // sink wraps a new file. A log that could not be created becomes one that
 // swallows everything.
 func (g *guard) sink(name string, f vfs.File, err error) (vfs.File, error) {
-	switch {
-	case !isLog(name) && err != nil:
-		return nil, g.wrote(name, err)
-	case !isLog(name):
-		return &guardFile{File: f, guard: g, name: name}, nil
-	case err != nil:
-		g.fatal(err)
-		return &guardFile{File: vfs.NewMemFile(nil), guard: g, log: true}, nil
+	if err != nil {
+		if isLog(name) {
+			g.fatal(err)
+		} else {
+			err = g.wrote(name, err)
+		}
+		if !isLog(name) && !g.opening.Load() {
+			return nil, err
+		}
+		f = vfs.NewMemFile(nil)
 	}
-	return &guardFile{File: f, guard: g, log: true}, nil
+	return &guardFile{File: f, guard: g, name: name, log: isLog(name)}, nil
 }
 
 func (g *guard) OpenDir(name string) (vfs.File, error) {
@@ -95,31 +120,25 @@ func (g *guard) OpenDir(name string) (vfs.File, error) {
 }
 
 func (g *guard) Remove(name string) error {
-	if err := g.err(); err != nil {
-		return err
+	if g.err() != nil {
+		return g.do(name, nil)
 	}
-	return g.FS.Remove(name)
+	return g.FS.Remove(name) // pebble minds no file that stays
 }
 
 func (g *guard) RemoveAll(name string) error {
-	if err := g.err(); err != nil {
-		return err
+	if g.err() != nil {
+		return g.do(name, nil)
 	}
 	return g.FS.RemoveAll(name)
 }
 
 func (g *guard) Rename(oldname, newname string) error {
-	if err := g.err(); err != nil {
-		return err
-	}
-	return g.wrote(newname, g.FS.Rename(oldname, newname))
+	return g.do(newname, func() error { return g.FS.Rename(oldname, newname) })
 }
 
 func (g *guard) Link(oldname, newname string) error {
-	if err := g.err(); err != nil {
-		return err
-	}
-	return g.wrote(newname, g.FS.Link(oldname, newname))
+	return g.do(newname, func() error { return g.FS.Link(oldname, newname) })
 }
 
 // guardFile is a file that pebble writes. One with log set, a log or a
@@ -132,18 +151,15 @@ type guardFile struct {
 }
 
 func (f *guardFile) do(op func() error) error {
-	if err := f.guard.err(); err != nil {
-		if f.log {
-			return nil
+	if !f.log {
+		return f.guard.do(f.name, op)
+	}
+	if f.guard.err() == nil {
+		if err := op(); err != nil {
+			f.guard.fatal(err)
 		}
-		return err
 	}
-	err := op()
-	if err != nil && f.log {
-		f.guard.fatal(err)
-		return nil
-	}
-	return f.guard.wrote(f.name, err)
+	return nil
 }
 
 func (f *guardFile) Write(p []byte) (n int, err error) {

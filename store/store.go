@@ -126,11 +126,8 @@ func (s *Store) openLocked() error {
 	if err := s.clearTemp(); err != nil {
 		return err
 	}
-	if s.db, err = pebble.Open(s.path("db"), s.pebbleOptions()); err != nil {
-		if s.failure.Load() != nil {
-			err = *s.failure.Load()
-		}
-		return fmt.Errorf("open the database: %w", err)
+	if err := s.openDB(); err != nil {
+		return err
 	}
 	if err := s.migrate(format); err != nil {
 		return errors.Join(err, s.db.Close())
@@ -138,9 +135,26 @@ func (s *Store) openLocked() error {
 	return nil
 }
 
-func (s *Store) pebbleOptions() *pebble.Options {
+func (s *Store) openDB() error {
+	fs := newGuard(s.fs, s.fail)
+	db, err := pebble.Open(s.path("db"), s.pebbleOptions(fs))
+	fs.opening.Store(false)
+	if s.failed() != nil {
+		if err == nil {
+			_ = db.Close() // it says again what failed
+		}
+		return s.failed()
+	}
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	s.db = db
+	return nil
+}
+
+func (s *Store) pebbleOptions(fs vfs.FS) *pebble.Options {
 	o := &pebble.Options{
-		FS:                          newGuard(s.fs, s.fail),
+		FS:                          fs,
 		CacheSize:                   s.opts.CacheBytes,
 		Comparer:                    comparer(),
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
