@@ -141,7 +141,7 @@ static wasmtime_error_t *on_tick(wasmtime_context_t *ctx, void *data, uint64_t *
   ipvm_frame *f = data;
   *delta = 1;
   *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
-  if (__atomic_load_n(&f->call->stop, __ATOMIC_ACQUIRE)) {
+  if (__atomic_load_n(f->stop, __ATOMIC_ACQUIRE)) {
     f->call->why = IPVM_WHY_STOPPED;
     return wasmtime_error_new("stopped by the host");
   }
@@ -192,10 +192,10 @@ static wasmtime_error_t *invoke(const ipvm_loaded *l, const wasmtime_component_e
   return NULL;
 }
 
-void ipvm_run(const ipvm_loaded *l, const wasmtime_component_export_index_t *index, ipvm_call *c, const uint8_t *in,
-              size_t in_len) {
+void ipvm_run(const ipvm_loaded *l, const wasmtime_component_export_index_t *index, ipvm_call *c, const int32_t *stop,
+              const uint8_t *in, size_t in_len) {
   uint64_t start = now();
-  ipvm_frame frame = {c, c->time > UINT64_MAX - start ? UINT64_MAX : start + c->time};
+  ipvm_frame frame = {c, stop, c->time > UINT64_MAX - start ? UINT64_MAX : start + c->time};
   c->stage = IPVM_STAGE_SETUP;
   c->out.max = c->max_result;
   wasmtime_store_t *store = wasmtime_store_new(l->engine, &frame, NULL);

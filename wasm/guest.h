@@ -37,8 +37,6 @@ typedef struct {
   uint64_t handle; /* cgo.Handle of the Go side for host functions, 0 for none */
   uint64_t max_result;
   uint32_t nargs, nresults;
-  /* shared while the call runs */
-  int32_t stop;
   /* out */
   int32_t why;
   int32_t stage;
@@ -80,8 +78,10 @@ wasmtime_component_export_index_t *ipvm_export(const ipvm_loaded *, const char *
 void ipvm_unload(ipvm_loaded *);
 void ipvm_buf_free(ipvm_buf *);
 
-/* Runs one call. in and call may be Go memory; nothing of them is kept. */
-void ipvm_run(const ipvm_loaded *, const wasmtime_component_export_index_t *, ipvm_call *, const uint8_t *in, size_t in_len);
+/* Runs one call. Another thread ends it at its next tick by setting *stop. in, stop and call may be Go memory; nothing of them is
+   kept. */
+void ipvm_run(const ipvm_loaded *, const wasmtime_component_export_index_t *, ipvm_call *, const int32_t *stop,
+              const uint8_t *in, size_t in_len);
 
 /* The layouts that TestABI compares: sizes and offsets in a fixed order. */
 size_t ipvm_abi(uint64_t *out, size_t n);

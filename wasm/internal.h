@@ -18,6 +18,7 @@ void ipvm_put_error(ipvm_buf *, wasmtime_error_t *);
 /* What host functions find in the store's data. */
 typedef struct {
   ipvm_call *call;
+  const int32_t *stop;
   uint64_t deadline;
 } ipvm_frame;
 

@@ -22,12 +22,13 @@ import (
 
 // slot is the place of one running call.
 type slot struct {
-	call  C.ipvm_call
-	lower lowerer
+	call    C.ipvm_call
+	stopped atomic.Int32 // 1: the call ends at its next tick
+	lower   lowerer
 }
 
-// stop ends the call in the slot at its next tick.
-func (s *slot) stop() { atomic.StoreInt32((*int32)(&s.call.stop), 1) }
+// stop ends the call in the slot. Any goroutine may call it.
+func (s *slot) stop() { s.stopped.Store(1) }
 
 // keepBuffer is how large an argument buffer may be to be used again.
 const keepBuffer = 1 << 20
@@ -169,6 +170,7 @@ func (m *Module) enter(ctx context.Context, s *slot, l *loaded, i int, call Call
 		defer h.Delete()
 		s.call.handle = C.uint64_t(h)
 	}
+	s.stopped.Store(0)
 	if m.e.stopping.Load() { // Close sets it before it looks at the slots
 		s.stop()
 	}
@@ -187,7 +189,7 @@ func (m *Module) enter(ctx context.Context, s *slot, l *loaded, i int, call Call
 	m.e.running()
 	defer m.e.active.Add(-1)
 	in := s.lower.buf
-	C.ipvm_run(&l.c, l.exports[i], &s.call, (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(in))), C.size_t(len(in)))
+	C.ipvm_run(&l.c, l.exports[i], &s.call, (*C.int32_t)(unsafe.Pointer(&s.stopped)), (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(in))), C.size_t(len(in)))
 }
 
 // data is what the call gave: the flat result, or an error text. It is good
