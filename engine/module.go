@@ -87,6 +87,9 @@ func (e *Engine) Module(ctx context.Context, link ipld.Link) (ModuleInfo, *task.
 		}
 		defer module.Close()
 		about.Interface = module.Interface()
+		if err := about.Interface.Check(); err != nil {
+			return ModuleInfo{}, task.Failf(task.KindUnsupported, "the module: %v", err), nil
+		}
 		if limit, ok := module.MaxMemory(); ok {
 			about.MaxMemory = max(limit, 1)
 		}

@@ -39,8 +39,9 @@ func (r *Receipt) ended() bool {
 //     limit wanted and the memory limit is the same;
 //   - out of gas counts for gas limits up to the one tried, and the same memory
 //     limit;
-//   - out of memory counts for memory limits up to the one tried, where the gas
-//     used is below the limit wanted.
+//   - out of memory counts for the same memory limit, where the gas used is
+//     below the limit wanted. Under a lower limit an earlier request for memory
+//     is refused, and the function may do without what it asked for.
 //
 // Memory limits are compared as [RoundMemory] gives them. In the first two
 // cases they may differ where the module's declaredMax, the most memory in
@@ -60,7 +61,7 @@ func (r *Receipt) Answers(want task.Limits, schedule string, declaredMax uint64)
 	if r.Out.Failure.Kind == task.KindOutOfGas {
 		return want.Gas <= r.Limits.Gas && sameMemory
 	}
-	return r.Gas < want.Gas && memory <= r.Limits.Memory
+	return r.Gas < want.Gas && memory == r.Limits.Memory
 }
 
 // SameOut tells whether r and o hold the same outcome. Gas, limits and the way

@@ -96,8 +96,8 @@ func TestAnswers(t *testing.T) {
 		{100, 128, 0, false}, // gas would run out first
 		{0, 128, 0, false},
 		{1 << 40, 128, 0, true},
-		{1_000, 64, 0, true},
-		{1_000, 0, 0, true},
+		{1_000, 64, 0, false}, // refused earlier, it may do without
+		{1_000, 0, 0, false},
 		{1_000, 129, 0, false},
 		{1_000, 256, 0, false},
 		{1_000, 256, 64, false}, // a declaration is no help here
