@@ -361,7 +361,7 @@ func TestOpenFails(t *testing.T) {
 					_ = s.Close() // a later operation may be the failing one
 					break
 				}
-				if !strings.Contains(err.Error(), c.want) {
+				if !strings.Contains(err.Error(), c.want) || strings.Count(err.Error(), "store store") != 1 {
 					t.Errorf("operation %d: %v", n, err)
 				}
 				if n > 200 {

@@ -70,17 +70,25 @@ func (e *CorruptError) Error() string {
 
 func (e *CorruptError) Unwrap() error { return e.Err }
 
+// explained is an error that names the store and says what to do.
+type explained struct{ error }
+
+func (e explained) Unwrap() error { return e.error }
+
 // explain turns the errors of a file system into errors that say what to do.
 func explain(dir string, err error) error {
+	var done explained
+	var format *FormatError
+	var corrupt *CorruptError
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, errors.As(err, &done), errors.As(err, &format), errors.As(err, &corrupt):
+		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("store %s: %w: free some space, then open the store again (%w)", dir, ErrDiskFull, err)
+		return explained{fmt.Errorf("store %s: %w: free some space, then open the store again (%w)", dir, ErrDiskFull, err)}
 	case errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("store %s is on a read-only file system: %w", dir, err)
+		return explained{fmt.Errorf("store %s is on a read-only file system: %w", dir, err)}
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("store %s can not be written by this user: %w", dir, err)
+		return explained{fmt.Errorf("store %s can not be written by this user: %w", dir, err)}
 	}
-	return fmt.Errorf("store %s: %w", dir, err)
+	return explained{fmt.Errorf("store %s: %w", dir, err)}
 }

@@ -216,7 +216,7 @@ func (s *Store) free(bytes uint64) error {
 		return nil // the file system does not say; a write will
 	}
 	if usage.AvailBytes < s.opts.MinFree+bytes {
-		return fmt.Errorf("store %s: %w: %d MiB free, %d MiB needed as a reserve", s.dir, ErrDiskFull, usage.AvailBytes>>20, (s.opts.MinFree+bytes)>>20)
+		return explained{fmt.Errorf("store %s: %w: %d MiB free, %d MiB needed as a reserve", s.dir, ErrDiskFull, usage.AvailBytes>>20, (s.opts.MinFree+bytes)>>20)}
 	}
 	return nil
 }
