@@ -11,8 +11,9 @@ import (
 
 // Remembered tells whether an outcome of this kind, of a pure task, may ever
 // stand for running the task again: a value, the function's own error, a trap
-// that is not for want of stack, and the task's own limit on gas or memory
-// reached. All else depends on the node or the moment (RULES 13).
+// with a cause of its own, and the task's own limit on gas or memory reached.
+// All else depends on the node or the moment: want of stack does, and a trap
+// of unknown cause may.
 func (r *Receipt) Remembered() bool {
 	if r.Out.OK() {
 		return true
@@ -21,7 +22,7 @@ func (r *Receipt) Remembered() bool {
 	case task.KindGuest, task.KindOutOfGas, task.KindOutOfMemory:
 		return true
 	case task.KindTrap:
-		return f.Trap != task.TrapStackOverflow
+		return f.Trap != task.TrapStackOverflow && f.Trap != task.TrapOther
 	}
 	return false
 }
