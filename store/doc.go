@@ -19,4 +19,5 @@
 //	LOCK, pid  who has the store open
 //	db/        pebble's files
 //	blobs/     large blocks, as blobs/<two characters>/<CID>
+//	filter     which tasks have receipts, to answer "none" fast; may be removed
 package store

@@ -22,6 +22,7 @@ const (
 	tableRun     = 'n' // workflow, sequence (8 bytes, big-endian) → record, dag-cbor
 	tableNote    = 't' // length of kind, kind, key → value
 	tableUse     = 'u' // a block's, file's or task's key → used
+	tableSession = 's' // → how often the store was opened and put to, a uvarint
 )
 
 // "used" is the hour of the last known use, in hours since 1970, as a uvarint.

@@ -112,6 +112,11 @@ func (s *Store) apply(b Batch, paths []string) (err error) {
 	if batch.Empty() {
 		return nil
 	}
+	if !s.began {
+		if err := batch.Set([]byte{tableSession}, binary.AppendUvarint(nil, s.session+1), nil); err != nil {
+			return err
+		}
+	}
 	if err := s.room(int64(batch.Len())); err != nil {
 		return err
 	}
@@ -121,6 +126,10 @@ func (s *Store) apply(b Batch, paths []string) (err error) {
 	}
 	if err := s.failed(); err != nil { // the guard hides it from pebble
 		return err
+	}
+	if !s.began {
+		s.began, s.filterSaved = true, false
+		s.session++
 	}
 	s.syncing.applied.Add(1)
 	fault.Point("store.applied")

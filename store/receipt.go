@@ -102,8 +102,12 @@ func (s *Store) Scan(yield func(*receipt.Signed) bool) error {
 }
 
 // eachRow calls visit with the stored receipts of a task; visit must not keep
-// the row. A task that the store does not know costs one look into the filters.
+// the row. A task that the
+// store does not know costs one look into the filter.
 func (s *Store) eachRow(id task.ID, visit func(row) error) (err error) {
+	if !s.filter.mayHave(id.Link) {
+		return nil
+	}
 	it, err := s.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
 	if err != nil {
 		return err
@@ -165,6 +169,7 @@ func (s *Store) fillReceipt(batch *pebble.Batch, r *receipt.Signed, used uint64,
 	if err != nil || !keep {
 		return err
 	}
+	s.filter.add(r.Task.Link)
 	block := r.Bytes()
 	value := append(appendUsed(make([]byte, 0, 10+len(block)), used), block...)
 	if err := batch.Set(key, value, nil); err != nil {

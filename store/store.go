@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +48,14 @@ type Store struct {
 
 	gate gate
 
+	filter      filter
+	filterSaved bool // the file of the filter is as good as the filter
+	filterBuilt sync.WaitGroup
+	stopFilter  context.CancelFunc
+
 	put     sync.Mutex // the one order of batches
+	session uint64
+	began   bool // this session has a number of its own
 	pending map[string]bool
 	unspent int64 // bytes put since free space was last looked at
 
@@ -129,8 +137,12 @@ func (s *Store) openLocked() error {
 	if err := s.openDB(); err != nil {
 		return err
 	}
-	if err := s.migrate(format); err != nil {
-		return errors.Join(err, s.db.Close())
+	err = s.migrate(format)
+	if err == nil {
+		err = s.startFilter(format == Format)
+	}
+	if err != nil {
+		return errors.Join(err, s.closeDB())
 	}
 	return nil
 }
@@ -189,6 +201,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	err := s.syncNow()
+	s.endFilter()
 	return errors.Join(err, s.closeDB(), s.fs.Remove(s.path("pid")), s.lock.Close())
 }
 
