@@ -155,6 +155,17 @@ func (e *Engine) Close() error {
 	return nil
 }
 
+// Start loads the engine now, which the first Load does otherwise, and tells
+// whether that can be done here.
+func (e *Engine) Start() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return ErrClosed
+	}
+	return e.start()
+}
+
 // start loads the engine; e.mu is held.
 func (e *Engine) start() error {
 	if e.started || e.broken != nil {

@@ -21,6 +21,9 @@ func New(Config) (*Engine, error) { return nil, ErrNoEngine }
 // Load returns [ErrNoEngine].
 func (e *Engine) Load(context.Context, ipld.Link, []byte) (*Module, error) { return nil, ErrNoEngine }
 
+// Start returns [ErrNoEngine].
+func (e *Engine) Start() error { return ErrNoEngine }
+
 // Doctor tells that there is no engine.
 func (e *Engine) Doctor() Info { return Info{Schedule: Schedule, Why: ErrNoEngine.Error()} }
 
