@@ -1,9 +1,3 @@
-// Command generate writes the workflow of the fan example to standard output:
-// many jobs that square a number each, and one that sums up the squares.
-//
-//	go run ./examples/fan/generate > examples/fan/workflow.json
-//
-// The first argument, 128 if there is none, is the number of squares.
 package main
 
 import (
