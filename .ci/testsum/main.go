@@ -1,11 +1,11 @@
 // Command testsum is responsible for the summary of one or several test runs.
 //
 //	go test -json ./... | testsum -run NAME -out FILE   shows a run as it goes and keeps its results
-//	testsum FILE…                                       sums up kept runs, each test once
+//	testsum [-skips FILE] FILE…                         sums up kept runs, each test once
 //
-// It fails when a test or package failed, when a package could not be built,
-// when no test ran, and when a test was skipped that the file given by -skips
-// does not list together with a reason.
+// A run fails when a test or package failed, when a package could not be
+// built, and when no test ran. Given -skips, the sum fails when a test was
+// skipped in every run and the file does not list it together with a reason.
 package main
 
 import (
@@ -33,40 +33,38 @@ func main() {
 }
 
 func summarise(run, out, skipsFile string, kept []string) error {
-	if run == "" {
-		var all Results
-		for _, name := range kept {
-			data, err := os.ReadFile(name)
-			if err != nil {
-				return err
-			}
-			var r Results
-			if err := json.Unmarshal(data, &r); err != nil {
-				return fmt.Errorf("read %s: %w", name, err)
-			}
-			all.add(r)
-		}
-		_, err := fmt.Println(all.line())
-		return err
-	}
-	allowed, err := readSkips(skipsFile)
-	if err != nil {
-		return err
-	}
-	results, err := read(os.Stdin, os.Stdout)
-	if err != nil {
-		return err
-	}
-	if out != "" {
-		data, err := json.Marshal(results)
+	if run != "" {
+		results, err := read(os.Stdin, os.Stdout)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(out, data, 0o600); err != nil {
+		if err := results.write(out); err != nil {
 			return err
 		}
+		return results.report(os.Stdout, run)
 	}
-	return report(os.Stdout, run, results, allowed)
+	var all Results
+	for _, name := range kept {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		var r Results
+		if err := json.Unmarshal(data, &r); err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+		all.add(r)
+	}
+	var faults error
+	if skipsFile != "" {
+		allowed, err := readSkips(skipsFile)
+		if err != nil {
+			return err
+		}
+		faults = all.checkSkips(os.Stdout, allowed)
+	}
+	fmt.Println(all.line())
+	return faults
 }
 
 // Results holds the outcome of every test by "package test", and of every
@@ -186,44 +184,63 @@ func (r *Results) endPackage(to io.Writer, e event, output map[string][]string) 
 	}
 }
 
-func report(to io.Writer, run string, r Results, allowed []skip) error {
-	faults := []error{}
-	passed, failedPackages := 0, 0
+func (r *Results) write(name string) error {
+	if name == "" {
+		return nil
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, data, 0o600)
+}
+
+// report ends a run: what failed, what was skipped, how many of each.
+func (r *Results) report(to io.Writer, run string) error {
+	passed, failed := 0, 0
 	for _, outcome := range r.Packages {
 		switch outcome {
 		case "pass":
 			passed++
 		case "fail":
-			failedPackages++
+			failed++
 		}
 	}
+	for _, key := range sorted(r.Tests) {
+		if word := map[string]string{"fail": "failed: ", "skip": "skipped:"}[r.Tests[key]]; word != "" {
+			fmt.Fprintln(to, word, key)
+		}
+	}
+	fmt.Fprintf(to, "packages: %d ok, %d failed\n%s: %s\n", passed, failed, run, r.line())
+	if n := r.count("fail"); n > 0 {
+		return fmt.Errorf("%d failed", n)
+	}
+	if len(r.Tests) == 0 {
+		return errors.New("no test ran")
+	}
+	return nil
+}
+
+// checkSkips compares the tests that never ran with those that need not.
+func (r *Results) checkSkips(to io.Writer, allowed []skip) error {
+	var faults []error
 	used := map[int]bool{}
 	for _, key := range sorted(r.Tests) {
-		switch r.Tests[key] {
-		case "fail":
-			fmt.Fprintln(to, "failed: ", key)
-		case "skip":
-			i := slices.IndexFunc(allowed, func(s skip) bool { return s.covers(key) })
-			if i < 0 {
-				fmt.Fprintln(to, "skipped:", key, "– not listed")
-				faults = append(faults, fmt.Errorf("%s was skipped and is not listed with a reason", key))
-				continue
-			}
-			used[i] = true
-			fmt.Fprintln(to, "skipped:", key, "–", allowed[i].reason)
+		if r.Tests[key] != "skip" {
+			continue
 		}
+		i := slices.IndexFunc(allowed, func(s skip) bool { return s.covers(key) })
+		if i < 0 {
+			faults = append(faults, fmt.Errorf("%s was skipped in every run and is not listed with a reason", key))
+			continue
+		}
+		used[i] = true
+		fmt.Fprintln(to, "not run:", key, "–", allowed[i].reason)
 	}
 	for i, s := range allowed {
 		if !used[i] {
-			fmt.Fprintf(to, "listed but not skipped in this run: %s %s\n", s.pkg, s.test)
+			fmt.Fprintf(to, "listed, but not skipped here: %s %s\n", s.pkg, s.test)
 		}
-	}
-	fmt.Fprintf(to, "packages: %d ok, %d failed\n%s: %s\n", passed, failedPackages, run, r.line())
-	if n := r.count("fail"); n > 0 {
-		faults = append(faults, fmt.Errorf("%d failed", n))
-	}
-	if len(r.Tests) == 0 {
-		faults = append(faults, errors.New("no test ran"))
 	}
 	return errors.Join(faults...)
 }

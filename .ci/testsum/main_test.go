@@ -29,17 +29,9 @@ const (
 
 func TestReport(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		name, events string
-		allowed      []skip
-		line         string
-		fault        string
-		shows        string
-	}{
-		{name: "passes", events: passes, line: "race: 1 passed, 0 failed, 0 skipped"},
-		{name: "skipped, not listed", events: skipped, line: "race: 0 passed, 0 failed, 1 skipped", fault: "m/a TestX was skipped"},
-		{name: "skipped, listed", events: skipped, allowed: []skip{{"a", "TestX", "needs hands"}}, line: "race: 0 passed, 0 failed, 1 skipped", shows: "needs hands"},
-		{name: "skipped, another listed", events: skipped, allowed: []skip{{"a", "TestY", "needs hands"}}, fault: "m/a TestX was skipped"},
+	for _, test := range []struct{ name, events, line, fault, shows string }{
+		{name: "passes", events: passes, line: "race: 1 passed, 0 failed, 0 skipped", shows: "packages: 1 ok, 0 failed"},
+		{name: "skipped", events: skipped, line: "race: 0 passed, 0 failed, 1 skipped", shows: "skipped: m/a TestX"},
 		{name: "does not build", events: broken, line: "race: 0 passed, 1 failed, 0 skipped", fault: "1 failed", shows: "undefined: x"},
 		{name: "killed", events: died, line: "race: 0 passed, 1 failed, 0 skipped", fault: "1 failed", shows: "signal: killed"},
 		{name: "nothing", events: "", fault: "no test ran"},
@@ -51,17 +43,50 @@ func TestReport(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = report(&out, "race", results, test.allowed)
-			switch {
-			case test.fault == "" && err != nil:
-				t.Errorf("fails: %v", err)
-			case test.fault != "" && (err == nil || !strings.Contains(err.Error(), test.fault)):
-				t.Errorf("error is %v, want one with %q", err, test.fault)
-			}
+			checkError(t, results.report(&out, "race"), test.fault)
 			for _, want := range []string{test.line, test.shows} {
 				if !strings.Contains(out.String(), want) {
 					t.Errorf("output lacks %q:\n%s", want, &out)
 				}
+			}
+		})
+	}
+}
+
+func checkError(t *testing.T, err error, want string) {
+	t.Helper()
+	switch {
+	case want == "" && err != nil:
+		t.Errorf("fails: %v", err)
+	case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+		t.Errorf("error is %v, want one with %q", err, want)
+	}
+}
+
+func TestCheckSkips(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		tests   map[string]string
+		allowed []skip
+		fault   string
+		shows   string
+	}{
+		{name: "none", tests: map[string]string{"m/a TestX": "pass"}},
+		{name: "not listed", tests: map[string]string{"m/a TestX": "skip"}, fault: "m/a TestX was skipped"},
+		{name: "listed", tests: map[string]string{"m/a TestX": "skip"}, allowed: []skip{{"a", "TestX", "needs hands"}}, shows: "needs hands"},
+		{name: "listed by its parent", tests: map[string]string{"m/a TestX/on_a": "skip"}, allowed: []skip{{"a", "TestX", "needs hands"}}, shows: "needs hands"},
+		{name: "another test listed", tests: map[string]string{"m/a TestX": "skip"}, allowed: []skip{{"a", "TestY", "needs hands"}}, fault: "m/a TestX was skipped"},
+		{name: "another package listed", tests: map[string]string{"m/a TestX": "skip"}, allowed: []skip{{"b", "TestX", "needs hands"}}, fault: "m/a TestX was skipped"},
+		{name: "listed in vain", tests: map[string]string{"m/a TestX": "pass"}, allowed: []skip{{"a", "TestX", "needs hands"}}, shows: "not skipped here: a TestX"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			r := Results{Tests: test.tests}
+			checkError(t, r.checkSkips(&out, test.allowed), test.fault)
+			if !strings.Contains(out.String(), test.shows) {
+				t.Errorf("output lacks %q:\n%s", test.shows, &out)
 			}
 		})
 	}
