@@ -134,6 +134,10 @@ func TestTime(t *testing.T) {
 		}
 		time.Sleep(tick * (idleTicks + 10))
 	}
+	logging := load(t, m.e, guest(t, "logging")) // host calls bring the engine's count up to date
+	if r := run(t, logging, limits, "chatter", ipld.Int(math.MaxUint32)); kindOf(r) != "timeout" || r.Gas != 0 {
+		t.Errorf("%s, gas %d", kindOf(r), r.Gas)
+	}
 	for _, bad := range []task.Limits{{Gas: 1, Memory: 1}, {Gas: 1, Time: 1}} {
 		if _, err := m.Run(t.Context(), Call{Func: "loop", Limits: bad}); err == nil {
 			t.Errorf("limits %+v accepted", bad)
@@ -163,7 +167,8 @@ func TestCancel(t *testing.T) {
 	if r, err := m.Run(ctx, Call{Func: "bad-u8", Params: []ipld.Value{ipld.Int(1)}, Limits: limits}); err != nil || kindOf(r) != "cancelled" {
 		t.Errorf("cancelled before: %s, %v", kindOf(r), err)
 	}
-	if r := run(t, m, roomy, "bad-u8", ipld.Int(1)); kindOf(r) != "ok" {
+	limits.Gas = 100_000_000 // long enough for a tick
+	if r := run(t, m, limits, "loop"); kindOf(r) != "out-of-gas" {
 		t.Errorf("the next call was cancelled too: %v", r.Outcome.Failure)
 	}
 }
@@ -227,6 +232,11 @@ func TestTwoMemories(t *testing.T) {
 			t.Errorf("more than half of the limit: %v", r.Outcome)
 		}
 	}
+	limits := roomy
+	limits.Memory = math.MaxUint64
+	if r := run(t, m, limits, "a", ipld.Int(MaxMemory/pageSize/2)); !r.Outcome.Value.Equal(ipld.Int(-1)) {
+		t.Errorf("more than half of what there can be: %v", r.Outcome)
+	}
 }
 
 func TestTables(t *testing.T) {
@@ -273,5 +283,25 @@ func TestFitsNoPool(t *testing.T) {
 	}
 	if r := run(t, m, roomy, "f"); !r.Outcome.Value.Equal(ipld.Int(7)) {
 		t.Errorf("got %s: %v", kindOf(r), r.Outcome.Failure)
+	}
+}
+
+// TestDeterminism runs what the processors do differently.
+func TestDeterminism(t *testing.T) {
+	t.Parallel()
+	m := load(t, newEngine(t, Config{}), wasmtest.Compile(t, `(component
+		(core module $m
+			(func (export "nan64") (result i64) (i64.reinterpret_f64 (f64.div (f64.const 0) (f64.const 0))))
+			(func (export "nan32") (result i32) (i32.reinterpret_f32 (f32.add (f32.const -nan:0x200001) (f32.const 1))))
+			(func (export "swizzle") (result i64) (i64x2.extract_lane 0
+				(i8x16.relaxed_swizzle (v128.const i64x2 0x0807060504030201 0x100f0e0d0c0b0a09) (v128.const i64x2 0x7f40201811100f00 0)))))
+		(core instance $i (instantiate $m))
+		(func (export "nan64") (result u64) (canon lift (core func $i "nan64")))
+		(func (export "nan32") (result u32) (canon lift (core func $i "nan32")))
+		(func (export "swizzle") (result u64) (canon lift (core func $i "swizzle"))))`))
+	for fn, want := range map[string]uint64{"nan64": 0x7ff8000000000000, "nan32": 0x7fc00000, "swizzle": 0x1001} {
+		if got, _ := run(t, m, roomy, fn).Outcome.Value.AsUint64(); got != want {
+			t.Errorf("%s is %#x, want %#x", fn, got, want)
+		}
 	}
 }

@@ -114,6 +114,19 @@ func TestTypesOnlyImport(t *testing.T) {
 	}
 }
 
+// TestImportTwoVersions takes one interface imported under several names.
+func TestImportTwoVersions(t *testing.T) {
+	t.Parallel()
+	const log = `(instance (type $l' (enum "trace" "debug" "info" "warn" "error" "critical")) (export "level" (type $l (eq $l')))
+		(export "log" (func (param "level" $l) (param "context" string) (param "message" string)))))`
+	m := load(t, newEngine(t, Config{}), wasmtest.Compile(t, `(component
+		(import "wasi:logging/logging" `+log+` (import "wasi:logging/logging@0.1.0" `+log+` (import "wasi:logging/logging@0.1.1" `+log+`
+		(core module $m (func (export "f"))) (core instance $i (instantiate $m)) (func (export "f") (canon lift (core func $i "f"))))`))
+	if r := run(t, m, roomy, "f"); kindOf(r) != "ok" || len(m.Imports()) != 3 {
+		t.Errorf("%v, %v", m.Imports(), r.Outcome.Failure)
+	}
+}
+
 func TestInterface(t *testing.T) {
 	t.Parallel()
 	m := load(t, newEngine(t, Config{}), guest(t, "echo"))
