@@ -152,27 +152,31 @@ func (r *reader) posAt(line, col int32) Pos {
 
 var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
-// pointer is path as a JSON Pointer. What can not be printed is escaped as in
-// a Go string, and very long keys are cut.
+// pointer is path as a JSON Pointer.
 func pointer(path []step) string {
 	var b strings.Builder
 	for _, s := range path {
 		b.WriteByte('/')
-		if !s.isKey {
+		if s.isKey {
+			b.WriteString(pointerStep(s.key))
+		} else {
 			b.WriteString(strconv.Itoa(s.index))
-			continue
 		}
-		text := s.key
-		if len(text) > maxLabel {
-			text = strings.ToValidUTF8(text[:maxLabel], "") + "…"
-		}
-		text = pointerEscapes.Replace(text)
-		if strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) }) {
-			text = strings.Trim(strconv.Quote(text), `"`)
-		}
-		b.WriteString(text)
 	}
 	return b.String()
+}
+
+// pointerStep is a key as one step of a pointer. What can not be printed is
+// escaped as in a Go string, and a very long key is cut.
+func pointerStep(text string) string {
+	if len(text) > maxLabel {
+		text = strings.ToValidUTF8(text[:maxLabel], "") + "…"
+	}
+	text = pointerEscapes.Replace(text)
+	if strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		text = strings.Trim(strconv.Quote(text), `"`)
+	}
+	return text
 }
 
 // fault reports something wrong with n, which is at the reader's path.

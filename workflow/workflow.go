@@ -84,6 +84,8 @@ type Workflow struct {
 	Origin Origin
 	// Warnings are about what was read but has no effect.
 	Warnings []Fault
+	// source is the document, for Places.
+	source *Source
 }
 
 // Origin holds the identifiers that a foreign dialect gives a workflow.
@@ -175,6 +177,6 @@ func Parse(src Source) (*Workflow, error) {
 	if r.faults.n > 0 {
 		return nil, r.faults.list()
 	}
-	w.Warnings = r.warnings.list()
+	w.Warnings, w.source = r.warnings.list(), &src
 	return w, nil
 }
