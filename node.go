@@ -13,6 +13,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/rpc"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -62,6 +63,10 @@ type Report = engine.Report
 // Workflow is a document that was read, checked for faults and turned into the
 // graph of its jobs; see [graph.Graph].
 type Workflow = graph.Graph
+
+// Value is an argument or a result: a value of the IPLD data model; see
+// [ipld.Value].
+type Value = ipld.Value
 
 // Open opens the node of the state directory dir, made with mode 0700 if it is
 // not there; empty means [DefaultDir]. Close it.
