@@ -1,0 +1,356 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// wireVersion is the version of what follows, and of the paths. Nodes of one
+// state directory talk only when theirs are equal, so it changes whenever
+// anything here does.
+const wireVersion = 1
+
+// encoder gives the form that an engine's words have on the wire.
+type encoder struct {
+	// boxed has the values of tasks as the bytes of their own encoding, for
+	// those that have none inside of something else: DAG-JSON reserves some
+	// maps, and nesting is bounded.
+	boxed bool
+}
+
+// encode appends what build gives to dst, values of tasks boxed if need be.
+func encode(dst []byte, appendTo func([]byte, ipld.Value) ([]byte, error), build func(encoder) ipld.Value) ([]byte, error) {
+	out, err := appendTo(dst, build(encoder{}))
+	if errors.Is(err, ipld.ErrReserved) || errors.Is(err, ipld.ErrTooDeep) {
+		return appendTo(dst, build(encoder{boxed: true}))
+	}
+	return out, err
+}
+
+// outcomeValue adds the value of a task, which has an encoding of its own.
+func (e encoder) outcomeValue(o *object, key string, v ipld.Value) {
+	if !e.boxed {
+		o.value(key, v)
+		return
+	}
+	data, err := ipld.AppendCBOR(nil, v)
+	if err != nil { // let the encoding of the whole report it
+		o.value(key, v)
+		return
+	}
+	o.value(key+"Block", ipld.BytesString(string(data)))
+}
+
+// outcomeValue takes what [encoder.outcomeValue] added, and tells whether it
+// is there.
+func (f *fields) outcomeValue(key string) (ipld.Value, bool) {
+	v, ok := f.value(key)
+	if _, boxed := f.v.Lookup(key + "Block"); !boxed {
+		return v, ok
+	}
+	if ok {
+		f.fail(key, errors.New("given twice"))
+	}
+	v, err := ipld.DecodeCBOR(f.bytes(key + "Block"))
+	f.fail(key+"Block", err)
+	return v, true
+}
+
+func (e encoder) outcome(out task.Outcome) ipld.Value {
+	var o object
+	if out.OK() {
+		e.outcomeValue(&o, "ok", out.Value)
+	} else {
+		o.value("error", e.failure(out.Failure))
+	}
+	return o.done()
+}
+
+func decodeOutcome(v ipld.Value) (out task.Outcome, err error) {
+	f := fieldsOf(v)
+	out.Value, _ = f.outcomeValue("ok")
+	if failure, ok := f.value("error"); ok {
+		out.Failure, err = decodeFailure(failure)
+		f.fail("error", err)
+	}
+	if f.taken != 1 {
+		f.fail("outcome", errors.New("not one of ok and error"))
+	}
+	return out, f.end()
+}
+
+func (e encoder) failure(failure *task.Failure) ipld.Value {
+	var o object
+	o.text("kind", string(failure.Kind))
+	o.text("trap", failure.Trap)
+	if !failure.Value.IsNull() {
+		e.outcomeValue(&o, "value", failure.Value)
+	}
+	o.text("message", failure.Message)
+	return o.done()
+}
+
+func decodeFailure(v ipld.Value) (*task.Failure, error) {
+	f := fieldsOf(v)
+	failure := &task.Failure{Kind: task.Kind(f.text("kind")), Trap: f.text("trap"), Message: f.text("message")}
+	failure.Value, _ = f.outcomeValue("value")
+	return failure, f.end()
+}
+
+func encodeLimits(l task.Limits) ipld.Value {
+	var o object
+	o.uint("gas", l.Gas)
+	o.uint("memory", l.Memory)
+	o.int("time", int64(l.Time))
+	return o.done()
+}
+
+func decodeLimits(v ipld.Value) (task.Limits, error) {
+	f := fieldsOf(v)
+	l := task.Limits{Gas: f.uint("gas"), Memory: f.uint("memory"), Time: time.Duration(f.int("time"))}
+	return l, f.end()
+}
+
+func (f *fields) limits(key string) (l task.Limits) {
+	if v, ok := f.value(key); ok {
+		var err error
+		l, err = decodeLimits(v)
+		f.fail(key, err)
+	}
+	return l
+}
+
+func (e encoder) job(j *engine.JobReport) ipld.Value {
+	var o object
+	o.text("label", j.Label)
+	o.text("status", string(j.Status))
+	o.text("how", string(j.How))
+	o.link("task", j.Task.Link)
+	o.link("written", j.Written.Link)
+	o.value("out", e.outcome(j.Outcome))
+	o.text("upstream", j.Upstream)
+	o.link("receipt", j.Receipt)
+	o.uint("gas", j.Gas)
+	o.uint("memory", j.Memory)
+	o.bool("hasMemory", j.HasMemory)
+	o.value("limits", encodeLimits(j.Limits))
+	o.time("started", j.Started)
+	o.time("ended", j.Ended)
+	if len(j.Log) > 0 {
+		lines := make([]ipld.Value, len(j.Log))
+		for i, line := range j.Log {
+			lines[i] = encodeLogLine(line)
+		}
+		o.value("log", ipld.List(lines...))
+	}
+	return o.done()
+}
+
+func decodeJob(v ipld.Value) (*engine.JobReport, error) {
+	f := fieldsOf(v)
+	j := &engine.JobReport{
+		Label:     f.text("label"),
+		Status:    engine.JobStatus(f.text("status")),
+		How:       engine.How(f.text("how")),
+		Task:      task.ID{Link: f.link("task")},
+		Written:   task.ID{Link: f.link("written")},
+		Upstream:  f.text("upstream"),
+		Receipt:   f.link("receipt"),
+		Gas:       f.uint("gas"),
+		Memory:    f.uint("memory"),
+		HasMemory: f.bool("hasMemory"),
+		Limits:    f.limits("limits"),
+		Started:   f.time("started"),
+		Ended:     f.time("ended"),
+	}
+	out, _ := f.value("out")
+	var err error
+	j.Outcome, err = decodeOutcome(out)
+	f.fail("out", err)
+	for _, v := range f.list("log") {
+		line, err := decodeLogLine(v)
+		f.fail("log", err)
+		j.Log = append(j.Log, line)
+	}
+	return j, f.end()
+}
+
+func encodeLogLine(line engine.LogLine) ipld.Value {
+	var o object
+	o.text("level", line.Level)
+	o.text("context", line.Context)
+	o.text("message", line.Message)
+	return o.done()
+}
+
+func decodeLogLine(v ipld.Value) (engine.LogLine, error) {
+	f := fieldsOf(v)
+	line := engine.LogLine{Level: f.text("level"), Context: f.text("context"), Message: f.text("message")}
+	return line, f.end()
+}
+
+func (e encoder) event(ev engine.Event) ipld.Value {
+	var o object
+	o.text("kind", string(ev.Kind))
+	o.link("workflow", ev.Workflow)
+	o.uint("seq", ev.Seq)
+	o.time("time", ev.Time)
+	o.int("jobs", int64(ev.Jobs))
+	o.text("label", ev.Label)
+	if ev.Job != nil {
+		o.value("job", e.job(ev.Job))
+	}
+	o.text("status", string(ev.Status))
+	return o.done()
+}
+
+func decodeEvent(v ipld.Value) (engine.Event, error) {
+	f := fieldsOf(v)
+	ev := engine.Event{
+		Kind:     engine.EventKind(f.text("kind")),
+		Workflow: f.link("workflow"),
+		Seq:      f.uint("seq"),
+		Time:     f.time("time"),
+		Jobs:     int(f.int("jobs")),
+		Label:    f.text("label"),
+		Status:   engine.Status(f.text("status")),
+	}
+	if job, ok := f.value("job"); ok {
+		var err error
+		ev.Job, err = decodeJob(job)
+		f.fail("job", err)
+	}
+	return ev, f.end()
+}
+
+// encodeReport leaves out the jobs: each was told in an event.
+func encodeReport(r *engine.Report) ipld.Value {
+	var o object
+	o.link("workflow", r.Workflow)
+	o.text("status", string(r.Status))
+	o.int("time", int64(r.Time))
+	return o.done()
+}
+
+func decodeReport(v ipld.Value) (*engine.Report, error) {
+	f := fieldsOf(v)
+	r := &engine.Report{Workflow: f.link("workflow"), Status: engine.Status(f.text("status")), Time: time.Duration(f.int("time"))}
+	return r, f.end()
+}
+
+func (e encoder) forecast(c engine.Forecast) ipld.Value {
+	var o object
+	o.text("label", c.Label)
+	o.bool("known", c.Known)
+	o.link("task", c.Task.Link)
+	if c.Remembered != nil {
+		o.value("remembered", e.job(c.Remembered))
+	}
+	if c.Failure != nil {
+		o.value("failure", e.failure(c.Failure))
+	}
+	o.value("limits", encodeLimits(c.Limits))
+	return o.done()
+}
+
+func decodeForecast(v ipld.Value) (engine.Forecast, error) {
+	f := fieldsOf(v)
+	c := engine.Forecast{Label: f.text("label"), Known: f.bool("known"), Task: task.ID{Link: f.link("task")}, Limits: f.limits("limits")}
+	var err error
+	if job, ok := f.value("remembered"); ok {
+		c.Remembered, err = decodeJob(job)
+		f.fail("remembered", err)
+	}
+	if failure, ok := f.value("failure"); ok {
+		c.Failure, err = decodeFailure(failure)
+		f.fail("failure", err)
+	}
+	return c, f.end()
+}
+
+// encodeModule is what a node answers about a module: what is known of it, or
+// why it can not be used.
+func encodeModule(about engine.ModuleInfo, failure *task.Failure) ipld.Value {
+	if failure != nil {
+		return ipld.Map(ipld.Entry{Key: "failure", Value: encoder{}.failure(failure)})
+	}
+	return ipld.Map(ipld.Entry{Key: "module", Value: about.Value()})
+}
+
+func decodeModule(v ipld.Value) (engine.ModuleInfo, *task.Failure, error) {
+	e, ok := v.Sole()
+	switch {
+	case ok && e.Key == "module":
+		about, err := engine.ParseModuleInfo(e.Value)
+		return about, nil, err
+	case ok && e.Key == "failure":
+		failure, err := decodeFailure(e.Value)
+		return engine.ModuleInfo{}, failure, err
+	}
+	return engine.ModuleInfo{}, nil, errors.New("not one of module and failure")
+}
+
+// submission is a workflow that is handed over.
+type submission struct {
+	workflow  []byte // the normalised workflow, a dag-cbor block
+	blocks    []ipld.Block
+	keepGoing bool
+}
+
+func (s submission) encode() ([]byte, error) {
+	var o object
+	o.value("workflow", ipld.BytesString(string(s.workflow)))
+	if len(s.blocks) > 0 {
+		o.value("blocks", blockList(s.blocks))
+	}
+	o.bool("keepGoing", s.keepGoing)
+	return ipld.AppendCBOR(nil, o.done())
+}
+
+func decodeSubmission(data []byte) (s submission, err error) {
+	v, err := ipld.DecodeCBORLimits(data, ipld.Limits{Bytes: maxBody})
+	if err != nil {
+		return s, err
+	}
+	f := fieldsOf(v)
+	s.workflow, s.keepGoing = f.bytes("workflow"), f.bool("keepGoing")
+	s.blocks, err = decodeBlocks(f.list("blocks"))
+	f.fail("blocks", err)
+	return s, f.end()
+}
+
+// blockList is blocks as the list of [link, bytes].
+func blockList(blocks []ipld.Block) ipld.Value {
+	list := make([]ipld.Value, len(blocks))
+	for i, b := range blocks {
+		list[i] = ipld.List(ipld.LinkValue(b.Link), ipld.Bytes(b.Data))
+	}
+	return ipld.List(list...)
+}
+
+// decodeBlocks reads what blockList gave and verifies each block.
+func decodeBlocks(list []ipld.Value) ([]ipld.Block, error) {
+	var blocks []ipld.Block
+	for i, v := range list {
+		pair := v.Elems()
+		if len(pair) != 2 {
+			return nil, fmt.Errorf("entry %d is not a pair of link and bytes", i)
+		}
+		link, isLink := pair[0].AsLink()
+		data, isBytes := pair[1].AsBytes()
+		if !isLink || !isBytes {
+			return nil, fmt.Errorf("entry %d is not a pair of link and bytes", i)
+		}
+		b := ipld.Block{Link: link, Data: []byte(data)}
+		if err := link.Verify(b.Data); err != nil {
+			return nil, err
+		}
+		blocks = append(blocks, b)
+	}
+	return blocks, nil
+}
