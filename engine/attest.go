@@ -13,7 +13,7 @@ import (
 
 // attest signs what task id came to and puts it, with the blocks that go with
 // it, into the store. The plan may go on; showing it waits for a sync.
-func (e *Engine) attest(id task.ID, blocks []ipld.Block, result wasm.Result, limits task.Limits) (ran, error) {
+func (e *Engine) attest(id task.ID, blocks []ipld.Block, result wasm.Result, limits task.Limits, log []LogLine) (ran, error) {
 	out, outBlocks, err := compactOutcome(result.Outcome)
 	if err != nil {
 		return ran{}, err
@@ -36,10 +36,18 @@ func (e *Engine) attest(id task.ID, blocks []ipld.Block, result wasm.Result, lim
 	if err != nil {
 		return ran{}, fmt.Errorf("sign the receipt: %w", err)
 	}
-	if err := e.Store.Put(store.Batch{Blocks: blocks, Receipts: []*receipt.Signed{signed}}); err != nil {
+	note := Note{Log: log}
+	if !out.OK() {
+		note.Message = out.Failure.Message
+	}
+	notes, err := note.about(id)
+	if err != nil {
+		return ran{}, err
+	}
+	if err := e.Store.Put(store.Batch{Blocks: blocks, Receipts: []*receipt.Signed{signed}, Notes: notes}); err != nil {
 		return ran{}, fmt.Errorf("keep the receipt: %w", err)
 	}
-	return ran{signed: signed, outcome: out}, nil
+	return ran{signed: signed, outcome: out, log: log}, nil
 }
 
 // compactOutcome is out with large bytes as links, and the blocks behind them.
@@ -89,9 +97,19 @@ func (e *Engine) recall(id task.ID, limits task.Limits, about ModuleInfo) (ran, 
 		if err != nil {
 			return ran{}, false, fmt.Errorf("recall %s: %w", id, err)
 		}
-		if whole {
-			return ran{signed: signed, outcome: out}, true, nil
+		if !whole {
+			continue
 		}
+		if !out.OK() {
+			note, err := e.Note(id)
+			if err != nil {
+				return ran{}, false, err
+			}
+			failure := *out.Failure
+			failure.Message = note.Message
+			out.Failure = &failure
+		}
+		return ran{signed: signed, outcome: out}, true, nil
 	}
 	return ran{}, false, nil
 }

@@ -32,6 +32,8 @@ type Memory interface {
 	Receipts(task.ID) ([]*receipt.Signed, error)
 	// Module returns what was kept about the module behind a link.
 	Module(ipld.Link) (ipld.Value, bool, error)
+	// Note returns a small value that was kept under kind and key.
+	Note(kind, key string) ([]byte, bool, error)
 }
 
 // Config assembles an engine. Store, Wasm and Key are needed; the zero value

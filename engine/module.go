@@ -108,10 +108,13 @@ func (e *Engine) Module(ctx context.Context, link ipld.Link) (ModuleInfo, *task.
 
 // load compiles the module behind link, or finds it compiled.
 func (e *Engine) load(ctx context.Context, link ipld.Link) (*wasm.Module, *task.Failure, error) {
+	if module, ok := e.Wasm.Loaded(link); ok {
+		return module, nil, nil
+	}
 	code, err := content{e.Store}.File(link)
 	if err != nil {
 		if failure := contentFailure(err); failure != nil {
-			failure.Message = "the module: " + failure.Message
+			failure.Message = "the module can not be had: " + failure.Message
 			return nil, failure, nil
 		}
 		return nil, nil, fmt.Errorf("load %s: %w", link, err)
@@ -154,6 +157,18 @@ func (c content) Value(link ipld.Link) (ipld.Value, error) {
 
 var errCodec = errors.New("unsupported codec")
 
+// innermost is what stands closest around cause in the chain of err: layers
+// that each name the same block say it once.
+func innermost(err, cause error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil || next == cause {
+			return err
+		}
+		err = next
+	}
+}
+
 // contentFailure is the failure of a task whose arguments or module could not
 // be loaded; nil when err is this node's own trouble.
 func contentFailure(err error) *task.Failure {
@@ -162,7 +177,7 @@ func contentFailure(err error) *task.Failure {
 	var corrupt *store.CorruptError
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return task.Failf(task.KindNotFound, "%v", err)
+		return task.Failf(task.KindNotFound, "%v", innermost(err, store.ErrNotFound))
 	case errors.As(err, &corrupt):
 		return task.Failf(task.KindLost, "%v", err)
 	case errors.As(err, &syntax), errors.Is(err, errCodec), errors.Is(err, ipld.ErrMismatch), errors.Is(err, ipld.ErrNotFile), errors.Is(err, ipld.ErrBadFile):

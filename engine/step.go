@@ -42,7 +42,7 @@ func (s *step) run(ctx context.Context) (JobReport, error) {
 		return report, err
 	}
 	if failure != nil {
-		r, err := s.engine.attest(report.Written, nil, wasm.Result{Outcome: task.Outcome{Failure: failure}}, report.Limits)
+		r, err := s.engine.attest(report.Written, nil, wasm.Result{Outcome: task.Outcome{Failure: failure}}, report.Limits, nil)
 		report.fill(r, Ran)
 		return report, err
 	}
@@ -176,8 +176,8 @@ func (e *Engine) execute(ctx context.Context, c call, limits task.Limits) (ran, 
 	if err := context.Cause(ctx); err != nil {
 		return ran{}, err
 	}
-	r, err := e.attest(c.id, append(c.blocks, c.block), result, limits)
-	r.started, r.ended, r.log = started, e.Now(), log
+	r, err := e.attest(c.id, append(c.blocks, c.block), result, limits, log)
+	r.started, r.ended = started, e.Now()
 	return r, err
 }
 

@@ -43,6 +43,9 @@ func (g *Graph) normalValue() ipld.Value {
 	if w.Nonce != "" {
 		doc = append(doc, ipld.Entry{Key: "nonce", Value: ipld.BytesString(w.Nonce)})
 	}
+	if w.Parent.Defined() {
+		doc = append(doc, ipld.Entry{Key: "parent", Value: ipld.LinkValue(w.Parent)})
+	}
 	return ipld.Map(ipld.Entry{Key: "ipvm/workflow", Value: ipld.Map(doc...)})
 }
 

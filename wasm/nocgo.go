@@ -44,3 +44,6 @@ func (m *Module) Run(context.Context, Call) (Result, error) { return Result{}, E
 
 // Close does nothing.
 func (m *Module) Close() error { return nil }
+
+// Loaded returns nothing.
+func (e *Engine) Loaded(ipld.Link) (*Module, bool) { return nil, false }
