@@ -101,18 +101,11 @@ func (m *Module) run(ctx context.Context, s *slot, i int, call Call) (Result, er
 		return failed(f), nil
 	}
 	log := &guestLog{to: call.Log}
-	l, pooled, err := m.place(call.Limits.Memory)
+	l, err := m.place(call.Limits.Memory)
 	if err != nil {
 		return Result{}, err
 	}
 	m.enter(ctx, s, l, i, call, log)
-	if pooled && s.call.has_error != 0 && strings.Contains(s.text(), textPoolFull) {
-		s.free()
-		if l, err = m.s.demanded(m.e); err != nil {
-			return Result{}, err
-		}
-		m.enter(ctx, s, l, i, call, log)
-	}
 	defer s.free()
 	return m.result(ctx, s, fn, call, log)
 }
@@ -143,13 +136,13 @@ func (s *slot) arguments(fn *wit.Func, params []ipld.Value) *task.Failure {
 	return nil
 }
 
-// place chooses the engine for a memory limit.
-func (m *Module) place(memory uint64) (l *loaded, pooled bool, err error) {
+// place chooses the engine for a memory limit. The pool has room for as many
+// calls as there are slots, so that it is never full.
+func (m *Module) place(memory uint64) (*loaded, error) {
 	if m.s.pooled != nil && memory <= poolMemory {
-		return m.s.pooled, true, nil
+		return m.s.pooled, nil
 	}
-	l, err = m.s.demanded(m.e)
-	return l, false, err
+	return m.s.demanded(m.e)
 }
 
 // enter makes the one call into C.

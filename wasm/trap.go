@@ -29,14 +29,12 @@ const (
 	textMemoryMinimum = "exceeds memory limits"
 	textTableMinimum  = "exceeds table limits"
 	textCount         = "resource limit exceeded: "
-	textPoolFull      = "maximum concurrent "
 	textTrap          = "wasm trap: "
-	textUnreachable   = "wasm `unreachable` instruction executed"
 )
 
 // trapTexts are the engine's last cause lines, without "wasm trap: ".
 var trapTexts = map[string]string{
-	textUnreachable:                                 TrapUnreachable,
+	"wasm `unreachable` instruction executed":       TrapUnreachable,
 	"out of bounds memory access":                   TrapMemoryOutOfBounds,
 	"undefined element: out of bounds table access": TrapTableOutOfBounds,
 	"uninitialized element":                         TrapIndirectCallNull,
