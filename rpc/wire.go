@@ -32,8 +32,8 @@ func encode(dst []byte, appendTo func([]byte, ipld.Value) ([]byte, error), build
 	return out, err
 }
 
-// outcomeValue adds the value of a task, which has an encoding of its own.
-func (e encoder) outcomeValue(o *object, key string, v ipld.Value) {
+// taskValue adds a value out of a task, which has an encoding of its own.
+func (e encoder) taskValue(o *object, key string, v ipld.Value) {
 	if !e.boxed {
 		o.value(key, v)
 		return
@@ -46,9 +46,9 @@ func (e encoder) outcomeValue(o *object, key string, v ipld.Value) {
 	o.value(key+"Block", ipld.BytesString(string(data)))
 }
 
-// outcomeValue takes what [encoder.outcomeValue] added, and tells whether it
+// taskValue takes what [encoder.taskValue] added, and tells whether it
 // is there.
-func (f *fields) outcomeValue(key string) (ipld.Value, bool) {
+func (f *fields) taskValue(key string) (ipld.Value, bool) {
 	v, ok := f.value(key)
 	if _, boxed := f.v.Lookup(key + "Block"); !boxed {
 		return v, ok
@@ -64,7 +64,7 @@ func (f *fields) outcomeValue(key string) (ipld.Value, bool) {
 func (e encoder) outcome(out task.Outcome) ipld.Value {
 	var o object
 	if out.OK() {
-		e.outcomeValue(&o, "ok", out.Value)
+		e.taskValue(&o, "ok", out.Value)
 	} else {
 		o.value("error", e.failure(out.Failure))
 	}
@@ -73,7 +73,7 @@ func (e encoder) outcome(out task.Outcome) ipld.Value {
 
 func decodeOutcome(v ipld.Value) (out task.Outcome, err error) {
 	f := fieldsOf(v)
-	out.Value, _ = f.outcomeValue("ok")
+	out.Value, _ = f.taskValue("ok")
 	if failure, ok := f.value("error"); ok {
 		out.Failure, err = decodeFailure(failure)
 		f.fail("error", err)
@@ -89,7 +89,7 @@ func (e encoder) failure(failure *task.Failure) ipld.Value {
 	o.text("kind", string(failure.Kind))
 	o.text("trap", failure.Trap)
 	if !failure.Value.IsNull() {
-		e.outcomeValue(&o, "value", failure.Value)
+		e.taskValue(&o, "value", failure.Value)
 	}
 	o.text("message", failure.Message)
 	return o.done()
@@ -98,7 +98,7 @@ func (e encoder) failure(failure *task.Failure) ipld.Value {
 func decodeFailure(v ipld.Value) (*task.Failure, error) {
 	f := fieldsOf(v)
 	failure := &task.Failure{Kind: task.Kind(f.text("kind")), Trap: f.text("trap"), Message: f.text("message")}
-	failure.Value, _ = f.outcomeValue("value")
+	failure.Value, _ = f.taskValue("value")
 	return failure, f.end()
 }
 
@@ -248,6 +248,9 @@ func (e encoder) forecast(c engine.Forecast) ipld.Value {
 	o.text("label", c.Label)
 	o.bool("known", c.Known)
 	o.link("task", c.Task.Link)
+	if c.Call != nil {
+		o.value("call", e.call(c.Call))
+	}
 	if c.Remembered != nil {
 		o.value("remembered", e.job(c.Remembered))
 	}
@@ -262,6 +265,10 @@ func decodeForecast(v ipld.Value) (engine.Forecast, error) {
 	f := fieldsOf(v)
 	c := engine.Forecast{Label: f.text("label"), Known: f.bool("known"), Task: task.ID{Link: f.link("task")}, Limits: f.limits("limits")}
 	var err error
+	if call, ok := f.value("call"); ok {
+		c.Call, err = decodeCall(call)
+		f.fail("call", err)
+	}
 	if job, ok := f.value("remembered"); ok {
 		c.Remembered, err = decodeJob(job)
 		f.fail("remembered", err)
@@ -270,6 +277,22 @@ func decodeForecast(v ipld.Value) (engine.Forecast, error) {
 		c.Failure, err = decodeFailure(failure)
 		f.fail("failure", err)
 	}
+	return c, f.end()
+}
+
+func (e encoder) call(c *task.Call) ipld.Value {
+	var o object
+	e.taskValue(&o, "mod", c.Module)
+	o.text("fun", c.Func)
+	e.taskValue(&o, "params", c.Params)
+	return o.done()
+}
+
+func decodeCall(v ipld.Value) (*task.Call, error) {
+	f := fieldsOf(v)
+	c := &task.Call{Func: f.text("fun")}
+	c.Module, _ = f.taskValue("mod")
+	c.Params, _ = f.taskValue("params")
 	return c, f.end()
 }
 

@@ -1,0 +1,211 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bounded ends with the test, or long before the test binary gives up.
+func bounded(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// node is a whole node over a store in memory.
+type node struct {
+	*engine.Engine
+	store *store.Store
+	key   did.PrivateKey
+}
+
+func newNode(t testing.TB) *node {
+	t.Helper()
+	s, err := store.OpenMemory(store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := wasm.New(wasm.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := did.Generate(did.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{engine.New(engine.Config{Store: s, Wasm: w, Key: key, Workers: 4}), s, key}
+	t.Cleanup(func() {
+		if err := errors.Join(n.Engine.Close(), w.Close(), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+func (n *node) DID(context.Context) (did.DID, error) { return n.key.DID(), nil }
+
+func (n *node) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
+	if err := n.store.Put(store.Batch{Blocks: blocks}); err != nil {
+		return err
+	}
+	return n.store.Sync(ctx)
+}
+
+func (n *node) Block(_ context.Context, link ipld.Link) ([]byte, error) { return n.store.Block(link) }
+
+func (n *node) Receipts(_ context.Context, id task.ID) ([]*receipt.Signed, error) {
+	return n.store.Receipts(id)
+}
+
+func (n *node) Scan(_ context.Context, yield func(*receipt.Signed) bool) error {
+	return n.store.Scan(yield)
+}
+
+// double is a backend of which a test sets the methods that it needs. The
+// others panic.
+type double struct {
+	Backend
+	run      func(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error)
+	preview  func(g *graph.Graph) ([]engine.Forecast, error)
+	block    func(ctx context.Context, link ipld.Link) ([]byte, error)
+	module   func() (engine.ModuleInfo, *task.Failure, error)
+	scan     func(ctx context.Context, yield func(*receipt.Signed) bool) error
+	putBlock func(blocks []ipld.Block) error
+}
+
+func (d *double) Run(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error) {
+	return d.run(ctx, g, o)
+}
+
+func (d *double) Preview(_ context.Context, g *graph.Graph) ([]engine.Forecast, error) {
+	return d.preview(g)
+}
+
+func (d *double) Block(ctx context.Context, link ipld.Link) ([]byte, error) { return d.block(ctx, link) }
+
+func (d *double) Module(context.Context, ipld.Link) (engine.ModuleInfo, *task.Failure, error) {
+	return d.module()
+}
+
+func (d *double) Scan(ctx context.Context, yield func(*receipt.Signed) bool) error {
+	return d.scan(ctx, yield)
+}
+
+func (d *double) PutBlocks(_ context.Context, blocks []ipld.Block) error { return d.putBlock(blocks) }
+
+// serve serves b in a directory of its own and returns a client of it.
+func serve(t testing.TB, b Backend) (*Server, *Client) {
+	t.Helper()
+	return serveWith(t, b, defaults())
+}
+
+func serveWith(t testing.TB, b Backend, set settings) (*Server, *Client) {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := listen(dir, b, set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Dial(bounded(t), dir)
+	if err != nil {
+		t.Fatal(errors.Join(err, s.Close()))
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(c.Close(), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, c
+}
+
+// kill ends s as the death of its process would.
+func (s *Server) kill() { s.http.Close() }
+
+// importer imports files of dir into backend.
+type importer struct {
+	ctx     context.Context
+	backend Backend
+	dir     string
+}
+
+func (i importer) Import(path string) (ipld.Link, error) {
+	data, err := os.ReadFile(filepath.Join(i.dir, path))
+	if err != nil {
+		return ipld.Link{}, err
+	}
+	var blocks []ipld.Block
+	link, err := ipld.ImportFile(data, func(b ipld.Block) error {
+		blocks = append(blocks, b)
+		return nil
+	})
+	if err != nil {
+		return link, err
+	}
+	return link, i.backend.PutBlocks(i.ctx, blocks)
+}
+
+// build is the graph of a document, whose files are imported into b.
+func build(t testing.TB, b Backend, document, dir string) *graph.Graph {
+	t.Helper()
+	src := workflow.Source{Name: "test.json", Data: []byte(document)}
+	if b != nil {
+		src.Files = importer{bounded(t), b, dir}
+	}
+	w, err := workflow.Parse(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := graph.Build(w, graph.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+const module = `{"/": "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"}`
+
+// twoJobs is a workflow for doubles, which never look at the module.
+func twoJobs(t testing.TB) *graph.Graph {
+	t.Helper()
+	return build(t, nil, `{"a": {"with": `+module+`, "func": "f", "args": [1]}, "b": {"with": `+module+`, "func": "f", "args": [{"from": "a"}]}}`, "")
+}
+
+// equal compares what engines say.
+var equal = cmp.Options{
+	cmp.Comparer(func(a, b ipld.Value) bool { return a.Equal(b) }),
+	cmp.Comparer(func(a, b ipld.Link) bool { return a == b }),
+	cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) && a.Location() == b.Location() }),
+}
+
+// recorder is a listener.
+type recorder struct {
+	mu  sync.Mutex
+	all []engine.Event
+}
+
+func (r *recorder) listen(ev engine.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, ev)
+}
