@@ -3,8 +3,11 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -24,53 +27,106 @@ type Modules interface {
 // and no limit is above most, whose zero fields are [MaxLimits]. It runs
 // nothing. An error means that this node could not do its part.
 func Check(ctx context.Context, m Modules, g *graph.Graph, most task.Limits) (workflow.FaultList, error) {
-	var faults workflow.FaultList
+	c := checker{modules: m, most: withDefaults(most, MaxLimits), places: g.Workflow().Places()}
+	native := g.Workflow().Dialect == workflow.Native
 	for i := range g.Len() {
-		if g.Workflow().Dialect == workflow.Native {
-			faults = append(faults, overLimits(g.Step(i), withDefaults(most, MaxLimits))...)
+		if len(c.faults) >= maxFaults {
+			break
 		}
-		fault, err := checkStep(ctx, m, g.Step(i))
-		if err != nil {
+		if native {
+			c.limits(g.Step(i))
+		}
+		if err := c.call(ctx, g.Step(i)); err != nil {
 			return nil, err
 		}
-		if fault != nil {
-			faults = append(faults, *fault)
-		}
 	}
-	slices.SortStableFunc(faults, func(a, b workflow.Fault) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col)) })
-	return faults, nil
+	slices.SortStableFunc(c.faults, func(a, b workflow.Fault) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col)) })
+	return slices.Compact(c.faults), nil
 }
 
-func checkStep(ctx context.Context, m Modules, s *graph.Step) (*workflow.Fault, error) {
+// maxFaults bounds the faults that are looked for in one workflow.
+const maxFaults = 1000
+
+// checker collects what is wrong with the calls of one workflow.
+type checker struct {
+	modules Modules
+	most    task.Limits
+	places  *workflow.Places
+	faults  workflow.FaultList
+}
+
+// fault records that a part of the job of s is wrong; path leads on to where.
+func (c *checker) fault(s *graph.Step, kind workflow.Kind, msg, hint string, part workflow.Part, path ...string) {
+	c.faults = append(c.faults, workflow.Fault{Pos: c.places.Of(s.Job, part, path...), Kind: kind, Msg: msg, Hint: hint})
+}
+
+// call holds the call of s against its function.
+func (c *checker) call(ctx context.Context, s *graph.Step) error {
 	written, err := s.Task.Call()
 	if err != nil {
-		return nil, fmt.Errorf("job %s: %w", s.Label, err)
+		return fmt.Errorf("job %s: %w", s.Label, err)
 	}
 	module, _ := written.Module.AsLink()
-	about, failure, err := m.Module(ctx, module)
+	about, failure, err := c.modules.Module(ctx, module)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	fault := &workflow.Fault{Pos: s.Job.Pos, Kind: workflow.Invalid}
 	if failure != nil {
-		fault.Pos = place(s, "with")
-		fault.Msg = failure.Message
-		fault.Hint = moduleHint(failure.Kind)
-		return fault, nil
+		kind := workflow.Invalid
+		switch failure.Kind {
+		case task.KindNotFound:
+			kind = workflow.Missing
+		case task.KindUnsupported:
+			kind = workflow.Unsupported
+		}
+		c.fault(s, kind, failure.Message, moduleHint(failure.Kind), workflow.PartModule)
+		return nil
 	}
 	fun, err := about.Interface.Find(written.Func)
 	if err != nil {
-		fault.Pos = place(s, "func")
-		fault.Kind, fault.Msg = workflow.Missing, err.Error()
-		return fault, nil
+		c.function(s, err)
+		return nil
 	}
 	if _, err := fun.Canonical(Arguments(holes(written.Params))); err != nil {
-		fault.Pos = place(s, "args")
-		fault.Kind, fault.Msg = workflow.Type, err.Error()
-		fault.Hint = "the function is " + fun.Signature()
-		return fault, nil
+		c.arguments(s, fun, err)
 	}
-	return nil, nil
+	return nil
+}
+
+// function reports that the function of s is not there, or not clear.
+func (c *checker) function(s *graph.Step, err error) {
+	var none *wit.NotFoundError
+	hint := ""
+	switch {
+	case !errors.As(err, &none):
+		hint = "write func: with one of these names"
+	case len(none.Near) > 0:
+		hint = "did you mean " + strings.Join(none.Near, " or ") + "?"
+		err = fmt.Errorf("the module has no function %q", none.Name)
+	}
+	c.fault(s, workflow.Missing, err.Error(), hint, workflow.PartFunc)
+}
+
+// arguments reports that the arguments of s do not fit fun.
+func (c *checker) arguments(s *graph.Step, fun wit.Func, err error) {
+	hint := "the function is " + fun.Signature()
+	if strings.Contains(err.Error(), fun.Signature()) {
+		hint = ""
+	}
+	var fault *wit.Fault
+	if !errors.As(err, &fault) || fault.Param == "" {
+		c.fault(s, workflow.Type, err.Error(), hint, workflow.PartArgs)
+		return
+	}
+	step := fault.Param
+	if s.Job.Call.Params.Kind() != ipld.KindMap {
+		step = strconv.Itoa(slices.IndexFunc(fun.Params, func(p wit.Field) bool { return p.Name == fault.Param }))
+	}
+	path := []string{step}
+	if fault.Path != "" {
+		path = append(path, strings.Split(fault.Path[1:], "/")...)
+	}
+	c.fault(s, workflow.Type, err.Error(), hint, workflow.PartArgs, path...)
 }
 
 func moduleHint(k task.Kind) string {
@@ -105,32 +161,33 @@ func Arguments(params ipld.Value) wit.Args {
 	return wit.Args{Positional: params.Elems()}
 }
 
-// overLimits are the limits of a job that this node does not grant. Documents
-// of the other dialect ask for more than anyone has as a matter of course;
-// theirs are capped, and the receipt tells what was in force.
-func overLimits(s *graph.Step, most task.Limits) (faults []workflow.Fault) {
+// limits reports what the job of s asks for and this node does not grant.
+// Documents of the other dialect ask for more than anyone has as a matter of
+// course; theirs are capped, and the receipt tells what was in force.
+func (c *checker) limits(s *graph.Step) {
 	want := s.Job.Limits
-	over := func(name string, want, most any, flag string) {
-		faults = append(faults, workflow.Fault{
-			Pos: place(s, name), Kind: workflow.Size,
-			Msg:  fmt.Sprintf("the job asks for %s %v, this node grants at most %v", name, want, most),
-			Hint: "ask for less, or raise " + flag,
-		})
+	over := func(part workflow.Part, want, most any) {
+		c.fault(s, workflow.Size, fmt.Sprintf("the job asks for %s %v, this node grants at most %v", part, want, most),
+			fmt.Sprintf("ask for less, or raise --max-%s", part), part)
 	}
-	if want.Gas > most.Gas {
-		over("gas", want.Gas, most.Gas, "--max-gas")
+	if want.Gas > c.most.Gas {
+		over(workflow.PartGas, want.Gas, c.most.Gas)
 	}
-	if want.Memory > most.Memory {
-		over("memory", want.Memory, most.Memory, "--max-memory")
+	if want.Memory > c.most.Memory {
+		over(workflow.PartMemory, sizeText(want.Memory), sizeText(c.most.Memory))
 	}
-	if want.Time > most.Time {
-		over("time", want.Time, most.Time, "--max-time")
+	if want.Time > c.most.Time {
+		over(workflow.PartTime, want.Time, c.most.Time)
 	}
-	return faults
 }
 
-func place(s *graph.Step, field string) workflow.Pos {
-	pos := s.Job.Pos
-	pos.Path += "/" + field
-	return pos
+// sizeText is a number of bytes for people.
+func sizeText(n uint64) string {
+	switch {
+	case n%(1<<30) == 0:
+		return fmt.Sprintf("%d GiB", n>>30)
+	case n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d bytes", n)
 }
