@@ -76,7 +76,16 @@ func comparer() *pebble.Comparer {
 	c.ComparePointSuffixes = bytes.Compare
 	c.CompareRangeSuffixes = bytes.Compare
 	c.Split = split
+	c.ImmediateSuccessor = successor
 	return &c
+}
+
+// successor is the first prefix, in the sense of split, after the given one.
+func successor(dst, prefix []byte) []byte {
+	if len(prefix) > 1 && prefix[0] == tableReceipt && len(prefix) == 2+int(prefix[1]) {
+		return append(dst, after(prefix)...)
+	}
+	return append(append(dst, prefix...), 0)
 }
 
 // after is the first key that does not begin with prefix.

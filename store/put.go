@@ -121,6 +121,9 @@ func (s *Store) apply(b Batch, paths []string) (err error) {
 		return err
 	}
 	fault.Point("store.apply")
+	// Counted before it is visible, so that whoever reads it and then calls Sync
+	// waits for it; syncNow reads the count under s.put, after Apply.
+	s.syncing.applied.Add(1)
 	if err := s.db.Apply(batch, pebble.NoSync); err != nil {
 		return s.fail(err)
 	}
@@ -131,7 +134,6 @@ func (s *Store) apply(b Batch, paths []string) (err error) {
 		s.began, s.filterSaved = true, false
 		s.session++
 	}
-	s.syncing.applied.Add(1)
 	fault.Point("store.applied")
 	return nil
 }

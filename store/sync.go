@@ -24,8 +24,8 @@ type flight struct {
 	err  error
 }
 
-// Sync returns when everything whose Put returned before this call is durable,
-// or with an error when that is not known. Concurrent callers share one write:
+// Sync returns when everything that was visible before this call, whoever put
+// it, is durable, or with an error when that is not known. Concurrent callers share one write:
 // those that arrive during a write share the next one.
 //
 // When ctx ends Sync may return its error before the data is durable. After any
