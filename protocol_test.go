@@ -210,7 +210,7 @@ func sizeVector(t testing.TB, in json.RawMessage) any {
 		_, err = call.Pure().ID()
 		return map[string]bool{"refused": errors.Is(err, task.ErrSize)}
 	}
-	val := ipld.Null
+	var val ipld.Value
 	if v.Encoded > 65540 {
 		val = text(v.Encoded)
 	} else {

@@ -82,7 +82,14 @@ func newPublicKey(t KeyType, raw []byte) (PublicKey, error) {
 		if x == nil {
 			return PublicKey{}, errors.New("not a point of P-256")
 		}
-		key = p256Public{&ecdsa.PublicKey{Curve: elliptic.P256(), X: x, Y: y}}
+		point := append([]byte{4}, make([]byte, 64)...)
+		x.FillBytes(point[1:33])
+		y.FillBytes(point[33:])
+		pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+		if err != nil {
+			return PublicKey{}, err
+		}
+		key = p256Public{pub}
 	case Secp256k1:
 		pub, err := secp256k1.ParsePubKey(raw)
 		if err != nil {

@@ -458,7 +458,7 @@ func TestPutOrderOfReaders(t *testing.T) {
 				}
 				i := int(n - 1)
 				to, ok, err := s.Resolve(taskID(-i - 1))
-				if to != (taskID(i)) || !ok || err != nil {
+				if to != taskID(i) || !ok || err != nil {
 					t.Errorf("resolve: %t %v", ok, err)
 				}
 				if rs, err := s.Receipts(taskID(i)); len(rs) != 1 || err != nil {

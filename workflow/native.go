@@ -89,8 +89,22 @@ func (r *reader) fieldHint(name string, fields names) string {
 	slices.Sort(all)
 	slices.Sort(listed)
 	for _, also := range [][2]string{
-		{"arguments", "args"}, {"params", "args"}, {"parameters", "args"}, {"inputs", "input"}, {"function", "func"}, {"fun", "func"}, {"module", "with"}, {"mod", "with"},
-		{"wasm", "with"}, {"fuel", "gas"}, {"mem", "memory"}, {"needs", "await"}, {"version", "v"}, {"workflow", "jobs"}, {"rsc", "with"}, {"op", "type"},
+		{"arguments", "args"},
+		{"params", "args"},
+		{"parameters", "args"},
+		{"inputs", "input"},
+		{"function", "func"},
+		{"fun", "func"},
+		{"module", "with"},
+		{"mod", "with"},
+		{"wasm", "with"},
+		{"fuel", "gas"},
+		{"mem", "memory"},
+		{"needs", "await"},
+		{"version", "v"},
+		{"workflow", "jobs"},
+		{"rsc", "with"},
+		{"op", "type"},
 	} {
 		if fold(name) == also[0] && fields[also[1]] != "" {
 			return didYouMean(also[1:])
