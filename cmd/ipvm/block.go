@@ -13,19 +13,17 @@ import (
 )
 
 func newBlock(a *app) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "block",
 		Short: "Put files into the store, and get them out",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	})
 	var out string
 	var raw bool
 	get := &cobra.Command{
 		Use:   "get CID",
 		Short: "Write the file or value behind a CID",
 		Long:  "Write the bytes of the file behind CID, or the value of a DAG-CBOR block as\nDAG-JSON. --raw writes the one block as it is.",
-		Args:  oneArg("CID"),
+		Args:  wants(1, 1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return a.getBlock(cmd, args[0], out, raw) },
 	}
 	get.Flags().StringVarP(&out, "output", "o", "", "write to `FILE` instead of standard output")
@@ -33,20 +31,10 @@ func newBlock(a *app) *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use:   "put FILE…",
 		Short: "Import files, as `ipfs add --cid-version=1` would, and print their CIDs",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  wants(1, -1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return a.putBlocks(cmd, args) },
 	}, get)
 	return cmd
-}
-
-// oneArg wants one argument, which messages call name.
-func oneArg(name string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return misusef(cmd.UseLine(), "expected one %s, got %d arguments", name, len(args))
-		}
-		return nil
-	}
 }
 
 func (a *app) putBlocks(cmd *cobra.Command, files []string) (err error) {
@@ -73,7 +61,7 @@ func (a *app) putBlocks(cmd *cobra.Command, files []string) (err error) {
 func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err error) {
 	link, err := ipld.ParseLink(cid)
 	if err != nil {
-		return misusef("a CID looks like bafkrei…", "%q: %v", cid, err)
+		return misusef("a CID looks like bafkrei…", "%q is not a CID", cid)
 	}
 	node, err := a.open(cmd)
 	if err != nil {

@@ -19,7 +19,7 @@ func newCheck(a *app) *cobra.Command {
 		Long: `Read the workflow in FILE, import the files that it names, and hold every
 call against the function that it calls. All faults are shown, each with its
 place. Exit status 2 means that there are faults.`,
-		Args: oneFile,
+		Args: wants(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.check(cmd, args[0], asJSON) },
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, described in docs/reference.md")

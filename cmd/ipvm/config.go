@@ -24,6 +24,7 @@ import (
 type setting struct {
 	key   string // as in the file and, with dashes, as a flag
 	env   string
+	kind  string // of value, as usage texts have it
 	usage string
 	value string
 	from  string // "default", "file …", "environment …", "flag …"
@@ -45,27 +46,43 @@ const (
 	keyMaxGas    = "max-gas"
 	keyMaxMemory = "max-memory"
 	keyMaxTime   = "max-time"
+
+	keyConfig = "config" // only a flag: the file that the others may stand in
 )
 
 // register declares the settings and their flags.
 func (c *config) register(flags *pflag.FlagSet) {
 	d, m := engine.DefaultLimits, engine.MaxLimits
 	c.all = []*setting{
-		{key: keyDir, env: "IPVM_HOME", usage: "state `directory`: key, store and compiled code", value: stateDir(), check: anything},
-		{key: keyWorkers, env: "IPVM_WORKERS", usage: "jobs in progress at once", value: strconv.Itoa(runtime.GOMAXPROCS(0)), check: asError(parseWorkers)},
-		{key: keyGas, env: "IPVM_GAS", usage: "gas of a job that names none", value: strconv.FormatUint(d.Gas, 10), check: asError(parseGas)},
-		{key: keyMemory, env: "IPVM_MEMORY", usage: "memory of a job that names none", value: size(d.Memory), check: asError(workflow.ParseSize)},
-		{key: keyTime, env: "IPVM_TIME", usage: "time of a job that names none", value: d.Time.String(), check: asError(parseTime)},
-		{key: keyMaxGas, env: "IPVM_MAX_GAS", usage: "most gas that a job may ask for", value: strconv.FormatUint(m.Gas, 10), check: asError(parseGas)},
-		{key: keyMaxMemory, env: "IPVM_MAX_MEMORY", usage: "most memory that a job may ask for", value: size(m.Memory), check: asError(workflow.ParseSize)},
-		{key: keyMaxTime, env: "IPVM_MAX_TIME", usage: "most time that a job may ask for", value: m.Time.String(), check: asError(parseTime)},
+		{key: keyDir, env: "IPVM_HOME", kind: "DIR", usage: "state directory: key, store and compiled code", value: stateDir(), check: anything},
+		{key: keyWorkers, env: "IPVM_WORKERS", kind: "NUMBER", usage: "jobs in progress at once", value: strconv.Itoa(runtime.GOMAXPROCS(0)), check: asError(parseWorkers)},
+		{key: keyGas, env: "IPVM_GAS", kind: "NUMBER", usage: "gas of a job that names none", value: strconv.FormatUint(d.Gas, 10), check: asError(parseGas)},
+		{key: keyMemory, env: "IPVM_MEMORY", kind: "SIZE", usage: "memory of a job that names none", value: size(d.Memory), check: asError(workflow.ParseSize)},
+		{key: keyTime, env: "IPVM_TIME", kind: "TIME", usage: "time of a job that names none", value: d.Time.String(), check: asError(parseTime)},
+		{key: keyMaxGas, env: "IPVM_MAX_GAS", kind: "NUMBER", usage: "most gas that a job may ask for", value: strconv.FormatUint(m.Gas, 10), check: asError(parseGas)},
+		{key: keyMaxMemory, env: "IPVM_MAX_MEMORY", kind: "SIZE", usage: "most memory that a job may ask for", value: size(m.Memory), check: asError(workflow.ParseSize)},
+		{key: keyMaxTime, env: "IPVM_MAX_TIME", kind: "TIME", usage: "most time that a job may ask for", value: m.Time.String(), check: asError(parseTime)},
 	}
 	for _, s := range c.all {
 		s.from = "default"
-		flags.String(s.key, "", fmt.Sprintf("%s (default %s)", s.usage, s.value))
+		flags.Var(&given{kind: s.kind}, s.key, fmt.Sprintf("%s (default %s)", s.usage, s.value))
 	}
-	flags.String("config", "", "configuration `file` (default "+configFile()+", if it is there)")
+	flags.Var(&given{kind: "FILE"}, keyConfig, "configuration file (default "+configFile()+", if it is there)")
 }
+
+// given is what a flag says, to be looked at when all settings are.
+type given struct{ text, kind string }
+
+func (g *given) String() string { return g.text }
+
+// Set takes the flag's value.
+func (g *given) Set(s string) error {
+	g.text = s
+	return nil
+}
+
+// Type is the flag's value as usage texts call it.
+func (g *given) Type() string { return g.kind }
 
 func anything(string) error { return nil }
 
@@ -138,8 +155,8 @@ func (c *config) load(flags *pflag.FlagSet) error {
 }
 
 func (c *config) loadFile(flags *pflag.FlagSet) error {
-	name, _ := flags.GetString("config")
-	named := name != ""
+	name := flags.Lookup(keyConfig).Value.String()
+	named := flags.Changed(keyConfig)
 	if !named {
 		name = configFile()
 	}
@@ -208,7 +225,7 @@ func newConfig(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "config",
 		Short: "Show every setting, its value and where it comes from",
-		Args:  noArgs,
+		Args:  wants(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
 				return err

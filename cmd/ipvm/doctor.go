@@ -18,7 +18,7 @@ func newDoctor(a *app) *cobra.Command {
 		Long: `Look at everything that ipvm needs of this machine, and check the store: every
 block against its CID, every receipt and what it refers to. Exit status 3 means
 that something is wrong.`,
-		Args: noArgs,
+		Args: wants(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd) },
 	}
 }

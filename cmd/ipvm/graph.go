@@ -21,7 +21,7 @@ func newGraph(a *app) *cobra.Command {
 stands below all that it waits for; in the DOT language of Graphviz; or as a
 Mermaid flowchart.`,
 		Example: "  ipvm graph --format dot workflow.yaml | dot -Tsvg > graph.svg",
-		Args:    oneFile,
+		Args:    wants(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			draw, ok := drawings[form]
 			if !ok {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"time"
 
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/engine"
@@ -70,7 +71,7 @@ func reportJSON(w *ipvm.Workflow, r *ipvm.Report, files map[string]string) runJS
 	out := runJSON{
 		Schema: jsonSchema, Workflow: r.Workflow.String(), Source: sourceOf(w),
 		Status: r.Status, Jobs: make(map[string]jobJSON, len(r.Jobs)),
-		Totals: totalsJSON{Jobs: len(r.Jobs), MS: r.Time.Seconds() * 1000},
+		Totals: totalsJSON{Jobs: len(r.Jobs), MS: milliseconds(r.Time)},
 	}
 	for i := range r.Jobs {
 		j := &r.Jobs[i]
@@ -110,7 +111,7 @@ func jobReportJSON(j *engine.JobReport) jobJSON {
 		const layout = "2006-01-02T15:04:05.000000Z"
 		started, ended := j.Started.UTC().Format(layout), j.Ended.UTC().Format(layout)
 		out.Started, out.Ended = &started, &ended
-		out.MS = j.Ended.Sub(j.Started).Seconds() * 1000
+		out.MS = milliseconds(j.Ended.Sub(j.Started))
 	}
 	if j.Outcome.OK() {
 		out.Value = rawJSON(j.Outcome.Value)
@@ -123,6 +124,9 @@ func jobReportJSON(j *engine.JobReport) jobJSON {
 	}
 	return out
 }
+
+// milliseconds is d as JSON has it, exact to a microsecond.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // rawJSON is v as DAG-JSON; a value that has none is told as a string.
 func rawJSON(v ipld.Value) json.RawMessage {

@@ -13,25 +13,23 @@ import (
 )
 
 func newKey(a *app) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "key",
 		Short: "Show this node's key, or make one",
 		Long:  "A node signs its receipts with the key in key.pem of its state directory.\nOne is made on first use.",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	})
 	var keyType string
 	create := &cobra.Command{
 		Use:   "new FILE",
 		Short: "Make a key pair, write it to FILE (mode 0600) and print its DID",
-		Args:  oneFile,
+		Args:  wants(1, 1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return makeKey(cmd, args[0], keyType) },
 	}
 	create.Flags().StringVar(&keyType, "type", "ed25519", "ed25519, p256 or secp256k1")
 	show := &cobra.Command{
 		Use:   "show [FILE]",
 		Short: "Print the DID of the key in FILE, or of this node",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  wants(0, 1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return a.showKey(cmd, args) },
 	}
 	cmd.AddCommand(create, show)

@@ -36,12 +36,30 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	defer stop()
 	// A second signal ends the process at once.
 	defer context.AfterFunc(ctx, stop)()
+	ctx, unpipe := untilPipeBreaks(ctx)
+	defer unpipe()
 	cmd := newRoot()
 	cmd.SetArgs(args)
 	cmd.SetIn(in)
 	cmd.SetOut(out)
 	cmd.SetErr(errOut)
 	return report(cmd.ExecuteContext(ctx), errOut)
+}
+
+// untilPipeBreaks is ctx until nobody reads what is written any more: then
+// work is stopped as by an interrupt, and what was finished is kept.
+func untilPipeBreaks(ctx context.Context) (context.Context, func()) {
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-broken:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // report prints err, unless it was printed, and returns the exit code for it.
@@ -58,6 +76,8 @@ func report(err error, errOut io.Writer) int {
 	case errors.As(err, &faults):
 		fmt.Fprintln(errOut, err)
 		return exitMisuse
+	case errors.Is(err, syscall.EPIPE):
+		return exitNode // and nobody to tell
 	case errors.As(err, &misuse):
 		fmt.Fprintf(errOut, "ipvm: %v\n", err)
 		return exitMisuse
@@ -97,18 +117,17 @@ func (a *app) open(cmd *cobra.Command) (*ipvm.Node, error) {
 
 func newRoot() *cobra.Command {
 	a := &app{}
-	root := &cobra.Command{
+	root := group(&cobra.Command{
 		Use:           "ipvm",
 		Short:         "Run content-addressed workflows of WebAssembly functions",
 		Long:          "ipvm runs workflows of WebAssembly functions, remembers each result by the\naddress of what it was computed from, and signs a receipt for what it did.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-	}
-	a.config.register(root.PersistentFlags())
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return misusef(fmt.Sprintf("`%s --help` lists the flags", cmd.CommandPath()), "%v", err)
 	})
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommand(newHelp())
+	a.config.register(root.PersistentFlags())
+	root.SetFlagErrorFunc(flagFault)
 	root.AddCommand(newRun(a), newCheck(a), newGraph(a))
 	root.AddCommand(moreCommands(a)...)
 	return root

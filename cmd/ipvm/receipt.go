@@ -16,39 +16,37 @@ import (
 )
 
 func newReceipt(a *app) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "receipt",
 		Short: "Show what is remembered, and why",
 		Long:  "A receipt is this node's signed word for what one task came to. It is known by\nthe Task ID, which `ipvm run --json` and `ipvm check` show.",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	})
 	var asJSON bool
 	list := &cobra.Command{
 		Use:   "ls",
 		Short: "List all receipts",
-		Args:  noArgs,
+		Args:  wants(0, 0),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.listReceipts(cmd, asJSON) },
 	}
 	list.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
 	show := &cobra.Command{
 		Use:   "show TASK",
 		Short: "Show the receipts about a task, and whether their signatures hold",
-		Args:  oneArg("TASK"),
+		Args:  wants(1, 1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return a.showReceipts(cmd, args[0]) },
 	}
 	var out string
 	export := &cobra.Command{
 		Use:   "export TASK",
 		Short: "Write the receipt about a task: the signed DAG-CBOR, as others can verify it",
-		Args:  oneArg("TASK"),
+		Args:  wants(1, 1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return a.exportReceipt(cmd, args[0], out) },
 	}
 	export.Flags().StringVarP(&out, "output", "o", "", "write to `FILE` instead of standard output")
 	explain := &cobra.Command{
 		Use:   "explain FILE LABEL",
 		Short: "Tell why a job is remembered or would run, and what comes nearest",
-		Args:  cobra.ExactArgs(2),
+		Args:  wants(2, 2),
 		RunE:  func(cmd *cobra.Command, args []string) error { return a.explain(cmd, args[0], args[1]) },
 	}
 	cmd.AddCommand(list, show, export, explain)
@@ -124,7 +122,7 @@ func receiptOutcome(r *receipt.Signed) string {
 func receiptsOf(cmd *cobra.Command, node *ipvm.Node, name string) ([]*receipt.Signed, error) {
 	link, err := ipld.ParseLink(name)
 	if err != nil {
-		return nil, misusef("a Task ID looks like bafyrei…; `ipvm receipt ls` lists them", "%q: %v", name, err)
+		return nil, misusef("a Task ID looks like bafyrei…; `ipvm receipt ls` lists them", "%q is not a CID", name)
 	}
 	all, err := node.Backend().Receipts(cmd.Context(), task.ID{Link: link})
 	if err == nil && len(all) == 0 {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/engine"
@@ -21,7 +22,11 @@ import (
 // not be opened.
 func asMisuse(err error) error {
 	var path *fs.PathError
-	if errors.As(err, &path) && path.Op == "open" {
+	switch {
+	case !errors.As(err, &path):
+	case errors.Is(err, syscall.EISDIR):
+		return misusef("name a file", "%s is a directory", path.Path)
+	case path.Op == "open":
 		return misusef("", "%v", err)
 	}
 	return err

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
@@ -23,7 +21,7 @@ DIR/LABEL with an extension for its content; --all writes every job's value.
 Exit status: 0 all well, 1 the workflow failed, 2 the command line or the
 document is at fault, 3 the node could not do its job.`,
 		Example: "  ipvm run -o out examples/thumbnail/workflow.yaml\n  ipvm run --json workflow.json | jq .status",
-		Args:    oneFile,
+		Args:    wants(1, 1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.run(cmd, args[0], o) },
 	}
 	f := cmd.Flags()
@@ -40,13 +38,6 @@ type runOptions struct {
 	all, json, dryRun, keepGoing bool
 }
 
-func oneFile(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return misusef(fmt.Sprintf("%s; - is standard input", cmd.UseLine()), "expected one FILE, got %d", len(args))
-	}
-	return nil
-}
-
 // load reads the document named on the command line.
 func load(cmd *cobra.Command, node *ipvm.Node, file string) (*ipvm.Workflow, error) {
 	if file == "-" {
@@ -57,6 +48,9 @@ func load(cmd *cobra.Command, node *ipvm.Node, file string) (*ipvm.Workflow, err
 }
 
 func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
+	if o.all && o.dir == "" {
+		return misusef("name a directory with -o DIR", "--all writes files, and no directory is given for them")
+	}
 	node, err := a.open(cmd)
 	if err != nil {
 		return err
@@ -88,6 +82,7 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	} else {
 		view.summary(report, files)
 	}
+	printFirstError(cmd.ErrOrStderr(), report)
 	if err == nil && report.Status != engine.StatusOK {
 		err = errFailed
 	}

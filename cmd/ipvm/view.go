@@ -177,11 +177,21 @@ func (v *view) summary(r *ipvm.Report, files map[string]string) {
 		note = "; nothing had to run"
 	}
 	fmt.Fprintf(v.out, "%s: %s%s, in %s\n", r.Status, strings.Join(parts, ", "), note, millis(r.Time))
-	if first := r.FirstError(); first != nil {
-		fmt.Fprintf(v.out, "the first error was in %s: %s\n", printable(first.Label), printable(first.Outcome.Failure.String()))
-		if hint := failureHint(first); hint != "" {
-			fmt.Fprintf(v.out, "  hint: %s\n", hint)
-		}
+}
+
+// printFirstError says which job failed first, why, and what to do about it.
+func printFirstError(w io.Writer, r *ipvm.Report) {
+	first := r.FirstError()
+	if first == nil {
+		return
+	}
+	what := "failed"
+	if first.How == engine.Remembered {
+		what = "is remembered to have failed"
+	}
+	fmt.Fprintf(w, "ipvm: job %s %s: %s\n", printable(first.Label), what, printable(first.Outcome.Failure.String()))
+	if hint := failureHint(first); hint != "" {
+		fmt.Fprintf(w, "  hint: %s\n", hint)
 	}
 }
 

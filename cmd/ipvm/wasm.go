@@ -10,19 +10,18 @@ import (
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
 func newWasm(a *app) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "wasm",
 		Short: "Look into WebAssembly modules, and call their functions",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	})
 	cmd.AddCommand(&cobra.Command{
 		Use:   "inspect MODULE",
 		Short: "Show the functions of a module (a file or a CID) and what it can have",
-		Args:  oneArg("MODULE"),
+		Args:  wants(1, 1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return a.inspect(cmd, args[0]) },
 	}, newCall(a))
 	return cmd
@@ -37,7 +36,7 @@ func newCall(a *app) *cobra.Command {
 42, '"text"' or '[1, 2]'; what is not JSON is taken as text; @FILE imports a
 file and passes its content. The result is remembered like that of any job.`,
 		Example: "  ipvm wasm call full-name.wasm full-name Boris Mann",
-		Args:    cobra.MinimumNArgs(2),
+		Args:    wants(2, -1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.call(cmd, args[0], args[1], args[2:], o) },
 	}
 	cmd.Flags().StringVarP(&o.dir, "output-dir", "o", "", "write the result to a file in `DIR`")
@@ -70,7 +69,7 @@ func (a *app) inspect(cmd *cobra.Command, name string) (err error) {
 		return err
 	}
 	if failure != nil {
-		return misusef("", "%s: %s", name, printable(failure.String()))
+		return misusef("", "%s: %s", printable(name), printable(failure.Message))
 	}
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "module %s\n", link)
@@ -103,6 +102,10 @@ func (a *app) call(cmd *cobra.Command, name, fun string, args []string, o runOpt
 		return err
 	}
 	w, err := node.Single(cmd.Context(), link, fun, params)
+	var faults workflow.FaultList
+	if errors.As(err, &faults) { // there is no document that they could be in
+		return misusef(faults[0].Hint, "%s: %s", printable(name), printable(faults[0].Msg))
+	}
 	if err != nil {
 		return err
 	}
@@ -131,7 +134,7 @@ func printCall(cmd *cobra.Command, w *ipvm.Workflow, report *ipvm.Report, files 
 		fmt.Fprintln(cmd.OutOrStdout(), outcome(job))
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s gas\n", job.How, count(job.Gas))
 	default:
-		fmt.Fprintf(cmd.ErrOrStderr(), "ipvm: %s\n", printable(job.Outcome.Failure.String()))
+		printFirstError(cmd.ErrOrStderr(), report)
 	}
 	if report.Status != engine.StatusOK {
 		return errFailed
