@@ -102,7 +102,9 @@ func (d *double) Preview(_ context.Context, g *graph.Graph) ([]engine.Forecast, 
 	return d.preview(g)
 }
 
-func (d *double) Block(ctx context.Context, link ipld.Link) ([]byte, error) { return d.block(ctx, link) }
+func (d *double) Block(ctx context.Context, link ipld.Link) ([]byte, error) {
+	return d.block(ctx, link)
+}
 
 func (d *double) Module(context.Context, ipld.Link) (engine.ModuleInfo, *task.Failure, error) {
 	return d.module()

@@ -1,0 +1,515 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+const addOne = `{"one": {"with": "./add-one.wasm", "args": [%d]}, "two": {"with": "./add-one.wasm", "args": [{"from": "one"}]}}`
+
+const addOneDir = "../examples/add-one"
+
+// TestBackend holds what a client says against what its node says itself.
+func TestBackend(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	_, c := serve(t, n)
+	ctx := bounded(t)
+	g := build(t, c, fmt.Sprintf(addOne, 1), addOneDir)
+
+	var told recorder
+	cold, err := c.Run(ctx, g, engine.Options{Listen: told.listen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, _ := cold.Job("two")
+	if cold.Status != engine.StatusOK || !two.Outcome.Value.Equal(ipld.Int(3)) || two.How != engine.Ran || cold.Time <= 0 {
+		t.Fatalf("add-one came to %+v", cold)
+	}
+	kinds := map[engine.EventKind]int{}
+	for i, ev := range told.all {
+		kinds[ev.Kind]++
+		if ev.Seq != uint64(i+1) || ev.Workflow != g.Link() {
+			t.Errorf("event %d: %+v", i, ev)
+		}
+	}
+	if diff := cmp.Diff(map[engine.EventKind]int{engine.WorkflowStarted: 1, engine.JobStarted: 2, engine.JobSettled: 2, engine.WorkflowEnded: 1}, kinds); diff != "" {
+		t.Error(diff)
+	}
+
+	there, err := c.Run(ctx, g, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, err := n.Run(ctx, g, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	there.Time = here.Time
+	if diff := cmp.Diff(here, there, equal); diff != "" {
+		t.Errorf("Run, remembered:\n%s", diff)
+	}
+	same(t, "DID", func(b Backend) (any, error) { return b.DID(ctx) }, n, c)
+	same(t, "Block", func(b Backend) (any, error) { return b.Block(ctx, two.Written.Link) }, n, c)
+	same(t, "Block", func(b Backend) (any, error) { return b.Block(ctx, g.Link()) }, n, c)
+	same(t, "Preview", func(b Backend) (any, error) { return b.Preview(ctx, g) }, n, c)
+	other := build(t, n, fmt.Sprintf(addOne, 7), addOneDir)
+	same(t, "Preview of another", func(b Backend) (any, error) { return b.Preview(ctx, other) }, n, c)
+	same(t, "Receipts", func(b Backend) (any, error) { return links(b.Receipts(ctx, two.Task)) }, n, c)
+	same(t, "Receipts of none", func(b Backend) (any, error) { return links(b.Receipts(ctx, task.ID{Link: g.Link()})) }, n, c)
+	same(t, "Scan", func(b Backend) (any, error) { return scanned(ctx, b, 10) }, n, c)
+	same(t, "Scan of one", func(b Backend) (any, error) { return scanned(ctx, b, 1) }, n, c)
+	call, err := g.Step(0).Task.Call()
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, _ := call.Module.AsLink()
+	for _, link := range []ipld.Link{code, two.Written.Link, ipld.LinkOf(ipld.CodecRaw, []byte("no module"))} {
+		same(t, "Module", func(b Backend) (any, error) {
+			about, failure, err := b.Module(ctx, link)
+			return []any{about.Interface.Value(), about.MaxMemory, failure}, err
+		}, n, c)
+	}
+}
+
+// same runs ask against both backends.
+func same(t *testing.T, what string, ask func(Backend) (any, error), here, there Backend) {
+	t.Helper()
+	want, err := ask(here)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		t.Fatalf("%s here: %v", what, err)
+	}
+	got, err2 := ask(there)
+	if fmt.Sprint(err) != fmt.Sprint(err2) || errors.Is(err, store.ErrNotFound) != errors.Is(err2, store.ErrNotFound) {
+		t.Fatalf("%s: %v here, %v there", what, err, err2)
+	}
+	if diff := cmp.Diff(want, got, equal); diff != "" {
+		t.Errorf("%s:\n%s", what, diff)
+	}
+}
+
+func links(all []*receipt.Signed, err error) ([]ipld.Link, error) {
+	var links []ipld.Link
+	for _, r := range all {
+		links = append(links, r.Link())
+	}
+	return links, err
+}
+
+func scanned(ctx context.Context, b Backend, most int) ([]ipld.Link, error) {
+	var all []*receipt.Signed
+	err := b.Scan(ctx, func(r *receipt.Signed) bool {
+		all = append(all, r)
+		return len(all) < most
+	})
+	if len(all) == 0 {
+		return nil, errors.New("nothing scanned")
+	}
+	return links(all, err)
+}
+
+// TestReport shows that each field of a report arrives, jobs in their places.
+func TestReport(t *testing.T) {
+	t.Parallel()
+	g := twoJobs(t)
+	want := filled[engine.Report](t)[1]
+	want.Workflow = g.Link()
+	for i := range want.Jobs {
+		want.Jobs[i].Label = g.Label(i)
+		normal(&want.Jobs[i].Outcome)
+	}
+	b := &double{run: func(_ context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error) {
+		if !o.KeepGoing {
+			return nil, errors.New("the option got lost")
+		}
+		for i, k := range []int{1, 0} { // settled in another order than the graph's
+			o.Listen(engine.Event{Kind: engine.JobSettled, Workflow: g.Link(), Seq: uint64(i + 1), Label: want.Jobs[k].Label, Job: &want.Jobs[k]})
+		}
+		return &want, nil
+	}}
+	_, c := serve(t, b)
+	got, err := c.Run(bounded(t), g, engine.Options{KeepGoing: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&want, got, equal); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestAnswersThatMakeNoSense shows that a client does not take a report on
+// trust, nor for a broken connection.
+func TestAnswersThatMakeNoSense(t *testing.T) {
+	t.Parallel()
+	g := twoJobs(t)
+	settled := func(seq uint64, label string) engine.Event {
+		return engine.Event{Kind: engine.JobSettled, Workflow: g.Link(), Seq: seq, Label: label, Job: &engine.JobReport{Label: label}}
+	}
+	ended := &engine.Report{Workflow: g.Link(), Status: engine.StatusOK}
+	elsewhere := settled(1, "a")
+	elsewhere.Workflow = ipld.LinkOf(ipld.CodecDagCBOR, nil)
+	mislabelled := settled(1, "a")
+	mislabelled.Job.Label = "b"
+	empty := settled(1, "a")
+	empty.Job = nil
+	for _, test := range []struct {
+		name   string
+		events []engine.Event
+		report *engine.Report
+		want   string
+	}{
+		{"a job is missing", []engine.Event{settled(1, "a")}, ended, "only 1 of 2 jobs settled"},
+		{"a job twice", []engine.Event{settled(1, "a"), settled(2, "a")}, ended, `job "a" settled twice`},
+		{"an unknown job", []engine.Event{settled(1, "c")}, ended, `job "c" of another workflow`},
+		{"two labels", []engine.Event{mislabelled}, ended, `job "a" of another workflow`},
+		{"no job", []engine.Event{empty}, ended, `job "a" of another workflow`},
+		{"a gap", []engine.Event{settled(1, "a"), settled(3, "b")}, ended, "number 3 where 2 comes next"},
+		{"another workflow", []engine.Event{elsewhere}, ended, "of workflow"},
+		{"a report of another workflow", []engine.Event{settled(1, "a"), settled(2, "b")}, &engine.Report{}, "of workflow"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, c := serve(t, &double{run: func(_ context.Context, _ *graph.Graph, o engine.Options) (*engine.Report, error) {
+				for _, ev := range test.events {
+					o.Listen(ev)
+				}
+				return test.report, nil
+			}})
+			report, err := c.Run(bounded(t), g, engine.Options{})
+			if report != nil || !errors.Is(err, errAnswer) || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v, %v", report, err)
+			}
+		})
+	}
+}
+
+// TestInlineBlocks shows that large bytes of the document travel with it,
+// however many there are.
+func TestInlineBlocks(t *testing.T) {
+	t.Parallel()
+	for name, count := range map[string]int{"few": 2, "many": 60} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var jobs []string
+			for i := range count {
+				data := ipld.Bytes([]byte(strings.Repeat(fmt.Sprintf("%05d", i), 40<<10)))
+				jobs = append(jobs, fmt.Sprintf(`"j%d": {"with": %s, "func": "f", "args": [%s]}`, i, module, data))
+			}
+			g := build(t, nil, "{"+strings.Join(jobs, ",")+"}", "")
+			if (size(g.Blocks()) > putBytes) != (name == "many") {
+				t.Fatalf("%d bytes are not %s", size(g.Blocks()), name)
+			}
+			got := map[ipld.Link]bool{}
+			ran := false
+			_, c := serve(t, &double{
+				putBlock: func(blocks []ipld.Block) error {
+					for _, b := range blocks {
+						got[b.Link] = b.Link.Verify(b.Data) == nil && !ran
+					}
+					return nil
+				},
+				run: func(context.Context, *graph.Graph, engine.Options) (*engine.Report, error) {
+					ran = true
+					return nil, errors.New("enough")
+				},
+			})
+			if _, err := c.Run(bounded(t), g, engine.Options{}); err == nil || err.Error() != "enough" {
+				t.Fatal(err)
+			}
+			for _, b := range g.Blocks() {
+				if !got[b.Link] {
+					t.Fatalf("block %s is not there", b.Link)
+				}
+			}
+		})
+	}
+}
+
+// TestBlocks shows that blocks are verified on both sides.
+func TestBlocks(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	_, c := serve(t, n)
+	ctx := bounded(t)
+	var blocks []ipld.Block
+	for i := range 50 {
+		data := []byte(strings.Repeat(fmt.Sprint(i%10), 1<<20-i))
+		blocks = append(blocks, ipld.Block{Link: ipld.LinkOf(ipld.CodecRaw, data), Data: data})
+	}
+	if err := c.PutBlocks(ctx, blocks); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range blocks {
+		got, err := c.Block(ctx, b.Link)
+		if err != nil || string(got) != string(b.Data) {
+			t.Fatalf("block %s: %v", b.Link, err)
+		}
+	}
+	wrong := slices.Clone(blocks[:2])
+	wrong[1].Data = []byte("something else")
+	if err := c.PutBlocks(ctx, wrong); !errors.Is(err, ipld.ErrMismatch) {
+		t.Errorf("a wrong block: %v", err)
+	}
+	if err := c.PutBlocks(ctx, []ipld.Block{{Link: ipld.LinkOf(ipld.CodecRaw, make([]byte, maxBlock+1)), Data: make([]byte, maxBlock+1)}}); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a block above the bound: %v", err)
+	}
+	_, liar := serve(t, &double{block: func(context.Context, ipld.Link) ([]byte, error) { return []byte("lie"), nil }})
+	if _, err := liar.Block(ctx, blocks[0].Link); !errors.Is(err, ipld.ErrMismatch) || errors.Is(err, ErrGone) {
+		t.Errorf("a lie: %v", err)
+	}
+}
+
+// TestErrorsOfTheBackend shows that an error of the node stays one.
+func TestErrorsOfTheBackend(t *testing.T) {
+	t.Parallel()
+	g := twoJobs(t)
+	signed := someReceipt(t)
+	for _, test := range []struct {
+		err  error
+		gone bool
+	}{
+		{err: fmt.Errorf("the block: %w", store.ErrNotFound)},
+		{err: errors.New("the disk is on fire")},
+		{err: context.Canceled},
+		{err: workflow.FaultList{{Msg: "bad"}}},
+		{err: engine.ErrClosed, gone: true},
+	} {
+		t.Run(test.err.Error(), func(t *testing.T) {
+			t.Parallel()
+			started := false
+			_, c := serve(t, &double{
+				block: func(context.Context, ipld.Link) ([]byte, error) { return nil, test.err },
+				run: func(_ context.Context, _ *graph.Graph, o engine.Options) (*engine.Report, error) {
+					if started = !started; !started {
+						o.Listen(engine.Event{Kind: engine.WorkflowStarted, Workflow: g.Link(), Seq: 1})
+					}
+					return nil, test.err
+				},
+				preview: func(*graph.Graph) ([]engine.Forecast, error) { return nil, test.err },
+				module:  func() (engine.ModuleInfo, *task.Failure, error) { return engine.ModuleInfo{}, nil, test.err },
+				scan: func(_ context.Context, yield func(*receipt.Signed) bool) error {
+					yield(signed)
+					return test.err
+				},
+			})
+			ctx := bounded(t)
+			for what, ask := range map[string]func() error{
+				"Block": func() error { _, err := c.Block(ctx, g.Link()); return err },
+				"Run": func() error {
+					if _, err := c.Run(ctx, g, engine.Options{}); err == nil || err.Error() != test.err.Error() {
+						return err
+					}
+					_, err := c.Run(ctx, g, engine.Options{}) // after its first event
+					return err
+				},
+				"Preview": func() error { _, err := c.Preview(ctx, g); return err },
+				"Module":  func() error { _, _, err := c.Module(ctx, g.Link()); return err },
+				"Scan":    func() error { return c.Scan(ctx, func(*receipt.Signed) bool { return true }) },
+			} {
+				err := ask()
+				if err == nil || err.Error() != test.err.Error() || errors.Is(err, ErrGone) != test.gone {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+		})
+	}
+}
+
+func TestPanicOfTheBackend(t *testing.T) {
+	t.Parallel()
+	g := twoJobs(t)
+	started := false
+	_, c := serve(t, &double{run: func(_ context.Context, _ *graph.Graph, o engine.Options) (*engine.Report, error) {
+		if started = !started; !started {
+			o.Listen(engine.Event{Kind: engine.WorkflowStarted, Workflow: g.Link(), Seq: 1})
+		}
+		panic("out of cheese")
+	}})
+	for range 2 {
+		if _, err := c.Run(bounded(t), g, engine.Options{}); !errors.Is(err, errPanic) || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "cheese") {
+			t.Error(err)
+		}
+	}
+}
+
+// someReceipt is a receipt of add-one.
+func someReceipt(t *testing.T) *receipt.Signed {
+	t.Helper()
+	n := newNode(t)
+	g := build(t, n, fmt.Sprintf(addOne, 1), addOneDir)
+	report, err := n.Run(bounded(t), g, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := n.Receipts(bounded(t), report.Jobs[0].Task)
+	if err != nil || len(all) != 1 {
+		t.Fatal(len(all), err)
+	}
+	return all[0]
+}
+
+// TestCancel shows that a cancelled run reports, as it does without a socket.
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	_, c := serve(t, n)
+	g := build(t, n, fmt.Sprintf(addOne, 5), addOneDir)
+	ctx, cancel := context.WithCancel(bounded(t))
+	cancel()
+	want, err := n.Run(ctx, g, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Run(ctx, g, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Status != engine.StatusCancelled || want.Status != got.Status {
+		t.Errorf("%s here, %s there", want.Status, got.Status)
+	}
+}
+
+// TestCancelInTheMiddle shows a run that is cancelled after its first event.
+func TestCancelInTheMiddle(t *testing.T) {
+	t.Parallel()
+	g := twoJobs(t)
+	_, c := serve(t, &double{run: untilCancelled})
+	ctx, cancel := context.WithCancel(bounded(t))
+	report, err := c.Run(ctx, g, engine.Options{Listen: func(engine.Event) { cancel() }})
+	if err != nil || report.Status != engine.StatusCancelled || report.Jobs[1].Status != engine.JobCancelled {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// untilCancelled is a run of twoJobs that ends when its context does.
+func untilCancelled(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error) {
+	o.Listen(engine.Event{Kind: engine.WorkflowStarted, Workflow: g.Link(), Seq: 1, Jobs: g.Len()})
+	<-ctx.Done()
+	report := &engine.Report{Workflow: g.Link(), Status: engine.StatusCancelled, Jobs: make([]engine.JobReport, g.Len())}
+	for i := range report.Jobs {
+		report.Jobs[i] = engine.JobReport{Label: g.Label(i), Status: engine.JobCancelled}
+		o.Listen(engine.Event{Kind: engine.JobSettled, Workflow: g.Link(), Seq: uint64(i + 2), Label: g.Label(i), Job: &report.Jobs[i]})
+	}
+	return report, nil
+}
+
+// TestGone shows that the death of the node is told from everything else.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	g := twoJobs(t)
+	signed := someReceipt(t)
+	stopped := make(chan error, 2)
+	hang := func(ctx context.Context) { <-ctx.Done(); stopped <- ctx.Err() }
+	newDouble := func() *double {
+		return &double{
+			run: func(ctx context.Context, _ *graph.Graph, o engine.Options) (*engine.Report, error) {
+				o.Listen(engine.Event{Kind: engine.WorkflowStarted, Workflow: g.Link(), Seq: 1})
+				hang(ctx)
+				return nil, ctx.Err()
+			},
+			block: func(ctx context.Context, _ ipld.Link) ([]byte, error) { hang(ctx); return nil, ctx.Err() },
+			scan: func(ctx context.Context, yield func(*receipt.Signed) bool) error {
+				for yield(signed) {
+				}
+				stopped <- nil
+				return nil
+			},
+		}
+	}
+	for name, ask := range map[string]func(ctx context.Context, c *Client, now func()) error{
+		"Run": func(ctx context.Context, c *Client, now func()) error {
+			_, err := c.Run(ctx, g, engine.Options{Listen: func(engine.Event) { now() }})
+			return err
+		},
+		"Block": func(ctx context.Context, c *Client, now func()) error {
+			time.AfterFunc(20*time.Millisecond, now)
+			_, err := c.Block(ctx, g.Link())
+			return err
+		},
+		"Scan": func(ctx context.Context, c *Client, now func()) error {
+			return c.Scan(ctx, func(*receipt.Signed) bool { now(); return true })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, how := range []string{"killed", "client closed"} {
+				s, c := serve(t, newDouble())
+				var once sync.Once
+				err := ask(bounded(t), c, func() {
+					once.Do(func() {
+						if how == "killed" {
+							s.kill()
+						} else {
+							c.Close()
+						}
+					})
+				})
+				if !errors.Is(err, ErrGone) {
+					t.Errorf("%s: %v", how, err)
+				}
+				<-stopped // the node has noticed
+				if how == "killed" {
+					_, err := c.DID(bounded(t))
+					if !errors.Is(err, ErrGone) {
+						t.Errorf("asked again: %v", err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestManyGuests runs equal and different workflows of many clients at once.
+func TestManyGuests(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	dir := t.TempDir()
+	s, err := Listen(dir, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 24 {
+		wg.Go(func() {
+			ctx := bounded(t)
+			c, err := Dial(ctx, dir)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			g := build(t, c, fmt.Sprintf(addOne, i%5), addOneDir)
+			report, err := c.Run(ctx, g, engine.Options{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if two, _ := report.Job("two"); !two.Outcome.Value.Equal(ipld.Int(int64(i%5 + 2))) {
+				t.Errorf("%d: %+v", i, two)
+			}
+		})
+	}
+	wg.Wait()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(s.path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is still there: %v", err)
+	}
+}
