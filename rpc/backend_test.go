@@ -332,6 +332,22 @@ func TestErrorsOfTheBackend(t *testing.T) {
 	}
 }
 
+// TestNoEncoding shows a run that ends because it can not be told of.
+func TestNoEncoding(t *testing.T) {
+	t.Parallel()
+	g := twoJobs(t)
+	_, c := serve(t, &double{run: func(ctx context.Context, _ *graph.Graph, o engine.Options) (*engine.Report, error) {
+		o.Listen(engine.Event{Kind: engine.WorkflowStarted, Workflow: g.Link(), Seq: 1})
+		job := engine.JobReport{Label: "a", Outcome: task.Outcome{Value: ipld.String("\xff")}}
+		o.Listen(engine.Event{Kind: engine.JobSettled, Workflow: g.Link(), Seq: 2, Label: "a", Job: &job})
+		<-ctx.Done()
+		return &engine.Report{Workflow: g.Link(), Status: engine.StatusCancelled}, nil
+	}})
+	if _, err := c.Run(bounded(t), g, engine.Options{}); err == nil || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), ipld.ErrNotUTF8.Error()) {
+		t.Error(err)
+	}
+}
+
 func TestPanicOfTheBackend(t *testing.T) {
 	t.Parallel()
 	g := twoJobs(t)

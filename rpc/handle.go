@@ -141,8 +141,8 @@ func (r *request) read(limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, badRequest("body", err)
 	}
-	// From here on the server watches for the client's leaving, without end.
-	return data, r.out.SetReadDeadline(time.Time{})
+	// net/http lifts the deadline now, and watches for the client's leaving.
+	return data, nil
 }
 
 // link reads the CID in the path.

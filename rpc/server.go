@@ -19,11 +19,12 @@ type settings struct {
 	uid      int           // whose processes are served
 	write    time.Duration // for a client to take what was written
 	body     time.Duration // for a client to send a whole body
+	last     time.Duration // for what was answered to leave, when closing
 	requests int           // in progress at once
 }
 
 func defaults() settings {
-	return settings{uid: os.Getuid(), write: 30 * time.Second, body: time.Minute, requests: 1024}
+	return settings{uid: os.Getuid(), write: 30 * time.Second, body: time.Minute, last: time.Second, requests: 1024}
 }
 
 // Bounds on a connection. A client gives up an idle one before the server does.
@@ -31,7 +32,6 @@ const (
 	headerWait = 10 * time.Second
 	idleServer = 5 * time.Minute
 	idleClient = time.Minute
-	lastWait   = time.Second // for what was answered to leave, when closing
 )
 
 // Server lets the other processes of this user use a node.
@@ -103,7 +103,7 @@ func (s *Server) close() error {
 		s.idle.Wait()
 	}
 	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), lastWait)
+	ctx, cancel := context.WithTimeout(context.Background(), s.last)
 	defer cancel()
 	errs = append(errs, ignore(s.http.Shutdown(ctx), context.DeadlineExceeded))
 	errs = append(errs, s.http.Close())
