@@ -26,6 +26,7 @@ type step struct {
 type ran struct {
 	signed         *receipt.Signed
 	outcome        task.Outcome // with the value unboxed and the text for people
+	recalled       bool         // a flight found it remembered and ran nothing
 	started, ended time.Time
 	log            []LogLine
 }
@@ -157,10 +158,18 @@ func (s *step) settle(ctx context.Context, c call, limits task.Limits) (ran, How
 			return r, Remembered, err
 		}
 		r, leader, err := s.engine.flights.do(ctx, c.id, func(ctx context.Context) (ran, error) {
+			// A flight that has ended since we looked left its receipt.
+			if r, ok, err := s.engine.recall(c.id, limits, c.about); err != nil || ok {
+				r.recalled = true
+				return r, err
+			}
 			s.running()
 			return s.engine.execute(ctx, c, limits)
 		})
-		if err != nil || leader {
+		switch {
+		case leader && r.recalled:
+			return r, Remembered, err
+		case err != nil, leader:
 			return r, Ran, err
 		}
 	}

@@ -17,6 +17,7 @@ type teller struct {
 	mu       sync.Mutex
 	queue    []Event
 	seq      uint64
+	ended    bool
 	wake     chan struct{}
 	done     chan struct{}
 	err      error
@@ -32,16 +33,20 @@ func (e *Engine) tell(workflow ipld.Link, listen func(Event)) *teller {
 	return t
 }
 
-// add queues ev. It never blocks. Steps in progress may call it.
+// add queues ev. It never blocks. Steps in progress may call it, also those that
+// a cancelled run has left behind: what they say after the end is not told.
 func (t *teller) add(ev Event) {
 	if t.listen == nil {
 		return
 	}
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return
+	}
 	t.seq++
 	ev.Seq, ev.Workflow, ev.Time = t.seq, t.workflow, t.engine.Now()
 	t.queue = append(t.queue, ev)
-	t.mu.Unlock()
 	select {
 	case t.wake <- struct{}{}:
 	default:
@@ -49,12 +54,15 @@ func (t *teller) add(ev Event) {
 }
 
 // end returns when everything that was added is told, or could not be made
-// durable. Nothing may be added afterwards.
+// durable.
 func (t *teller) end() error {
 	if t.listen == nil {
 		return nil
 	}
+	t.mu.Lock()
+	t.ended = true
 	close(t.wake)
+	t.mu.Unlock()
 	<-t.done
 	return t.err
 }
