@@ -113,11 +113,18 @@ func (r *run) offer() {
 	r.queue = append(r.queue, r.plan.Ready()...)
 }
 
-// turn waits for the next thing to happen and does what follows from it.
+// turn waits for the next thing to happen and does what follows from it. What
+// has ended counts before anything new starts: after a failure nothing does.
 func (r *run) turn(ctx context.Context, events *teller) {
 	if len(r.queue) == 0 {
 		r.settle(ctx, <-r.done, events)
 		return
+	}
+	select {
+	case f := <-r.done:
+		r.settle(ctx, f, events)
+		return
+	default:
 	}
 	select {
 	case f := <-r.done:
@@ -144,7 +151,6 @@ func (r *run) start(ctx context.Context, events *teller) {
 	}}
 	go func() {
 		report, err := s.run(ctx)
-		<-r.engine.slots
 		r.done <- finished{step: i, report: report, err: err}
 	}()
 }
@@ -156,9 +162,11 @@ func (r *run) outcome(label string) task.Outcome {
 	return r.outcomes[i]
 }
 
-// settle takes in the outcome of a step that was in progress.
+// settle takes in the outcome of a step that was in progress, and gives back its
+// slot.
 func (r *run) settle(ctx context.Context, f finished, events *teller) {
 	r.busy--
+	<-r.engine.slots
 	if f.err != nil && ctx.Err() == nil && r.err == nil {
 		r.err = fmt.Errorf("job %s: %w", f.report.Label, f.err)
 	}
