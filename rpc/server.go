@@ -85,9 +85,11 @@ func listen(dir string, b Backend, set settings) (*Server, error) {
 	return s, nil
 }
 
-// Close stops to accept requests, lets those in progress come to their end,
-// and returns when all is stopped. A workflow ends at the latest when the
-// process that asked for it goes away. Close may be called more than once.
+// Close waits until no request is in progress, then refuses further ones and
+// returns when all is stopped. Until then others are served as ever: as long as
+// one guest's work holds the state directory, it must not be closed to the next.
+// A workflow ends at the latest when the process that asked for it goes away.
+// Close may be called more than once.
 func (s *Server) Close() error {
 	s.once.Do(func() { s.result = s.close() })
 	return s.result
@@ -95,14 +97,12 @@ func (s *Server) Close() error {
 
 func (s *Server) close() error {
 	s.mu.Lock()
-	s.closing = true // from now on requests are told that the node is closed
-	s.mu.Unlock()
-	errs := []error{ignore(os.Remove(s.path), os.ErrNotExist)}
-	s.mu.Lock()
 	for s.active > 0 {
 		s.idle.Wait()
 	}
+	s.closing = true // from now on requests are told that the node is closed
 	s.mu.Unlock()
+	errs := []error{ignore(os.Remove(s.path), os.ErrNotExist)}
 	ctx, cancel := context.WithTimeout(context.Background(), s.last)
 	defer cancel()
 	errs = append(errs, ignore(s.http.Shutdown(ctx), context.DeadlineExceeded))

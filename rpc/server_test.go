@@ -272,6 +272,23 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestWrongBlock shows that a backend never sees a block that is not what its
+// link says.
+func TestWrongBlock(t *testing.T) {
+	t.Parallel()
+	_, c := serve(t, &double{putBlock: func(blocks []ipld.Block) error { return fmt.Errorf("asked to put %d blocks", len(blocks)) }})
+	link := ipld.LinkOf(ipld.CodecRaw, []byte("abc"))
+	for path, body := range map[string]string{
+		"PUT /ipfs/" + link.String(): "abd",
+		"POST /v1/blocks":            "\x81\x82\xd8\x2a\x58\x25\x00" + link.Key() + "\x43abd",
+	} {
+		method, path, _ := strings.Cut(path, " ")
+		if _, _, err := c.do(bounded(t), method, path, []byte(body)); !errors.Is(err, ipld.ErrMismatch) && !strings.Contains(fmt.Sprint(err), ipld.ErrMismatch.Error()) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 // zeros is an endless body.
 type zeros struct{}
 
@@ -414,8 +431,8 @@ func TestClientLeaves(t *testing.T) {
 	<-ended
 }
 
-// TestCloseWaits shows that a node that closes finishes the work of its guests
-// and takes no more.
+// TestCloseWaits shows that a node that closes finishes the work of its guests,
+// serves others meanwhile, and then nobody.
 func TestCloseWaits(t *testing.T) {
 	t.Parallel()
 	g := twoJobs(t)
@@ -436,25 +453,31 @@ func TestCloseWaits(t *testing.T) {
 	<-started
 	closed := make(chan error)
 	go func() { closed <- s.Close() }()
-	waitFor(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.closing })
-	if _, err := c.DID(bounded(t)); !errors.Is(err, ErrGone) {
-		t.Errorf("asked of a node that closes: %v", err)
-	}
-	waitFor(t, func() bool { _, err := os.Lstat(s.path); return errors.Is(err, os.ErrNotExist) })
-	if _, err := Dial(bounded(t), filepath.Dir(s.path)); !errors.Is(err, ErrGone) {
-		t.Errorf("dialled a node that closes: %v", err)
-	}
 	select {
 	case <-closed:
 		t.Error("closed before its guest's work was done")
 	case <-time.After(50 * time.Millisecond):
 	}
+	if err := c.greet(bounded(t)); err != nil {
+		t.Errorf("asked of a node that has a guest: %v", err)
+	}
+	next, err := Dial(bounded(t), filepath.Dir(s.path))
+	if err != nil {
+		t.Fatalf("dialled a node that has a guest: %v", err)
+	}
+	defer next.Close()
 	close(release)
 	if err := <-result; err == nil || err.Error() != "finished, <nil>" {
 		t.Errorf("the guest's run: %v", err)
 	}
 	if err := <-closed; err != nil {
 		t.Error(err)
+	}
+	if _, err := next.DID(bounded(t)); !errors.Is(err, ErrGone) {
+		t.Errorf("asked of a closed node: %v", err)
+	}
+	if _, err := Dial(bounded(t), filepath.Dir(s.path)); !errors.Is(err, ErrGone) {
+		t.Errorf("dialled a closed node: %v", err)
 	}
 }
 
