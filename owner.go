@@ -122,6 +122,14 @@ func (o *owner) Receipts(ctx context.Context, id task.ID) ([]*receipt.Signed, er
 	return o.store.Receipts(id)
 }
 
+// Note returns what this node noted about the run of a task.
+func (o *owner) Note(ctx context.Context, id task.ID) (engine.Note, error) {
+	if err := o.store.Sync(ctx); err != nil {
+		return engine.Note{}, err
+	}
+	return o.Engine.Note(id)
+}
+
 // Scan calls yield for each receipt until it returns false.
 func (o *owner) Scan(ctx context.Context, yield func(*receipt.Signed) bool) error {
 	if err := o.store.Sync(ctx); err != nil {

@@ -32,6 +32,9 @@ type Backend interface {
 	// Module returns what is known of the module behind link, or why it can
 	// not be used.
 	Module(ctx context.Context, link ipld.Link) (engine.ModuleInfo, *task.Failure, error)
+	// Note returns what the node noted about the run of a task; the zero Note
+	// when there is nothing.
+	Note(ctx context.Context, id task.ID) (engine.Note, error)
 	// Preview tells what Run would find remembered and what it would run.
 	Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error)
 	// Run drives g to its end. See [engine.Engine.Run].

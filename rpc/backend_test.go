@@ -76,6 +76,18 @@ func TestBackend(t *testing.T) {
 	same(t, "Receipts of none", func(b Backend) (any, error) { return links(b.Receipts(ctx, task.ID{Link: g.Link()})) }, n, c)
 	same(t, "Scan", func(b Backend) (any, error) { return scanned(ctx, b, 10) }, n, c)
 	same(t, "Scan of one", func(b Backend) (any, error) { return scanned(ctx, b, 1) }, n, c)
+	note := engine.Note{Message: "it went well", Log: []engine.LogLine{{Level: "info", Context: "test", Message: "hello"}}}
+	data, _, err := ipld.Encode(note.Value())
+	if err == nil {
+		err = n.store.PutNote("task", two.Task.Key(), data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Note(ctx, two.Task); err != nil || !cmp.Equal(got, note) {
+		t.Errorf("Note: %v, %v", got, err)
+	}
+	same(t, "Note of none", func(b Backend) (any, error) { return b.Note(ctx, task.ID{Link: g.Link()}) }, n, c)
 	call, err := g.Step(0).Task.Call()
 	if err != nil {
 		t.Fatal(err)

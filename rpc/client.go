@@ -337,6 +337,23 @@ func (c *Client) Module(ctx context.Context, link ipld.Link) (engine.ModuleInfo,
 	return about, failure, nil
 }
 
+// Note returns what the node noted about the run of a task.
+func (c *Client) Note(ctx context.Context, id task.ID) (engine.Note, error) {
+	data, err := c.fetch(ctx, "/v1/notes/"+id.String(), maxValue)
+	if err != nil {
+		return engine.Note{}, err
+	}
+	v, err := ipld.DecodeCBOR(data)
+	if err != nil {
+		return engine.Note{}, fmt.Errorf("%w: note: %w", errAnswer, err)
+	}
+	note, err := engine.ParseNote(v)
+	if err != nil {
+		return engine.Note{}, fmt.Errorf("%w: %w", errAnswer, err)
+	}
+	return note, nil
+}
+
 // Preview tells what Run would find remembered and what it would run.
 func (c *Client) Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error) {
 	body, err := submit(g, nil, false)

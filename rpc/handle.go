@@ -42,6 +42,7 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/receipts":        (*request).scan,
 		"GET /v1/receipts/{task}": (*request).receipts,
 		"GET /v1/modules/{cid}":   (*request).module,
+		"GET /v1/notes/{task}":    (*request).note,
 		"/":                       (*request).unknown,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, handle) })
@@ -365,4 +366,16 @@ func (r *request) module() error {
 		return err
 	}
 	return r.answerValue(typeCBOR, encodeModule(about, failure))
+}
+
+func (r *request) note() error {
+	link, err := r.link("task")
+	if err != nil {
+		return err
+	}
+	note, err := r.server.backend.Note(r.Context(), task.ID{Link: link})
+	if err != nil {
+		return err
+	}
+	return r.answerValue(typeCBOR, note.Value())
 }

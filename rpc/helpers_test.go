@@ -82,6 +82,8 @@ func (n *node) Scan(_ context.Context, yield func(*receipt.Signed) bool) error {
 	return n.store.Scan(yield)
 }
 
+func (n *node) Note(_ context.Context, id task.ID) (engine.Note, error) { return n.Engine.Note(id) }
+
 // double is a backend of which a test sets the methods that it needs. The
 // others panic.
 type double struct {
