@@ -153,6 +153,16 @@ func (a *app) showReceipts(cmd *cobra.Command, name string) (err error) {
 	for _, r := range all {
 		printReceipt(out, r)
 	}
+	note, err := node.Backend().Note(cmd.Context(), all[0].Task)
+	if err != nil {
+		return err
+	}
+	if note.Message != "" {
+		fmt.Fprintf(out, "\nthis node noted: %s\n", printable(note.Message))
+	}
+	for _, l := range note.Log {
+		fmt.Fprintf(out, "log       %s: %s: %s\n", printable(l.Level), printable(l.Context), printable(l.Message))
+	}
 	return nil
 }
 
