@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,38 +12,107 @@ import (
 // shownEdges bounds how many edges of one cycle a message names.
 const shownEdges = 8
 
-// reportCycles records one fault for each cycle among the jobs that are still
-// waiting when all others are sorted. Each of these waits, directly or not, for
-// a cycle; following one dependency that is still waiting must come round.
+// reportCycles records one fault for each knot of jobs that wait for each other
+// among those that are still waiting when all others are sorted: a shortest
+// cycle through the knot's first job in the document.
 func (b *builder) reportCycles(waiting []int) {
-	const (
-		unseen = iota
-		onPath
-		done
-	)
-	state := make([]uint8, len(b.jobs))
-	for start := range b.jobs {
-		var path []int
-		for i := start; waiting[i] > 0 && state[i] != done; {
-			if state[i] == onPath {
-				b.reportCycle(path[slices.Index(path, i):])
-				break
-			}
-			state[i] = onPath
-			path = append(path, i)
-			i = b.deps[i][slices.IndexFunc(b.deps[i], func(d int) bool { return waiting[d] > 0 })]
+	var cycles [][]int
+	for _, knot := range b.knots(waiting) {
+		if cycle := b.cycle(knot); cycle != nil {
+			cycles = append(cycles, cycle)
 		}
-		for _, i := range path {
-			state[i] = done
-		}
+	}
+	slices.SortFunc(cycles, func(x, y []int) int { return cmp.Compare(x[0], y[0]) })
+	for _, cycle := range cycles {
+		b.reportCycle(cycle)
 	}
 }
 
+// knots are the strongly connected components of the waiting jobs, by Tarjan's
+// algorithm without recursion: a cycle may be as long as the document.
+func (b *builder) knots(waiting []int) (knots [][]int) {
+	type visit struct{ job, next int } // next is the position in deps to follow
+	n := len(b.jobs)
+	number, low, inKnot := make([]int, n), make([]int, n), make([]bool, n) // number 0 is unseen
+	var open []int
+	var path []visit
+	seen := 0
+	enter := func(i int) {
+		seen++
+		number[i], low[i] = seen, seen
+		open, path = append(open, i), append(path, visit{job: i})
+	}
+	for start := range b.jobs {
+		if waiting[start] == 0 || number[start] != 0 {
+			continue
+		}
+		for enter(start); len(path) > 0; {
+			at := &path[len(path)-1]
+			i := at.job
+			if at.next < len(b.deps[i]) {
+				d := b.deps[i][at.next]
+				at.next++
+				switch {
+				case waiting[d] == 0 || inKnot[d]:
+				case number[d] == 0:
+					enter(d)
+				default:
+					low[i] = min(low[i], number[d])
+				}
+				continue
+			}
+			path = path[:len(path)-1]
+			if len(path) > 0 {
+				parent := path[len(path)-1].job
+				low[parent] = min(low[parent], low[i])
+			}
+			if low[i] == number[i] {
+				var knot []int
+				for len(knot) == 0 || knot[len(knot)-1] != i {
+					top := open[len(open)-1]
+					open, knot = open[:len(open)-1], append(knot, top)
+					inKnot[top] = true
+				}
+				knots = append(knots, knot)
+			}
+		}
+	}
+	return knots
+}
+
+// cycle is a shortest cycle through the first job of knot, beginning there; nil
+// when there is none because the knot is a single job that does not wait for
+// itself.
+func (b *builder) cycle(knot []int) []int {
+	first := slices.Min(knot)
+	waiter := make(map[int]int, len(knot)) // job → who waits for it, on the way from first
+	for _, i := range knot {
+		waiter[i] = -1
+	}
+	for queue := []int{first}; len(queue) > 0; queue = queue[1:] {
+		i := queue[0]
+		for _, d := range b.deps[i] {
+			if w, in := waiter[d]; !in || w >= 0 {
+				continue
+			}
+			waiter[d] = i
+			queue = append(queue, d)
+		}
+	}
+	if waiter[first] < 0 {
+		return nil
+	}
+	cycle := []int{first}
+	for i := waiter[first]; i != first; i = waiter[i] {
+		cycle = append(cycle, i)
+	}
+	slices.Reverse(cycle[1:])
+	return cycle
+}
+
 // reportCycle records the cycle in which each job waits for the next and the
-// last for the first, beginning at the job that comes first in the document.
+// last for the first.
 func (b *builder) reportCycle(cycle []int) {
-	first := slices.Index(cycle, slices.Min(cycle))
-	cycle = append(slices.Clone(cycle[first:]), cycle[:first]...)
 	var names, edges []string
 	var at workflow.Pos
 	for k, i := range cycle {
