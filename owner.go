@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/internal/fault"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/rpc"
@@ -51,9 +52,11 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 	if own.store, err = store.Open(filepath.Join(dir, storeDir), store.Options{Logger: o.Log, Now: o.Now}); err != nil {
 		return own, err
 	}
+	fault.Point("node.opened")
 	if own.key, err = loadKey(filepath.Join(dir, KeyFile)); err != nil {
 		return own, err
 	}
+	fault.Point("node.key")
 	if own.wasm, err = wasm.New(wasm.Config{CacheDir: filepath.Join(dir, cacheDir), Logger: o.Log}); err != nil {
 		return own, err
 	}
@@ -61,7 +64,9 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 		Store: own.store, Wasm: own.wasm, Key: own.key,
 		Workers: o.Workers, Defaults: o.Defaults, Max: o.Max, Now: o.Now,
 	})
+	fault.Point("node.listen")
 	own.server, err = rpc.Listen(dir, own)
+	fault.Point("node.listening")
 	return own, err
 }
 
@@ -80,18 +85,21 @@ func loadKey(path string) (did.PrivateKey, error) {
 // Close stops the parts in the reverse of the order in which they started.
 func (o *owner) Close() error {
 	var errs []error
+	fault.Point("node.close")
 	if o.server != nil {
 		errs = append(errs, o.server.Close())
 	}
 	if o.Engine != nil {
 		errs = append(errs, o.Engine.Close())
 	}
+	fault.Point("node.stopped")
 	if o.wasm != nil {
 		errs = append(errs, o.wasm.Close())
 	}
 	if o.store != nil {
 		errs = append(errs, o.store.Close())
 	}
+	fault.Point("node.closed")
 	return errors.Join(errs...)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/internal/fault"
 	"github.com/ipvm-wg/go-ipvm/plan"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -81,6 +82,7 @@ func (r *run) drive(ctx context.Context) (*Report, error) {
 	if err := r.engine.Store.Put(store.Batch{Blocks: append(r.graph.Blocks(), r.graph.Normal())}); err != nil {
 		return nil, fmt.Errorf("keep the workflow: %w", err)
 	}
+	fault.Point("engine.begun")
 	// Steps run in a context of their own, so that a node that can not go on
 	// stops what is running.
 	work, stop := context.WithCancelCause(ctx)
@@ -104,6 +106,7 @@ func (r *run) drive(ctx context.Context) (*Report, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
+	fault.Point("engine.ended")
 	r.report.Time = r.engine.Now().Sub(began)
 	return &r.report, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/ipvm-wg/go-ipvm/internal/fault"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
 
@@ -82,7 +83,9 @@ func (t *teller) loop() {
 			continue
 		}
 		for _, ev := range batch {
+			fault.Point("engine.tell")
 			t.listen(ev)
+			fault.Point("engine.told")
 		}
 	}
 }

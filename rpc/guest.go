@@ -14,6 +14,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/internal/fault"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
 
@@ -54,6 +55,7 @@ func (c *Client) Run(ctx context.Context, g *graph.Graph, o engine.Options) (*en
 		_ = conn.SetReadDeadline(time.Now().Add(cancelWait))
 		_ = conn.CloseWrite() // a connection that is broken shows on reading
 	})()
+	fault.Point("rpc.sent")
 	report, err := c.watch(conn, g, o.Listen)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, fmt.Errorf("no report within %v of being cancelled: %w", cancelWait, context.Cause(ctx))
@@ -108,6 +110,7 @@ func (c *Client) watch(conn *net.UnixConn, g *graph.Graph, listen func(engine.Ev
 		if err != nil {
 			return nil, err
 		}
+		fault.Point("rpc.taken")
 		if done {
 			return &w.report, nil
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/internal/fault"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -224,9 +225,11 @@ func (r *request) run() error {
 			return err
 		}
 	}
+	fault.Point("rpc.submitted")
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	listen := func(ev engine.Event) {
+		fault.Point("rpc.event")
 		if r.stream.send("event", true, func(e encoder) ipld.Value { return e.event(ev) }) != nil {
 			cancel() // nobody listens
 		}
@@ -235,6 +238,7 @@ func (r *request) run() error {
 	if err != nil {
 		return err
 	}
+	fault.Point("rpc.report")
 	return r.stream.send("report", true, func(encoder) ipld.Value { return encodeReport(report) })
 }
 
