@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"go.yaml.in/yaml/v3"
@@ -23,6 +24,14 @@ func (r *reader) yamlTree() *node {
 	}
 	if n := r.yamlAsJSON(); n != nil {
 		return n
+	}
+	if at := bytes.IndexFunc(r.src.Data, oldBreak); at >= 0 {
+		c := cursor{data: r.src.Data}
+		line, col := c.seek(at)
+		char, _ := utf8.DecodeRune(r.src.Data[at:])
+		r.report(line, col, Unsupported, fmt.Sprintf(`in text between double quotes, write it as an escape: "\u%04x"`, char),
+			"the character U+%04X ends a line for some readers of YAML and not for others", char)
+		return nil
 	}
 	doc, err := parseYAML(r.src.Data)
 	if err != nil {
@@ -142,6 +151,10 @@ func (r *reader) yamlFault(err error) {
 func notYAML(c rune) bool {
 	return c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f || c > 0x7f && c < 0xa0 && c != 0x85 || c == 0xfffe || c == 0xffff
 }
+
+// oldBreak tells the characters that end a line in YAML 1.1, as which the
+// library reads them, and are text in YAML 1.2 (§5.4) and JSON.
+func oldBreak(c rune) bool { return c == 0x85 || c == 0x2028 || c == 0x2029 }
 
 // yamlBuilder builds the tree from what the library parsed.
 type yamlBuilder struct {
