@@ -47,15 +47,16 @@ func (f Func) Canonical(a Args) ([]ipld.Value, error) {
 }
 
 // Content returns params, as Canonical gave them, with every link replaced by
-// its content: [Type.Content] for each parameter. The [*Fault] names the
-// parameter.
+// its content: [Type.Content] for each parameter, within the bounds for all of
+// them together. The [*Fault] names the parameter.
 func (f Func) Content(params []ipld.Value, get Content) ([]ipld.Value, error) {
 	if len(params) != len(f.Params) {
 		return nil, &Fault{Want: plural(len(f.Params), "argument"), Got: fmt.Sprint(len(params)), Msg: f.Signature()}
 	}
 	out := make([]ipld.Value, len(params))
+	r := reader{content: get}
 	for i, p := range f.Params {
-		v, err := p.Type.Content(params[i], get)
+		v, err := r.contentOf(p.Type, params[i])
 		if err != nil {
 			return nil, inParam(err, p.Name)
 		}

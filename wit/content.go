@@ -8,12 +8,13 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
 
-// Bounds of what the links of one value may bring in. They keep a small
-// document from unfolding into more than a machine can hold.
+// Bounds of what the links of one value, or of all arguments of one call, may
+// bring in. They keep a small document from unfolding into more than a machine
+// can hold.
 const (
-	MaxContentLinks  = 1 << 16 // links opened
-	MaxContentBytes  = 1 << 30 // bytes of files
-	MaxContentValues = 1 << 22 // values, those of the document included
+	MaxContentLinks  = 1 << 16   // links opened
+	MaxContentBytes  = 256 << 20 // bytes of files
+	MaxContentValues = 1 << 22   // values, those of the document included
 )
 
 // Content is where the content of links comes from. Both methods verify what
@@ -35,10 +36,15 @@ var errNoContent = errors.New("no source of content")
 // The error is a [*Fault] that names the link. It wraps the error of get when
 // the content could not be loaded, and no other when it does not fit.
 func (t *Type) Content(v ipld.Value, get Content) (ipld.Value, error) {
-	if get == nil {
+	r := reader{content: get}
+	return r.contentOf(t, v)
+}
+
+// contentOf is [Type.Content] within what is left of the bounds of r.
+func (r *reader) contentOf(t *Type, v ipld.Value) (ipld.Value, error) {
+	if r.content == nil {
 		return ipld.Value{}, &Fault{Err: errNoContent}
 	}
-	r := reader{content: get}
 	out, fault := r.value(t, v)
 	if fault != nil {
 		return ipld.Value{}, fault

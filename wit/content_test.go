@@ -160,7 +160,7 @@ func TestContentIsBounded(t *testing.T) {
 	}{
 		{"values", reader{values: MaxContentValues - 1}, "/0: more than 4194304 values with the content of links"},
 		{"links", reader{links: MaxContentLinks}, "/0: in " + linkText(one.Elems()[0]) + ": more than 65536 links to open"},
-		{"bytes", reader{bytes: MaxContentBytes - 4}, "/0: in " + linkText(one.Elems()[0]) + ": more than 1073741824 bytes of content"},
+		{"bytes", reader{bytes: MaxContentBytes - 4}, "/0: in " + linkText(one.Elems()[0]) + ": more than 268435456 bytes of content"},
 		{"within", reader{values: MaxContentValues - 2, links: MaxContentLinks - 1, bytes: MaxContentBytes - 5}, ""},
 	} {
 		r := test.r
@@ -187,5 +187,27 @@ func TestContentIsBounded(t *testing.T) {
 	r := reader{content: b, values: MaxContentValues - 50_000}
 	if _, fault := r.value(deep, fan); fault == nil || !strings.Contains(fault.Error(), "more than 4194304 values") {
 		t.Errorf("100^7 values: %v", fault)
+	}
+}
+
+// The bounds are for one call: as many arguments as a function takes share them.
+func TestArgumentsShareTheBounds(t *testing.T) {
+	t.Parallel()
+	b := blocks{}
+	f, err := parseFunc("f(a: list<string>, b: list<string>)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := make([]ipld.Value, MaxContentLinks/2+1)
+	for i := range links {
+		links[i] = ipld.LinkValue(b.raw("1"))
+	}
+	_, err = f.Content([]ipld.Value{ipld.List(links[2:]...), ipld.List(links...)}, b)
+	if err != nil {
+		t.Errorf("at the bound: %v", err)
+	}
+	_, err = f.Content([]ipld.Value{ipld.List(links...), ipld.List(links...)}, b)
+	if err == nil || !strings.HasPrefix(err.Error(), "parameter b: /32767: ") || !strings.Contains(err.Error(), "more than 65536 links to open") {
+		t.Errorf("above the bound: %v", err)
 	}
 }
