@@ -5,19 +5,17 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
 	"github.com/ipvm-wg/go-ipvm/receipt"
-	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
-	"github.com/ipvm-wg/go-ipvm/wasm"
 )
 
 // slowMemory answers the first question for receipts late: with what was true
 // when it was asked.
 type slowMemory struct {
-	*store.Store
+	engine.Store
 	first atomic.Bool   // the first question was asked
 	asked chan struct{} // closed when the first question has its answer
 	gate  chan struct{} // closed when it may be given
@@ -36,20 +34,13 @@ func (s *slowMemory) Receipts(id task.ID) (all []*receipt.Signed, err error) {
 // into the store and its start.
 func TestEqualTasksRunOnceBetweenRuns(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, 4)
-	w, err := wasm.New(wasm.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	key, err := did.Generate(did.Ed25519)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slow := &slowMemory{Store: b.store, asked: make(chan struct{}), gate: make(chan struct{})}
-	e := engine.New(engine.Config{Store: slow, Wasm: w, Key: key, Workers: 4})
-	defer e.Close()
-	g := b.load(t, "../examples/add-one/workflow.json")
+	slow := &slowMemory{asked: make(chan struct{}), gate: make(chan struct{})}
+	b := ipvmtest.New(t, ipvmtest.Options{Workers: 4, Wrap: func(s engine.Store) engine.Store {
+		slow.Store = s
+		return slow
+	}})
+	e := b.Engine
+	g := b.Example(t, "add-one/workflow.json")
 
 	late := make(chan *engine.Report)
 	go func() { late <- mustRun(t, e, g) }()

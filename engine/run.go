@@ -67,7 +67,8 @@ type run struct {
 	done     chan finished
 	failed   bool
 	gas      uint64
-	err      error // why this node can not go on
+	why      string // nothing starts any more, for people
+	err      error  // why this node can not go on
 }
 
 // finished is what a step in progress hands back.
@@ -99,7 +100,9 @@ func (r *run) drive(ctx context.Context) (*Report, error) {
 	if r.err == nil {
 		r.err = r.engine.Store.Sync(context.WithoutCancel(ctx))
 	}
-	events.add(Event{Kind: WorkflowEnded, Status: r.report.Status})
+	if r.err == nil {
+		events.add(Event{Kind: WorkflowEnded, Status: r.report.Status})
+	}
 	if err := events.end(); r.err == nil {
 		r.err = err
 	}
@@ -181,6 +184,7 @@ func (r *run) settle(ctx context.Context, f finished, events *teller) {
 	r.gas += f.report.Gas
 	if limit := r.graph.Workflow().Config.Gas; limit > 0 && r.gas > limit && !r.failed {
 		r.failed = true
+		r.why = fmt.Sprintf(": the workflow's gas limit of %d was reached", limit)
 		r.cancel(events)
 	}
 }
@@ -191,11 +195,15 @@ func (r *run) record(i int, report JobReport, events *teller) {
 	r.report.Jobs[i] = report
 	r.outcomes[i] = report.Outcome
 	events.add(Event{Kind: JobSettled, Label: report.Label, Job: &r.report.Jobs[i]})
-	ok := report.Status == JobOK
-	if !ok && report.Status != JobCancelled {
-		r.failed = true
+	var err error
+	switch report.Status {
+	case JobCancelled: // it has not failed, nor has what waits for it
+		err = r.plan.Drop(i)
+	default:
+		r.failed = r.failed || report.Status != JobOK
+		err = r.plan.Settle(i, report.Status == JobOK)
 	}
-	if err := r.plan.Settle(i, ok); err != nil && r.err == nil {
+	if err != nil && r.err == nil {
 		r.err = err
 	}
 	if r.plan.Stopped() {
@@ -218,8 +226,11 @@ func (r *run) drop() {
 func (r *run) ended(events *teller) {
 	for _, i := range r.plan.Settled() {
 		s := r.graph.Step(i)
+		if r.report.Jobs[i].Label != "" { // it was given up while it ran
+			continue
+		}
 		report := JobReport{Label: s.Label, Task: s.ID, Written: s.ID, Status: JobCancelled, Outcome: task.Outcome{
-			Failure: task.Failf(task.KindCancelled, "not started"),
+			Failure: task.Failf(task.KindCancelled, "not started%s", r.why),
 		}}
 		if r.plan.State(i) == plan.Upstream {
 			report.Status = JobUpstream
