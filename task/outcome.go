@@ -53,14 +53,15 @@ type Failure struct {
 	Message string
 }
 
+// String is f for people, in one line.
 func (f *Failure) String() string {
 	switch {
+	case f.Kind == KindGuest: // what it says itself tells most
+		return fmt.Sprintf("%s: %s", f.Kind, f.Value)
 	case f.Message != "":
 		return fmt.Sprintf("%s: %s", f.Kind, f.Message)
 	case f.Trap != "":
 		return fmt.Sprintf("%s: %s", f.Kind, f.Trap)
-	case f.Kind == KindGuest:
-		return fmt.Sprintf("%s: %s", f.Kind, f.Value)
 	}
 	return string(f.Kind)
 }

@@ -309,6 +309,7 @@ func TestFailureText(t *testing.T) {
 		text, ipld string
 	}{
 		{Failure{Kind: KindGuest, Value: ipld.String("no")}, `guest: "no"`, `{"kind":"guest","value":"no"}`},
+		{Failure{Kind: KindGuest, Value: ipld.Int(42), Message: "the function returned an error"}, `guest: 42`, `{"kind":"guest","value":42}`},
 		{Failure{Kind: KindGuest}, `guest: null`, `{"kind":"guest","value":null}`},
 		{Failure{Kind: KindTrap, Trap: TrapUnreachable}, `trap: unreachable`, `{"kind":"trap","trap":"unreachable"}`},
 		{Failure{Kind: KindTimeout}, `timeout`, `{"kind":"timeout"}`},
