@@ -36,7 +36,7 @@ func (e *Engine) attest(id task.ID, blocks []ipld.Block, result wasm.Result, lim
 	if err != nil {
 		return ran{}, fmt.Errorf("sign the receipt: %w", err)
 	}
-	note := Note{Log: log}
+	note := Note{Receipt: signed.Link(), Log: log}
 	if !out.OK() {
 		note.Message = out.Failure.Message
 	}
@@ -101,12 +101,10 @@ func (e *Engine) recall(id task.ID, limits task.Limits, about ModuleInfo) (ran, 
 			continue
 		}
 		if !out.OK() {
-			note, err := e.Note(id)
-			if err != nil {
+			failure := *out.Failure
+			if failure.Message, err = e.message(signed); err != nil {
 				return ran{}, false, err
 			}
-			failure := *out.Failure
-			failure.Message = note.Message
 			out.Failure = &failure
 		}
 		return ran{signed: signed, outcome: out}, true, nil
@@ -136,18 +134,16 @@ func (e *Engine) whole(signed *receipt.Signed) (task.Outcome, bool, error) {
 	return out, true, nil
 }
 
-// wholeFile tells whether every block of the file behind link is here.
+// wholeFile tells whether every block of the file behind link is here and
+// undamaged. What is remembered is not run again, so damage that is overlooked
+// here would stay.
 func wholeFile(m Memory, link ipld.Link) (bool, error) {
-	ok, err := m.Has(link)
-	if !ok || err != nil || link.Codec() != ipld.CodecDagPB {
-		return ok, err
-	}
 	data, err := m.Block(link)
 	if missing(err) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
+	if err != nil || link.Codec() != ipld.CodecDagPB {
+		return err == nil, err
 	}
 	children, err := ipld.FileLinks(data)
 	if err != nil {

@@ -93,10 +93,11 @@ func NewWasm(tb testing.TB, c wasm.Config) *wasm.Engine {
 
 func newStore(tb testing.TB, dir string) *store.Store {
 	tb.Helper()
-	s, err := store.OpenMemory(store.Options{})
+	open := func() (*store.Store, error) { return store.OpenMemory(store.Options{}) }
 	if dir != "" {
-		s, err = store.Open(dir, store.Options{})
+		open = func() (*store.Store, error) { return store.Open(dir, store.Options{}) }
 	}
+	s, err := open()
 	must(tb, err)
 	closeAtEnd(tb, s.Close)
 	return s
@@ -167,8 +168,8 @@ func (e *Engine) build(tb testing.TB, src workflow.Source) *graph.Graph {
 	return g
 }
 
-// Module stores the code of a module and returns its link.
-func (e *Engine) Module(tb testing.TB, code []byte) ipld.Link {
+// Import stores the code of a module and returns its link.
+func (e *Engine) Import(tb testing.TB, code []byte) ipld.Link {
 	tb.Helper()
 	link, err := e.put(code)
 	must(tb, err)
@@ -193,8 +194,8 @@ func (f files) Import(path string) (ipld.Link, error) {
 	return f.engine.put(data)
 }
 
-// Run drives g to its end; an error fails the test.
-func (e *Engine) Run(tb testing.TB, g *graph.Graph, o engine.Options) *engine.Report {
+// MustRun drives g to its end; an error fails the test.
+func (e *Engine) MustRun(tb testing.TB, g *graph.Graph, o engine.Options) *engine.Report {
 	tb.Helper()
 	report, err := e.Engine.Run(tb.Context(), g, o)
 	must(tb, err)
