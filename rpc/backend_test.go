@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -84,7 +85,7 @@ func TestBackend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := c.Note(ctx, two.Task); err != nil || !cmp.Equal(got, note) {
+	if got, err := c.Note(ctx, two.Task); err != nil || !cmp.Equal(got, note, equal) {
 		t.Errorf("Note: %v, %v", got, err)
 	}
 	same(t, "Note of none", func(b Backend) (any, error) { return b.Note(ctx, task.ID{Link: g.Link()}) }, n, c)
@@ -229,9 +230,12 @@ func TestInlineBlocks(t *testing.T) {
 				t.Fatalf("%d bytes are not %s", size(g.Blocks()), name)
 			}
 			got := map[ipld.Link]bool{}
-			ran := false
+			ran, calls := false, 0
 			_, c := serve(t, &double{
 				putBlock: func(blocks []ipld.Block) error {
+					if calls++; size(blocks) > putBytes {
+						return fmt.Errorf("%d bytes at once", size(blocks))
+					}
 					for _, b := range blocks {
 						got[b.Link] = b.Link.Verify(b.Data) == nil && !ran
 					}
@@ -244,6 +248,9 @@ func TestInlineBlocks(t *testing.T) {
 			})
 			if _, err := c.Run(bounded(t), g, engine.Options{}); err == nil || err.Error() != "enough" {
 				t.Fatal(err)
+			}
+			if (calls > 1) != (name == "many") {
+				t.Errorf("%s blocks in %d calls", name, calls)
 			}
 			for _, b := range g.Blocks() {
 				if !got[b.Link] {
@@ -539,5 +546,41 @@ func TestManyGuests(t *testing.T) {
 	}
 	if _, err := os.Lstat(s.path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket is still there: %v", err)
+	}
+}
+
+// TestStreamEnd shows streams of frames that do not end as they should.
+func TestStreamEnd(t *testing.T) {
+	t.Parallel()
+	_, c := serve(t, &double{})
+	frame := func(key string, v ipld.Value) []byte {
+		s := sender{frames: true}
+		data, err := s.encode(func(encoder) ipld.Value { return ipld.Map(ipld.Entry{Key: key, Value: v}) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	item, end := frame("item", ipld.Null), frame("end", ipld.Int(1))
+	for _, test := range []struct {
+		name   string
+		stream []byte
+		want   error
+	}{
+		{"whole", slices.Concat(item, end), nil},
+		{"one too few", end, errAnswer},
+		{"one too many", slices.Concat(item, item, end), errAnswer},
+		{"something after it", slices.Concat(item, end, item), errAnswer},
+		{"an unknown item", frame("other", ipld.Null), errAnswer},
+		{"no end", item, ErrGone},
+		{"half an item", item[:len(item)-1], ErrGone},
+		{"half a length", []byte{0x80}, ErrGone},
+		{"an item without bound", []byte{0xff, 0xff, 0xff, 0xff, 0x7f}, errAnswer},
+		{"an item that is no CBOR", []byte{1, 0xff}, errAnswer},
+	} {
+		err := c.items(bounded(t), bytes.NewReader(test.stream), "item", func(ipld.Value) (bool, error) { return true, nil })
+		if !errors.Is(err, test.want) || test.want == errAnswer && errors.Is(err, ErrGone) {
+			t.Errorf("%s: %v", test.name, err)
+		}
 	}
 }
