@@ -166,11 +166,12 @@ func (l *lifter) float(t *wit.Type) (ipld.Value, error) {
 }
 
 // shortest is the float64 that reads as the shortest decimal of g: 0.1 for
-// the f32 nearest to it.
+// the f32 nearest to it. Where that is nearer to another f32, as for 0x15ae43fd,
+// it is g itself: a guest must get back what a guest gave.
 func shortest(g float32) float64 {
 	var digits [32]byte
 	f, err := strconv.ParseFloat(string(strconv.AppendFloat(digits[:0], float64(g), 'g', -1, 32)), 64)
-	if err != nil { // cannot be: every float32 is in range
+	if err != nil || float32(f) != g {
 		return float64(g)
 	}
 	return f

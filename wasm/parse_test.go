@@ -29,6 +29,9 @@ func TestShortest(t *testing.T) {
 			t.Errorf("shortest(%v) = %v", float32(f), got)
 		}
 	}
+	if got := shortest(math.Float32frombits(0x15ae43fd)); math.Float32bits(float32(got)) != 0x15ae43fd {
+		t.Errorf("what a guest gave as %x comes back as %x", 0x15ae43fd, math.Float32bits(float32(got)))
+	}
 	if got := shortest(float32(math.Copysign(0, -1))); !math.Signbit(got) {
 		t.Error("the sign of zero is lost")
 	}
