@@ -114,7 +114,8 @@ func asStep(v ipld.Value) (Step, error) {
 }
 
 // MapPromises returns v with each promise in it replaced by what f returns.
-// It is one pass: what f returns is not looked into, nor is escaped data.
+// It is one pass: what f returns is not looked into, nor is escaped data. Data
+// that is wrapped without need is an error: it would be a second spelling.
 func MapPromises(v ipld.Value, f func(Promise) (ipld.Value, error)) (ipld.Value, error) {
 	p, ok, err := AsPromise(v)
 	switch {
@@ -123,7 +124,10 @@ func MapPromises(v ipld.Value, f func(Promise) (ipld.Value, error)) (ipld.Value,
 	case ok:
 		return f(p)
 	}
-	if _, ok := reserved(v); ok {
+	if escape, ok := reserved(v); ok {
+		if _, needed := reserved(escape.Value); !needed {
+			return v, fmt.Errorf("%q wraps %.80s, which is not to be wrapped", dataKey, escape.Value)
+		}
 		return v, nil
 	}
 	return mapChildren(v, func(child ipld.Value) (ipld.Value, error) { return MapPromises(child, f) })

@@ -323,3 +323,17 @@ func TestFailureText(t *testing.T) {
 		}
 	}
 }
+
+func TestNeedlessEscapeIsRefused(t *testing.T) {
+	t.Parallel()
+	keep := func(p Promise) (ipld.Value, error) { return p.Value(), nil }
+	for _, text := range []string{`{"/data":1}`, `[{"x":{"/data":{"await/ok":1,"b":2}}}]`, `{"/data":{"await":1}}`, `{"/data":{}}`} {
+		if _, err := MapPromises(js(t, text), keep); err == nil {
+			t.Errorf("%s: accepted", text)
+		}
+		// As data all of these can be said, in one way.
+		if _, err := MapPromises(Escape(js(t, text)), keep); err != nil {
+			t.Errorf("%s escaped: %v", text, err)
+		}
+	}
+}

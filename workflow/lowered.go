@@ -39,6 +39,8 @@ func (r *reader) lowered(j *Job, n *node, g *given) {
 		r.fault(g.run, Invalid, "run is {sub, cmd, args, nonce} of the task as `ipvm` writes it", "not a task: %s", strings.TrimPrefix(err.Error(), "task: "))
 	} else if j.Call.Module.Kind() != ipld.KindLink {
 		r.fault(g.run, Unsupported, "", "the module is a %s, not a link", j.Call.Module.Kind())
+	} else if _, whole, _ := task.AsPromise(j.Call.Params); whole {
+		r.fault(g.run, Unsupported, "", "a promise can stand for an argument, not for all of them")
 	}
 	r.leave()
 	if g.config != nil {

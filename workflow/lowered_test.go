@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -92,6 +93,22 @@ func TestLowered(t *testing.T) {
 			if edges != i {
 				t.Errorf("job %s has %d edges, want %d", j.Label, edges, i)
 			}
+		}
+	}
+}
+
+// What has two spellings would have two addresses.
+func TestLoweredRefuses(t *testing.T) {
+	t.Parallel()
+	for params, want := range map[string]string{
+		`[{"/data":5}]`:             `"/data" wraps 5, which is not to be wrapped`,
+		`{"await/ok":{"/":"LINK"}}`: "a promise can stand for an argument, not for all of them",
+	} {
+		link := ipld.LinkOf(ipld.CodecDagCBOR, []byte("task")).String()
+		doc := `{"a":{"run":{"sub":"did:ipvm:pure","cmd":"/wasm/run","nonce":{"/":{"bytes":""}},"args":{"fun":"f","mod":{"/":"LINK"},"params":` + params + `}}}}`
+		_, err := Parse(Source{Data: []byte(strings.ReplaceAll(doc, "LINK", link))})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", params, err)
 		}
 	}
 }
