@@ -70,7 +70,10 @@ func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err erro
 	defer func() { err = closing(node, err) }()
 	data, err := blockContent(cmd, node, link, raw)
 	if errors.Is(err, store.ErrNotFound) {
-		return misusef("`ipvm block put FILE` imports a file", "%v", err)
+		if _, err := node.Backend().Block(cmd.Context(), link); errors.Is(err, store.ErrNotFound) {
+			return misusef("`ipvm block put FILE` imports a file", "%s is not in the store of this node", link)
+		}
+		return misusef("`ipvm block put FILE` imports the whole file again", "a part is missing: %v", err)
 	}
 	if err != nil {
 		return err

@@ -47,6 +47,8 @@ const (
 	keyMaxMemory = "max-memory"
 	keyMaxTime   = "max-time"
 
+	kindNumber = "NUMBER" // the kind of value that is written without quotes
+
 	keyConfig = "config" // only a flag: the file that the others may stand in
 )
 
@@ -55,11 +57,11 @@ func (c *config) register(flags *pflag.FlagSet) {
 	d, m := engine.DefaultLimits, engine.MaxLimits
 	c.all = []*setting{
 		{key: keyDir, env: "IPVM_HOME", kind: "DIR", usage: "state directory: key, store and compiled code", value: stateDir(), check: anything},
-		{key: keyWorkers, env: "IPVM_WORKERS", kind: "NUMBER", usage: "jobs in progress at once", value: strconv.Itoa(runtime.GOMAXPROCS(0)), check: asError(parseWorkers)},
-		{key: keyGas, env: "IPVM_GAS", kind: "NUMBER", usage: "gas of a job that names none", value: strconv.FormatUint(d.Gas, 10), check: asError(parseGas)},
+		{key: keyWorkers, env: "IPVM_WORKERS", kind: kindNumber, usage: "jobs in progress at once", value: strconv.Itoa(runtime.GOMAXPROCS(0)), check: asError(parseWorkers)},
+		{key: keyGas, env: "IPVM_GAS", kind: kindNumber, usage: "gas of a job that names none", value: strconv.FormatUint(d.Gas, 10), check: asError(parseGas)},
 		{key: keyMemory, env: "IPVM_MEMORY", kind: "SIZE", usage: "memory of a job that names none", value: size(d.Memory), check: asError(workflow.ParseSize)},
 		{key: keyTime, env: "IPVM_TIME", kind: "TIME", usage: "time of a job that names none", value: d.Time.String(), check: asError(parseTime)},
-		{key: keyMaxGas, env: "IPVM_MAX_GAS", kind: "NUMBER", usage: "most gas that a job may ask for", value: strconv.FormatUint(m.Gas, 10), check: asError(parseGas)},
+		{key: keyMaxGas, env: "IPVM_MAX_GAS", kind: kindNumber, usage: "most gas that a job may ask for", value: strconv.FormatUint(m.Gas, 10), check: asError(parseGas)},
 		{key: keyMaxMemory, env: "IPVM_MAX_MEMORY", kind: "SIZE", usage: "most memory that a job may ask for", value: size(m.Memory), check: asError(workflow.ParseSize)},
 		{key: keyMaxTime, env: "IPVM_MAX_TIME", kind: "TIME", usage: "most time that a job may ask for", value: m.Time.String(), check: asError(parseTime)},
 	}
@@ -186,7 +188,7 @@ func (c *config) loadFile(flags *pflag.FlagSet) error {
 
 func (s *setting) set(value, from string) error {
 	if err := s.check(value); err != nil {
-		return misusef("`ipvm config` shows every setting and where it comes from", "%s: %s: %v", from, s.key, err)
+		return misusef(s.key+" is "+s.usage, "%s: %v", from, err)
 	}
 	s.value, s.from = value, from
 	return nil
@@ -231,7 +233,11 @@ func newConfig(a *app) *cobra.Command {
 				return err
 			}
 			for _, s := range a.config.all {
-				fmt.Fprintf(cmd.OutOrStdout(), "%-10s = %-24s # %s; %s\n", s.key, strconv.Quote(s.value), s.from, s.usage)
+				value := s.value
+				if s.kind != kindNumber {
+					value = strconv.Quote(value)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%-10s = %-24s # %s; %s\n", s.key, value, s.from, s.usage)
 			}
 			return nil
 		},

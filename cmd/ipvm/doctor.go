@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -82,6 +83,9 @@ func engineHealth(say func(ok bool, what, format string, args ...any)) {
 
 func doctorEnd(out io.Writer, bad int) error {
 	if bad > 0 {
+		if bad == 1 {
+			return errors.New("1 thing is wrong")
+		}
 		return fmt.Errorf("%d things are wrong", bad)
 	}
 	fmt.Fprintln(out, "all is well")

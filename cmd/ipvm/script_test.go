@@ -1,0 +1,220 @@
+//go:build cgo
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ipvm-wg/go-ipvm/wasm/wasmtest"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected texts in testdata")
+
+// TestMain lets scripts run this very code as the command ipvm.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"ipvm": main})
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	modules := modules(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: false,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("IPVM_HOME", filepath.Join(env.WorkDir, "h"))
+			env.Setenv("IPVM_WORKERS", "2")
+			for name, code := range modules {
+				if err := os.WriteFile(filepath.Join(env.WorkDir, name), code, 0o600); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"json":      cmdJSON,
+			"mode":      cmdMode,
+			"interrupt": cmdInterrupt,
+			"waitfor":   cmdWaitFor,
+			"capture":   cmdCapture,
+			"subst":     cmdSubst,
+			"corrupt":   cmdCorrupt,
+		},
+	})
+}
+
+// modules are the components that scripts find in their folder: those of the
+// examples, and odd ones made from text.
+func modules(tb testing.TB) map[string][]byte {
+	tb.Helper()
+	all := map[string][]byte{}
+	examples, err := filepath.Glob("../../examples/*/*.*")
+	if err != nil || len(examples) == 0 {
+		tb.Fatal("no examples", err)
+	}
+	for _, file := range examples {
+		if ext := filepath.Ext(file); ext == ".wasm" || ext == ".png" {
+			all[filepath.Base(file)] = readFile(tb, file)
+		}
+	}
+	odd, err := filepath.Glob("testdata/wat/*.wat")
+	if err != nil || len(odd) == 0 {
+		tb.Fatal("no odd modules", err)
+	}
+	for _, file := range odd {
+		all[strings.TrimSuffix(filepath.Base(file), ".wat")+".wasm"] = wasmtest.Compile(tb, string(readFile(tb, file)))
+	}
+	return all
+}
+
+func readFile(tb testing.TB, name string) []byte {
+	tb.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return data
+}
+
+// cmdJSON is "[!] json FILE PATH [VALUE]": what is at PATH, such as jobs.a.gas
+// or faults.0.line or jobs.len (how many), is there, and is VALUE.
+func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: json FILE PATH [VALUE]")
+	}
+	var v any
+	d := json.NewDecoder(strings.NewReader(ts.ReadFile(args[0])))
+	d.UseNumber()
+	ts.Check(d.Decode(&v))
+	got, err := jsonAt(v, args[1])
+	ok := err == nil && (len(args) == 2 || got == args[2])
+	if ok == neg {
+		ts.Fatalf("%s is %s (%v), wanted %v: %t", args[1], got, err, args[2:], !neg)
+	}
+}
+
+func jsonAt(v any, path string) (string, error) {
+	for _, step := range strings.Split(path, ".") {
+		switch x := v.(type) {
+		case map[string]any:
+			if step == "len" {
+				return strconv.Itoa(len(x)), nil
+			}
+			var ok bool
+			if v, ok = x[step]; !ok {
+				return "", fmt.Errorf("no field %s", step)
+			}
+		case []any:
+			if step == "len" {
+				return strconv.Itoa(len(x)), nil
+			}
+			i, err := strconv.Atoi(step)
+			if err != nil || i >= len(x) {
+				return "", fmt.Errorf("no item %s", step)
+			}
+			v = x[i]
+		default:
+			return "", fmt.Errorf("nothing inside %v", v)
+		}
+	}
+	if s, ok := v.(string); ok {
+		return s, nil
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return strings.TrimSpace(b.String()), err
+}
+
+// cmdMode is "[!] mode FILE 0600".
+func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	want, err := strconv.ParseUint(args[1], 8, 32)
+	ts.Check(err)
+	if (info.Mode().Perm() == fs.FileMode(want)) == neg {
+		ts.Fatalf("%s has mode %o", args[0], info.Mode().Perm())
+	}
+}
+
+// cmdInterrupt sends SIGINT to the last command in the background.
+func cmdInterrupt(ts *testscript.TestScript, _ bool, _ []string) {
+	all := ts.BackgroundCmds()
+	ts.Check(all[len(all)-1].Process.Signal(syscall.SIGINT))
+}
+
+// cmdWaitFor is "waitfor FILE TEXT": it returns when FILE holds TEXT.
+func cmdWaitFor(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		data, _ := os.ReadFile(ts.MkAbs(args[0]))
+		if strings.Contains(string(data), args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("%s never held %q", args[0], args[1])
+}
+
+// cmdCapture is "capture NAME FILE PATH": $NAME becomes what json finds there,
+// or with no PATH the first word of FILE.
+func cmdCapture(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[1])
+	if len(args) == 2 {
+		ts.Setenv(args[0], strings.Fields(text)[0])
+		return
+	}
+	var v any
+	ts.Check(json.Unmarshal([]byte(text), &v))
+	got, err := jsonAt(v, args[2])
+	ts.Check(err)
+	ts.Setenv(args[0], got)
+}
+
+// cmdSubst is "subst FROM TO OLD NEW": TO is FROM with OLD replaced.
+func cmdSubst(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[2]) {
+		ts.Fatalf("%s does not hold %q", args[0], args[2])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.ReplaceAll(text, args[2], args[3])), 0o600))
+}
+
+// cmdCorrupt changes one byte in the middle of each file of a folder that is
+// as large as the given one.
+func cmdCorrupt(ts *testscript.TestScript, _ bool, args []string) {
+	like, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	n := 0
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil || len(data) != int(like.Size()) {
+			return err
+		}
+		data[len(data)/2] ^= 1
+		n++
+		return os.WriteFile(path, data, 0o600) //nolint:gosec // a path of the test's own
+	}))
+	if n == 0 {
+		ts.Fatalf("no file in %s is as large as %s", args[0], args[1])
+	}
+}
+
