@@ -36,8 +36,12 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	defer stop()
 	// A second signal ends the process at once.
 	defer context.AfterFunc(ctx, stop)()
-	ctx, unpipe := untilPipeBreaks(ctx)
-	defer unpipe()
+	// Without this a broken pipe would end the process. Sockets break too, when
+	// another process that uses this node ends, and that must change nothing here.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out, errOut = watched(out, cancel), watched(errOut, cancel)
 	cmd := newRoot()
 	cmd.SetArgs(args)
 	cmd.SetIn(in)
@@ -46,20 +50,26 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	return report(cmd.ExecuteContext(ctx), errOut)
 }
 
-// untilPipeBreaks is ctx until nobody reads what is written any more: then
-// work is stopped as by an interrupt, and what was finished is kept.
-func untilPipeBreaks(ctx context.Context) (context.Context, func()) {
-	broken := make(chan os.Signal, 1)
-	signal.Notify(broken, syscall.SIGPIPE)
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-broken:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
+// watched is w, and calls broken when nobody reads it any more: then work is
+// stopped as by an interrupt, and what was finished is kept.
+func watched(w io.Writer, broken func()) io.Writer {
+	if f, ok := w.(*os.File); ok && isTerminal(f) {
+		return w
+	}
+	return pipe{w, broken}
+}
+
+type pipe struct {
+	io.Writer
+	broken func()
+}
+
+func (p pipe) Write(data []byte) (int, error) {
+	n, err := p.Writer.Write(data)
+	if errors.Is(err, syscall.EPIPE) {
+		p.broken()
+	}
+	return n, err
 }
 
 // report prints err, unless it was printed, and returns the exit code for it.
