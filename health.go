@@ -17,7 +17,7 @@ var ErrGuest = errors.New("another process owns the state directory")
 // Health checks the store, telling each problem that it finds, and counts what
 // is in it.
 func (n *Node) Health(ctx context.Context, problem func(string)) (Health, error) {
-	own, ok := n.Backend().(*owner)
+	own, ok := n.current().(*owner)
 	if !ok {
 		return Health{}, ErrGuest
 	}

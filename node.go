@@ -109,14 +109,18 @@ func DefaultDir() (string, error) {
 
 // open becomes the owner of the state directory, or the guest of its owner.
 func (n *Node) open(ctx context.Context) error {
-	deadline := time.Now().Add(lockWait)
+	patience, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
 	for {
-		client, err := rpc.Dial(ctx, n.dir)
+		client, err := rpc.Dial(patience, n.dir)
 		if err == nil {
 			n.backend, n.close = client, client.Close
 			return nil
 		}
-		if !errors.Is(err, rpc.ErrGone) {
+		if !errors.Is(err, rpc.ErrGone) && patience.Err() == nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 		own, err := newOwner(n.dir, n.options)
@@ -125,8 +129,11 @@ func (n *Node) open(ctx context.Context) error {
 			return nil
 		}
 		var locked *store.ErrLocked
-		if !errors.As(err, &locked) || time.Now().After(deadline) {
+		if !errors.As(err, &locked) {
 			return err
+		}
+		if patience.Err() != nil {
+			return fmt.Errorf("%w, which has not answered for %v\n  hint: end that process, or use another state directory", err, lockWait)
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
@@ -139,14 +146,16 @@ func (n *Node) open(ctx context.Context) error {
 // Close stops what this process runs, keeps what was finished, and returns
 // when all is stopped. An owner first finishes the work of its guests.
 func (n *Node) Close() error {
+	// Not under the lock: the listener of a run that this waits for may use
+	// the node.
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.close == nil {
+	stop := n.close
+	n.close = nil
+	n.mu.Unlock()
+	if stop == nil {
 		return nil
 	}
-	err := n.close()
-	n.close = nil
-	return err
+	return stop()
 }
 
 // Dir is the state directory.
@@ -154,16 +163,13 @@ func (n *Node) Dir() string { return n.dir }
 
 // Owner tells whether this process owns the state directory.
 func (n *Node) Owner() bool {
-	_, own := n.Backend().(*owner)
+	_, own := n.current().(*owner)
 	return own
 }
 
-// Backend is the node as the commands of ipvm use it.
-func (n *Node) Backend() rpc.Backend {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.backend
-}
+// Backend is the node as the commands of ipvm use it. It stays good when the
+// owner of the state directory ends.
+func (n *Node) Backend() rpc.Backend { return steady{n} }
 
 // DID is the principal that signs this node's receipts.
 func (n *Node) DID(ctx context.Context) (did.DID, error) { return n.Backend().DID(ctx) }
@@ -172,27 +178,26 @@ func (n *Node) DID(ctx context.Context) (did.DID, error) { return n.Backend().DI
 // is in the report, not an error; nor is a cancelled context, after which
 // everything that was finished is kept.
 func (n *Node) Run(ctx context.Context, w *Workflow, o RunOptions) (*Report, error) {
-	for {
-		report, err := n.Backend().Run(ctx, w, o)
-		if !errors.Is(err, rpc.ErrGone) || ctx.Err() != nil {
-			return report, err
-		}
-		// The owner went away. What it finished is remembered, so asking again
-		// repeats nothing.
-		if err := n.reopen(ctx); err != nil {
-			return nil, err
-		}
-		if err := n.Backend().PutBlocks(ctx, w.Blocks()); err != nil {
-			return nil, err
-		}
-	}
+	return n.Backend().Run(ctx, w, o)
 }
 
-func (n *Node) reopen(ctx context.Context) error {
+// current is the owner of the state directory as far as this process knows.
+func (n *Node) current() rpc.Backend {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.close == nil {
+	return n.backend
+}
+
+// reopen turns to the next owner of the state directory, unless another
+// goroutine has done so since gone was the current one.
+func (n *Node) reopen(ctx context.Context, gone rpc.Backend) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.close == nil:
 		return engine.ErrClosed
+	case n.backend != gone:
+		return nil
 	}
 	_ = n.close() // the connection is broken already
 	return n.open(ctx)

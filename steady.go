@@ -1,0 +1,146 @@
+package ipvm
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/rpc"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// steady is a node's backend for longer than its owner lives: what finds the
+// owner gone is asked again of the next one, which may be this process. All of
+// it may be asked twice, because everything is known by its content.
+type steady struct{ node *Node }
+
+var _ rpc.Backend = steady{}
+
+// again asks until an owner answers.
+func again[T any](ctx context.Context, n *Node, ask func(rpc.Backend) (T, error)) (T, error) {
+	for {
+		backend := n.current()
+		answer, err := ask(backend)
+		if !errors.Is(err, rpc.ErrGone) || ctx.Err() != nil {
+			return answer, err
+		}
+		if err := n.reopen(ctx, backend); err != nil {
+			return answer, err
+		}
+	}
+}
+
+func (s steady) DID(ctx context.Context) (did.DID, error) {
+	return again(ctx, s.node, func(b rpc.Backend) (did.DID, error) { return b.DID(ctx) })
+}
+
+func (s steady) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
+	_, err := again(ctx, s.node, func(b rpc.Backend) (struct{}, error) { return struct{}{}, b.PutBlocks(ctx, blocks) })
+	return err
+}
+
+func (s steady) Block(ctx context.Context, link ipld.Link) ([]byte, error) {
+	return again(ctx, s.node, func(b rpc.Backend) ([]byte, error) { return b.Block(ctx, link) })
+}
+
+func (s steady) Receipts(ctx context.Context, id task.ID) ([]*receipt.Signed, error) {
+	return again(ctx, s.node, func(b rpc.Backend) ([]*receipt.Signed, error) { return b.Receipts(ctx, id) })
+}
+
+// Scan yields no receipt twice, however often it has to begin anew.
+func (s steady) Scan(ctx context.Context, yield func(*receipt.Signed) bool) error {
+	if own, ok := s.node.current().(*owner); ok {
+		return own.Scan(ctx, yield)
+	}
+	seen := make(map[ipld.Link]bool)
+	_, err := again(ctx, s.node, func(b rpc.Backend) (struct{}, error) {
+		return struct{}{}, b.Scan(ctx, func(r *receipt.Signed) bool {
+			if seen[r.Link()] {
+				return true
+			}
+			seen[r.Link()] = true
+			return yield(r)
+		})
+	})
+	return err
+}
+
+func (s steady) Module(ctx context.Context, link ipld.Link) (about engine.ModuleInfo, failure *task.Failure, err error) {
+	about, err = again(ctx, s.node, func(b rpc.Backend) (m engine.ModuleInfo, err error) {
+		m, failure, err = b.Module(ctx, link)
+		return m, err
+	})
+	return about, failure, err
+}
+
+func (s steady) Note(ctx context.Context, id task.ID) (engine.Note, error) {
+	return again(ctx, s.node, func(b rpc.Backend) (engine.Note, error) { return b.Note(ctx, id) })
+}
+
+func (s steady) Preview(ctx context.Context, w *Workflow) ([]engine.Forecast, error) {
+	return again(ctx, s.node, func(b rpc.Backend) ([]engine.Forecast, error) { return b.Preview(ctx, w) })
+}
+
+// Run repeats nothing that the last owner finished, and tells it once.
+func (s steady) Run(ctx context.Context, w *Workflow, o RunOptions) (*Report, error) {
+	if own, ok := s.node.current().(*owner); ok { // which can not go
+		return own.Run(ctx, w, o)
+	}
+	t := telling{listen: o.Listen, told: make(map[string]*engine.JobReport)}
+	o.Listen = t.event
+	report, err := again(ctx, s.node, func(b rpc.Backend) (*Report, error) { return b.Run(ctx, w, o) })
+	if err == nil {
+		t.restore(report)
+	}
+	return report, err
+}
+
+// telling makes the events of one run out of those of all attempts at it.
+type telling struct {
+	listen func(engine.Event)
+	begun  bool
+	ended  bool
+	seq    uint64
+	told   map[string]*engine.JobReport // by label, what was told of a job
+}
+
+func (t *telling) event(ev engine.Event) {
+	switch ev.Kind {
+	case engine.WorkflowStarted:
+		if t.begun {
+			return
+		}
+		t.begun = true
+	case engine.WorkflowEnded:
+		if t.ended {
+			return
+		}
+		t.ended = true
+	case engine.JobStarted, engine.JobSettled:
+		if t.told[ev.Label] != nil {
+			return
+		}
+		if ev.Kind == engine.JobSettled {
+			t.told[ev.Label] = ev.Job
+		}
+	}
+	t.seq++
+	ev.Seq = t.seq
+	if t.listen != nil {
+		t.listen(ev)
+	}
+}
+
+// restore puts into the report what was told of each job: one that ran for us
+// at an owner that is gone is not merely remembered.
+func (t *telling) restore(report *Report) {
+	for i := range report.Jobs {
+		j := &report.Jobs[i]
+		if told := t.told[j.Label]; told != nil && told.Status == j.Status && told.Receipt == j.Receipt {
+			*j = *told
+		}
+	}
+}
