@@ -85,7 +85,7 @@ func TestSize(t *testing.T) {
 	refuse(t, Source{Name: "w.json", Data: huge[:11], MaxBytes: 10}, Size, "at most 10 bytes are read")
 	refuse(t, Source{Name: "w.yaml", Data: []byte(strings.Repeat("[],", 5<<20))}, Size, "values; at most")
 	refuse(t, Source{Name: "w.json", Data: []byte("[" + strings.Repeat("1,", 3<<20))}, Size, "items")
-	refuse(t, Source{Name: "w.cbor", Data: append([]byte{0x9a, 0, 0x50, 0, 0}, bytes.Repeat([]byte{0}, 5<<20)...)}, Size, "items")
+	refuse(t, Source{Name: "w.cbor", Data: append([]byte{0x9a, 0, 0x90, 0, 0}, bytes.Repeat([]byte{0}, 9<<20)...)}, Size, "items")
 }
 
 // Hostile text that makes a YAML parser slow must not.

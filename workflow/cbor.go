@@ -7,7 +7,7 @@ import (
 )
 
 func (r *reader) cborTree() *node {
-	v, err := ipld.DecodeCBORLimits(r.src.Data, ipld.Limits{Depth: maxDepth, Bytes: r.src.MaxBytes, Items: maxNodes})
+	v, err := ipld.DecodeCBORLimits(r.src.Data, ipld.Limits{Depth: maxDepth + loweredDepth, Bytes: r.src.MaxBytes, Items: loweredNodes * maxNodes})
 	if err != nil {
 		kind, hint := Syntax, ""
 		var syntax *ipld.SyntaxError

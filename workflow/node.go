@@ -19,6 +19,11 @@ const (
 	maxDepth = 200     // nested lists and maps, far below ipld.MaxDepth
 	maxNodes = 2 << 20 // values and keys
 	maxAlias = 1 << 18 // of them, those that aliases repeat
+
+	// The normal form of a document, which is DAG-CBOR, has more of both: each
+	// job becomes a task with its fields. Whatever can be read can be handed on.
+	loweredDepth = 8
+	loweredNodes = 4
 )
 
 // nodeKind is the kind of a node: one of the data model's, or a number that it
