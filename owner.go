@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/internal/fault"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
@@ -122,26 +123,49 @@ func (o *owner) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
 // Block returns a verified block of the store.
 func (o *owner) Block(_ context.Context, link ipld.Link) ([]byte, error) { return o.store.Block(link) }
 
+// durable is what read gives, once it is durable. The order matters: what is put
+// by a run in progress after a sync could be read and then lost.
+func durable[T any](ctx context.Context, sync func(context.Context) error, read func() (T, error)) (T, error) {
+	v, err := read()
+	if err == nil {
+		err = sync(ctx)
+	}
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return v, nil
+}
+
 // Receipts returns all evidence about one task.
 func (o *owner) Receipts(ctx context.Context, id task.ID) ([]*receipt.Signed, error) {
-	if err := o.store.Sync(ctx); err != nil { // shown only once durable
-		return nil, err
-	}
-	return o.store.Receipts(id)
+	return durable(ctx, o.store.Sync, func() ([]*receipt.Signed, error) { return o.store.Receipts(id) })
 }
 
 // Note returns what this node noted about the run of a task.
 func (o *owner) Note(ctx context.Context, id task.ID) (engine.Note, error) {
-	if err := o.store.Sync(ctx); err != nil {
-		return engine.Note{}, err
-	}
-	return o.Engine.Note(id)
+	return durable(ctx, o.store.Sync, func() (engine.Note, error) { return o.Engine.Note(id) })
+}
+
+// Preview tells which jobs of g are remembered and which would run.
+func (o *owner) Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error) {
+	return durable(ctx, o.store.Sync, func() ([]engine.Forecast, error) { return o.Engine.Preview(ctx, g) })
 }
 
 // Scan calls yield for each receipt until it returns false.
 func (o *owner) Scan(ctx context.Context, yield func(*receipt.Signed) bool) error {
-	if err := o.store.Sync(ctx); err != nil {
-		return err
-	}
-	return o.store.Scan(func(r *receipt.Signed) bool { return ctx.Err() == nil && yield(r) })
+	return scan(ctx, o.store.Sync, o.store.Scan, yield)
+}
+
+// scan is walk with a sync before the first receipt: walk shows what was there
+// when it began, and nothing later.
+func scan(ctx context.Context, sync func(context.Context) error, walk func(func(*receipt.Signed) bool) error, yield func(*receipt.Signed) bool) error {
+	var err error
+	synced := false
+	return errors.Join(walk(func(r *receipt.Signed) bool {
+		if !synced {
+			synced, err = true, sync(ctx)
+		}
+		return err == nil && ctx.Err() == nil && yield(r)
+	}), err)
 }
