@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -121,15 +123,15 @@ func (b *builder) reportCycle(cycle []int) {
 			at = e.Pos
 		}
 		if k < shownEdges {
-			names = append(names, b.jobs[i].Label)
-			edges = append(edges, fmt.Sprintf("%s waits for %s at %s", b.jobs[i].Label, e.Promise.Label, e.Pos))
+			names = append(names, shown(b.jobs[i].Label))
+			edges = append(edges, fmt.Sprintf("%s waits for %s at %s", shown(b.jobs[i].Label), shown(e.Promise.Label), e.Pos))
 		}
 	}
 	if more := len(cycle) - shownEdges; more > 0 {
 		names = append(names, fmt.Sprintf("… %d more …", more))
 		edges = append(edges, fmt.Sprintf("and %d more", more))
 	}
-	names = append(names, b.jobs[cycle[0]].Label)
+	names = append(names, shown(b.jobs[cycle[0]].Label))
 	msg := "the jobs wait for each other in a circle: " + strings.Join(names, " → ")
 	if len(cycle) == 1 {
 		msg = fmt.Sprintf("the job waits for itself: %s", strings.Join(names, " → "))
@@ -138,6 +140,15 @@ func (b *builder) reportCycle(cycle []int) {
 		Pos: at, Kind: workflow.Cycle, Msg: msg,
 		Hint: "remove one of these promises: " + strings.Join(edges, "; "),
 	})
+}
+
+// shown is label as messages have it: as it is, or quoted where it holds what
+// can not be printed.
+func shown(label string) string {
+	if strings.ContainsFunc(label, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		return strconv.Quote(label)
+	}
+	return label
 }
 
 // edge is the first promise of job i that names job target.

@@ -188,7 +188,7 @@ func (c *config) loadFile(flags *pflag.FlagSet) error {
 
 func (s *setting) set(value, from string) error {
 	if err := s.check(value); err != nil {
-		return misusef(s.key+" is "+s.usage, "%s: %v", from, err)
+		return misusef(s.key+" sets: "+s.usage, "%s: %v", from, err)
 	}
 	s.value, s.from = value, from
 	return nil

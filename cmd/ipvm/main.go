@@ -84,15 +84,15 @@ func report(err error, errOut io.Writer) int {
 	case errors.Is(err, errFaults):
 		return exitMisuse
 	case errors.As(err, &faults):
-		fmt.Fprintln(errOut, err)
+		fmt.Fprintln(errOut, printableLines(err.Error()))
 		return exitMisuse
 	case errors.Is(err, syscall.EPIPE):
 		return exitNode // and nobody to tell
 	case errors.As(err, &misuse):
-		fmt.Fprintf(errOut, "ipvm: %v\n", err)
+		fmt.Fprintln(errOut, printableLines("ipvm: "+err.Error()))
 		return exitMisuse
 	}
-	fmt.Fprintf(errOut, "ipvm: %v\n", err)
+	fmt.Fprintln(errOut, printableLines("ipvm: "+err.Error()))
 	return exitNode
 }
 

@@ -204,6 +204,8 @@ func failureHint(j *engine.JobReport) string {
 		return fmt.Sprintf("it may use %s; give the job a higher memory", size(j.Limits.Memory))
 	case task.KindTimeout:
 		return fmt.Sprintf("it may take %s; give the job a higher time", j.Limits.Time)
+	case task.KindTrap:
+		return "a trap is a mistake in the function, or a refusal of these arguments; the same call always ends so"
 	case task.KindNotFound:
 		return "`ipvm block put FILE` imports what is missing"
 	}
@@ -250,6 +252,15 @@ func printable(s string) string {
 	}, s)
 }
 
+// printableLines is printable for text of several lines.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = printable(l)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // shorten cuts s to at most n characters.
 func shorten(s string, n int) string {
 	if utf8.RuneCountInString(s) <= n {
@@ -261,7 +272,7 @@ func shorten(s string, n int) string {
 // warn prints the warnings of a document.
 func warn(w io.Writer, g *ipvm.Workflow) {
 	for _, f := range g.Workflow().Warnings {
-		fmt.Fprintf(w, "warning: %v\n", f)
+		fmt.Fprintln(w, printableLines("warning: "+f.Error()))
 	}
 }
 
