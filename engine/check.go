@@ -79,7 +79,7 @@ func (c *checker) call(ctx context.Context, s *graph.Step) error {
 		case task.KindUnsupported:
 			kind = workflow.Unsupported
 		}
-		c.fault(s, kind, failure.Message, moduleHint(failure.Kind), workflow.PartModule)
+		c.fault(s, kind, failure.Message, moduleHint(failure), workflow.PartModule)
 		return nil
 	}
 	fun, err := about.Interface.Find(written.Func)
@@ -129,13 +129,13 @@ func (c *checker) arguments(s *graph.Step, fun wit.Func, err error) {
 	c.fault(s, workflow.Type, err.Error(), hint, workflow.PartArgs, path...)
 }
 
-func moduleHint(k task.Kind) string {
-	switch k {
-	case task.KindNotFound:
+func moduleHint(f *task.Failure) string {
+	switch {
+	case f.Kind == task.KindNotFound:
 		return "import the module with `ipvm block put FILE`, or give its path in `with`"
-	case task.KindUnsupported:
-		return "`ipvm wasm inspect` shows what a module needs"
-	case task.KindMalformed:
+	case strings.HasPrefix(f.Message, "the module imports "):
+		return "a function may only compute: build the module without these imports"
+	case f.Kind == task.KindMalformed:
 		return "`with` must name a WebAssembly component"
 	}
 	return ""

@@ -230,7 +230,7 @@ func Select(v ipld.Value, path []Step) (ipld.Value, *Failure) {
 		case s.IsKey:
 			child, ok := v.Lookup(s.Key)
 			if !ok {
-				return v, Failf(KindType, "step %d of the promise: no key %q in a %s", i+1, s.Key, v.Kind())
+				return v, Failf(KindType, "step %d of the promise: no key %q in %s", i+1, s.Key, a(v.Kind()))
 			}
 			v = child
 		case v.Kind() == ipld.KindList:
@@ -261,4 +261,12 @@ func (p Promise) Resolve(out Outcome) (ipld.Value, *Failure) {
 		got = "error"
 	}
 	return ipld.Null, Failf(KindBranchMismatch, "expected %s, got %s", p.Branch, got)
+}
+
+// a is k with its article.
+func a(k ipld.Kind) string {
+	if k == ipld.KindInt {
+		return "an " + k.String()
+	}
+	return "a " + k.String()
 }
