@@ -38,10 +38,14 @@ func (n *Node) Read(ctx context.Context, name string, r io.Reader, dir string) (
 		return nil, err
 	}
 	source := workflow.Source{Name: name, Data: data}
+	files := &importer{ctx: ctx, node: n, dir: dir, known: make(map[string]ipld.Link)}
 	if dir != "" {
-		source.Files = importer{ctx: ctx, node: n, dir: dir}
+		source.Files = files
 	}
 	w, err := workflow.Parse(source)
+	if files.trouble != nil { // which is no fault of the document
+		return nil, files.trouble
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -80,20 +84,39 @@ func (n *Node) build(ctx context.Context, w *workflow.Workflow) (*Workflow, erro
 	return g, nil
 }
 
-// importer brings files into the node's store.
+// importer brings the files of one document into the node's store, each once.
 type importer struct {
-	ctx  context.Context
-	node *Node
-	dir  string
+	ctx     context.Context
+	node    *Node
+	dir     string
+	known   map[string]ipld.Link // by path
+	trouble error                // why the node could not store a file
 }
 
 // Import stores the file at path and returns its link.
-func (i importer) Import(path string) (ipld.Link, error) {
+func (i *importer) Import(path string) (ipld.Link, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(i.dir, path)
 	}
-	return i.node.Import(i.ctx, path)
+	if link, ok := i.known[path]; ok || i.trouble != nil {
+		return link, i.trouble
+	}
+	link, err := i.node.Import(i.ctx, path)
+	var put *putError
+	switch {
+	case errors.As(err, &put):
+		i.trouble = err
+	case err == nil:
+		i.known[path] = link
+	}
+	return link, err
 }
+
+// putError says that a file was read and could not be stored.
+type putError struct{ err error }
+
+func (e *putError) Error() string { return e.err.Error() }
+func (e *putError) Unwrap() error { return e.err }
 
 // Import stores the file at path, as `ipfs add --cid-version=1` would, and
 // returns its link.
@@ -124,7 +147,7 @@ func (n *Node) ImportFrom(ctx context.Context, name string, r io.Reader) (ipld.L
 		return ipld.Link{}, fmt.Errorf("import %s: %w", name, err)
 	}
 	if err := n.Backend().PutBlocks(ctx, blocks); err != nil {
-		return ipld.Link{}, fmt.Errorf("import %s: %w", name, err)
+		return ipld.Link{}, fmt.Errorf("import %s: %w", name, &putError{err})
 	}
 	return link, nil
 }
