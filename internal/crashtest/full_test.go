@@ -4,6 +4,7 @@ package crashtest
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -77,7 +78,9 @@ func TestDiskFull(t *testing.T) {
 
 			free := fill(t, filepath.Join(disk, "filler"), test.left)
 			doc := mixed(rng, false)
-			doc.large("much", rng, 110)
+			for i := range 90 {
+				doc.large(fmt.Sprintf("much-%d", i), rng, 1)
+			}
 			path := doc.write(t)
 			want := expected(t, path)
 			p := start(t, plain, s.home, "", "run", path)
