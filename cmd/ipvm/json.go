@@ -46,7 +46,14 @@ type jobJSON struct {
 	Ended   *string          `json:"ended,omitempty"`
 	Receipt string           `json:"receipt,omitempty"`
 	File    string           `json:"file,omitempty"`
-	Log     []engine.LogLine `json:"log,omitempty"`
+	Log     []logJSON        `json:"log,omitempty"`
+}
+
+// logJSON is one line that a function logged.
+type logJSON struct {
+	Level   string `json:"level"`
+	Context string `json:"context"`
+	Message string `json:"message"`
 }
 
 type errorJSON struct {
@@ -102,7 +109,10 @@ func (t *totalsJSON) add(j *engine.JobReport) {
 func jobReportJSON(j *engine.JobReport) jobJSON {
 	out := jobJSON{
 		Task: j.Task.String(), Written: j.Written.String(), Status: j.Status, How: j.How,
-		Gas: j.Gas, Receipt: j.Receipt.String(), Log: j.Log,
+		Gas: j.Gas, Receipt: j.Receipt.String(),
+	}
+	for _, l := range j.Log {
+		out.Log = append(out.Log, logJSON{l.Level, l.Context, l.Message})
 	}
 	if j.HasMemory {
 		out.Memory = &j.Memory

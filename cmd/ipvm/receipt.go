@@ -83,6 +83,7 @@ func (a *app) listReceipts(cmd *cobra.Command, asJSON bool) (err error) {
 
 // receiptJSON is what `ipvm receipt ls --json` prints.
 type receiptJSON struct {
+	Schema   int             `json:"schema"`
 	Task     string          `json:"task"`
 	Receipt  string          `json:"receipt"`
 	Executor string          `json:"executor"`
@@ -97,6 +98,7 @@ type receiptJSON struct {
 func newReceiptJSON(r *receipt.Signed, call task.Call) receiptJSON {
 	module, _ := call.Module.AsLink()
 	out := receiptJSON{
+		Schema: jsonSchema,
 		Task: r.Task.String(), Receipt: r.Link().String(), Executor: string(r.Executor),
 		Module: module.String(), Func: call.Func, Boxed: r.Boxed.Defined(), Gas: r.Gas,
 	}

@@ -217,4 +217,3 @@ func cmdCorrupt(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no file in %s is as large as %s", args[0], args[1])
 	}
 }
-
