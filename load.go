@@ -101,6 +101,10 @@ func (i *importer) Import(path string) (ipld.Link, error) {
 	if link, ok := i.known[path]; ok || i.trouble != nil {
 		return link, i.trouble
 	}
+	// A document that names a pipe or a device must not make us wait for it.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return ipld.Link{}, fmt.Errorf("%s is not a regular file, but %s", path, info.Mode().Type())
+	}
 	link, err := i.node.Import(i.ctx, path)
 	var put *putError
 	switch {

@@ -42,6 +42,9 @@ const (
 type Report struct {
 	Workflow ipld.Link
 	Status   Status
+	// Reason says why the workflow did not end well where no job's failure
+	// does: a limit on the whole run was reached. It is text for people.
+	Reason string
 	// Jobs has one entry for each step of the graph, in the graph's order.
 	Jobs []JobReport
 	// Time is the wall clock from acceptance to the last durable receipt.

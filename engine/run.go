@@ -155,10 +155,10 @@ func (r *run) start(ctx context.Context, events *teller) {
 	s := &step{engine: r.engine, step: r.graph.Step(i), outcome: r.outcome, running: func() {
 		events.add(Event{Kind: JobStarted, Label: r.graph.Label(i)})
 	}}
-	go func() {
+	r.engine.pool.run(func() {
 		report, err := s.run(ctx)
 		r.done <- finished{step: i, report: report, err: err}
-	}()
+	})
 }
 
 // outcome is what the job with the given as-written ID came to. It is called
@@ -184,7 +184,8 @@ func (r *run) settle(ctx context.Context, f finished, events *teller) {
 	r.gas += f.report.Gas
 	if limit := r.graph.Workflow().Config.Gas; limit > 0 && r.gas > limit && !r.failed {
 		r.failed = true
-		r.why = fmt.Sprintf(": the workflow's gas limit of %d was reached", limit)
+		r.report.Reason = fmt.Sprintf("the jobs used %d gas, and the workflow's config allows %d", r.gas, limit)
+		r.why = ": " + r.report.Reason
 		r.cancel(events)
 	}
 }
@@ -253,7 +254,10 @@ func (r *run) cancel(events *teller) {
 // finish decides how the workflow ended.
 func (r *run) finish(ctx context.Context) {
 	switch {
-	case r.failed || errors.Is(context.Cause(ctx), errTime):
+	case errors.Is(context.Cause(ctx), errTime):
+		r.report.Status = StatusFailed
+		r.report.Reason = fmt.Sprintf("the run took longer than the %v that the workflow's config allows", r.graph.Workflow().Config.Time)
+	case r.failed:
 		r.report.Status = StatusFailed
 	case ctx.Err() != nil:
 		r.report.Status = StatusCancelled

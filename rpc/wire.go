@@ -233,13 +233,14 @@ func encodeReport(r *engine.Report) ipld.Value {
 	var o object
 	o.link("workflow", r.Workflow)
 	o.text("status", string(r.Status))
+	o.text("reason", r.Reason)
 	o.int("time", int64(r.Time))
 	return o.done()
 }
 
 func decodeReport(v ipld.Value) (*engine.Report, error) {
 	f := fieldsOf(v)
-	r := &engine.Report{Workflow: f.link("workflow"), Status: engine.Status(f.text("status")), Time: time.Duration(f.int("time"))}
+	r := &engine.Report{Workflow: f.link("workflow"), Status: engine.Status(f.text("status")), Reason: f.text("reason"), Time: time.Duration(f.int("time"))}
 	return r, f.end()
 }
 

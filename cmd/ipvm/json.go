@@ -21,6 +21,7 @@ type runJSON struct {
 	Workflow string             `json:"workflow"`
 	Source   *sourceJSON        `json:"source,omitempty"`
 	Status   engine.Status      `json:"status"`
+	Reason   string             `json:"reason,omitempty"` // of a failure that is no job's own
 	Jobs     map[string]jobJSON `json:"jobs"`
 	Totals   totalsJSON         `json:"totals"`
 }
@@ -77,7 +78,7 @@ type totalsJSON struct {
 func reportJSON(w *ipvm.Workflow, r *ipvm.Report, files map[string]string) runJSON {
 	out := runJSON{
 		Schema: jsonSchema, Workflow: r.Workflow.String(), Source: sourceOf(w),
-		Status: r.Status, Jobs: make(map[string]jobJSON, len(r.Jobs)),
+		Status: r.Status, Reason: r.Reason, Jobs: make(map[string]jobJSON, len(r.Jobs)),
 		Totals: totalsJSON{Jobs: len(r.Jobs), MS: milliseconds(r.Time)},
 	}
 	for i := range r.Jobs {

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -22,16 +24,23 @@ import (
 // view shows a run while it goes on: a line on standard output for each job
 // that has ended, and on a terminal a line below that says what is running.
 type view struct {
-	out, progress io.Writer // progress is nil where nobody watches
+	out, progress io.Writer // progress is nil where nobody looks on
 	width         int       // of the labels
 	jobs          int
 
-	mu      sync.Mutex
-	ended   int
-	running []string
-	shown   bool // a progress line stands on the terminal
-	done    chan struct{}
-	ticking sync.WaitGroup
+	mu         sync.Mutex
+	ended      int
+	remembered int
+	running    []running // oldest first
+	shown      bool      // a progress line stands on the terminal
+	done       chan struct{}
+	ticking    sync.WaitGroup
+}
+
+// running is a job whose function runs.
+type running struct {
+	label string
+	since time.Time
 }
 
 // maxLabelWidth bounds the column of labels, in characters.
@@ -65,11 +74,31 @@ func (v *view) tick() {
 		v.mu.Lock()
 		v.clear()
 		if len(v.running) > 0 {
-			fmt.Fprintf(v.progress, "%d of %d jobs ended, running: %s", v.ended, v.jobs, shorten(strings.Join(v.running, ", "), 48))
+			fmt.Fprint(v.progress, shorten(v.now(), terminalWidth(v.progress)-1))
 			v.shown = true
 		}
 		v.mu.Unlock()
 	}
+}
+
+// now says how far the run is, most important first. The caller holds mu.
+func (v *view) now() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d of %d jobs ended", v.ended, v.jobs)
+	if v.remembered > 0 {
+		fmt.Fprintf(&b, " (%d remembered)", v.remembered)
+	}
+	b.WriteString(", running:")
+	for i, r := range v.running {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, " %s %.1f s", shorten(r.label, maxLabelWidth), time.Since(r.since).Seconds())
+		if b.Len() > 1000 { // no terminal is so wide
+			break
+		}
+	}
+	return b.String()
 }
 
 // clear removes the progress line. The caller holds mu.
@@ -95,14 +124,14 @@ func (v *view) event(ev engine.Event) {
 	defer v.mu.Unlock()
 	switch ev.Kind {
 	case engine.JobStarted:
-		v.running = append(v.running, printable(ev.Label))
+		v.running = append(v.running, running{printable(ev.Label), time.Now()})
 	case engine.JobSettled:
 		v.ended++
-		for i, label := range v.running {
-			if label == printable(ev.Label) {
-				v.running = append(v.running[:i], v.running[i+1:]...)
-				break
-			}
+		if ev.Job.How == engine.Remembered {
+			v.remembered++
+		}
+		if i := slices.IndexFunc(v.running, func(r running) bool { return r.label == printable(ev.Label) }); i >= 0 {
+			v.running = slices.Delete(v.running, i, i+1)
 		}
 		v.clear()
 		v.line(ev.Job)
@@ -136,15 +165,19 @@ func outcome(j *engine.JobReport) string {
 	if !j.Outcome.OK() {
 		return printable(j.Outcome.Failure.String())
 	}
-	v := j.Outcome.Value
-	switch v.Kind() {
-	case ipld.KindBytes:
+	if v := j.Outcome.Value; v.Kind() == ipld.KindBytes {
 		return fmt.Sprintf("%d bytes", v.Len())
-	case ipld.KindLink:
-		l, _ := v.AsLink()
+	}
+	return shorten(valueText(j.Outcome.Value), 120)
+}
+
+// valueText is v as a person or another program reads it: a link as its CID,
+// everything else as DAG-JSON in printable characters.
+func valueText(v ipld.Value) string {
+	if l, ok := v.AsLink(); ok {
 		return l.String()
 	}
-	return shorten(printable(v.String()), 120)
+	return escaped(v.String())
 }
 
 // summary prints how the run ended.
@@ -179,8 +212,12 @@ func (v *view) summary(r *ipvm.Report, files map[string]string) {
 	fmt.Fprintf(v.out, "%s: %s%s, in %s\n", r.Status, strings.Join(parts, ", "), note, millis(r.Time))
 }
 
-// printFirstError says which job failed first, why, and what to do about it.
+// printFirstError says which job failed first, why, and what to do about it;
+// or why the run as a whole did.
 func printFirstError(w io.Writer, r *ipvm.Report) {
+	if r.Reason != "" {
+		fmt.Fprintf(w, "ipvm: the workflow failed: %s\n  hint: raise the limit under config, or leave it out\n", r.Reason)
+	}
 	first := r.FirstError()
 	if first == nil {
 		return
@@ -261,6 +298,24 @@ func printableLines(s string) string {
 	return strings.Join(lines, "\n")
 }
 
+// escaped is the JSON text s with what printable would replace written as
+// escapes, so that it stays the same value.
+func escaped(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
 // shorten cuts s to at most n characters.
 func shorten(s string, n int) string {
 	if utf8.RuneCountInString(s) <= n {
@@ -274,6 +329,16 @@ func warn(w io.Writer, g *ipvm.Workflow) {
 	for _, f := range g.Workflow().Warnings {
 		fmt.Fprintln(w, printableLines("warning: "+f.Error()))
 	}
+}
+
+// terminalWidth is the number of columns of the terminal that w is.
+func terminalWidth(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 20 {
+			return width
+		}
+	}
+	return 80
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

@@ -131,7 +131,7 @@ func printCall(cmd *cobra.Command, w *ipvm.Workflow, report *ipvm.Report, files 
 			return err
 		}
 	case job.Outcome.OK():
-		fmt.Fprintln(cmd.OutOrStdout(), outcome(job))
+		fmt.Fprintln(cmd.OutOrStdout(), valueText(job.Outcome.Value))
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s gas\n", job.How, count(job.Gas))
 	default:
 		printFirstError(cmd.ErrOrStderr(), report)
