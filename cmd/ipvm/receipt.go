@@ -99,7 +99,7 @@ func newReceiptJSON(r *receipt.Signed, call task.Call) receiptJSON {
 	module, _ := call.Module.AsLink()
 	out := receiptJSON{
 		Schema: jsonSchema,
-		Task: r.Task.String(), Receipt: r.Link().String(), Executor: string(r.Executor),
+		Task:   r.Task.String(), Receipt: r.Link().String(), Executor: string(r.Executor),
 		Module: module.String(), Func: call.Func, Boxed: r.Boxed.Defined(), Gas: r.Gas,
 	}
 	if f := r.Out.Failure; f != nil {
