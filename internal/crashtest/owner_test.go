@@ -4,8 +4,8 @@ package crashtest
 
 import (
 	"fmt"
-	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +28,22 @@ func toldOnce(t *testing.T, p *process, want *ipvm.Report) {
 	}
 }
 
+// Where owners and guests are killed; the points of rpc are passed only by them.
+var (
+	ownerPoints = []string{"rpc.submitted", "rpc.event", "rpc.report", "engine.told", "store.applied", "store.synced", "outside"}
+	guestPoints = []string{"rpc.sent", "rpc.taken", "outside"}
+)
+
+// TestEveryPointKills makes sure that no point of rpc is forgotten here.
+func TestEveryPointKills(t *testing.T) {
+	t.Parallel()
+	for _, point := range points(t) {
+		if strings.HasPrefix(point, "rpc.") && !slices.Contains(ownerPoints, point) && !slices.Contains(guestPoints, point) {
+			t.Errorf("nobody is killed at %s", point)
+		}
+	}
+}
+
 // TestKillOwner kills the process that owns the state directory while it does
 // a guest's work. The guest finishes by itself.
 func TestKillOwner(t *testing.T) {
@@ -35,7 +51,7 @@ func TestKillOwner(t *testing.T) {
 	var kills tally
 	t.Cleanup(func() { kills.log(t) })
 	each := crashes(t, 3)
-	for _, point := range []string{"rpc.submitted", "rpc.event", "rpc.report", "engine.told", "store.applied", "store.synced", "outside"} {
+	for _, point := range ownerPoints {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			rng := random(t)
@@ -75,7 +91,7 @@ func TestKillGuest(t *testing.T) {
 	var kills tally
 	t.Cleanup(func() { kills.log(t) })
 	each := crashes(t, 5)
-	for _, point := range []string{"rpc.sent", "rpc.taken", "outside"} {
+	for _, point := range guestPoints {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			rng := random(t)
@@ -121,7 +137,7 @@ func give(t *testing.T, p *process, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(p.stdin, string(data)); err != nil {
+	if _, err := p.stdin.Write(data); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.stdin.Close(); err != nil {
