@@ -66,6 +66,7 @@ var ErrClosed = errors.New("engine is closed")
 type Engine struct {
 	Config
 	slots   chan struct{} // one for each step in progress
+	pool    *pool
 	flights flights
 	modules modules
 	runs    sync.WaitGroup
@@ -83,7 +84,8 @@ func New(c Config) *Engine {
 		c.Now = time.Now
 	}
 	life, end := context.WithCancel(context.Background())
-	return &Engine{Config: c, slots: make(chan struct{}, c.Workers), life: life, end: end}
+	p := newPool(2 * c.Workers) // a step and its flight
+	return &Engine{Config: c, slots: make(chan struct{}, c.Workers), pool: p, flights: flights{pool: p}, life: life, end: end}
 }
 
 // Close cancels what runs, keeps what was finished, and returns when all is
@@ -94,6 +96,7 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	e.runs.Wait()
 	e.flights.wait()
+	e.pool.close()
 	return nil
 }
 

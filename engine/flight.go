@@ -14,6 +14,8 @@ type flights struct {
 	mu  sync.Mutex
 	all map[task.ID]*flight
 	wg  sync.WaitGroup
+	// pool is where flights run.
+	pool *pool
 }
 
 type flight struct {
@@ -58,7 +60,9 @@ func (f *flights) start(ctx context.Context, id task.ID, run func(context.Contex
 		f.all = make(map[task.ID]*flight)
 	}
 	f.all[id] = fl
-	f.wg.Go(func() {
+	f.wg.Add(1)
+	f.pool.run(func() {
+		defer f.wg.Done()
 		defer cancel()
 		fl.result, fl.err = run(own)
 		f.mu.Lock()
