@@ -125,7 +125,11 @@ func BenchmarkProcessWarm(b *testing.B) {
 	for _, n := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprintf("chain/%d", n), func(b *testing.B) {
 			p.write(b, "flow.json", chain(n, 0))
-			state := fmt.Sprintf("state-%d", n)
+			state, err := os.MkdirTemp(p.dir, "state")
+			if err != nil {
+				b.Fatal(err)
+			}
+			state = filepath.Base(state)
 			p.run(b, "flow.json", state, fmt.Sprintf("ok: %d ran", n))
 			for b.Loop() {
 				p.run(b, "flow.json", state, fmt.Sprintf("ok: %d remembered", n))
