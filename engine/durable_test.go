@@ -88,7 +88,7 @@ func TestShownIsDurable(t *testing.T) {
 	w := &watched{}
 	r := newWatched(t, w)
 	settled := 0
-	report := r.MustRun(t, r.document(t, family), engine.Options{Listen: func(ev engine.Event) {
+	r.MustRun(t, r.document(t, family), engine.Options{Listen: func(ev engine.Event) {
 		if ev.Kind == engine.JobSettled {
 			settled++
 			if !w.isDurable(ev.Job.Task) {
@@ -102,7 +102,7 @@ func TestShownIsDurable(t *testing.T) {
 	// Without a listener too, and also what somebody else has put but not synced.
 	for range 2 {
 		before := w.syncs
-		report = r.MustRun(t, r.document(t, family), engine.Options{})
+		report := r.MustRun(t, r.document(t, family), engine.Options{})
 		if w.syncs == before || report.Status != engine.StatusFailed {
 			t.Errorf("%d syncs, %s", w.syncs-before, report.Status)
 		}

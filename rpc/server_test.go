@@ -481,18 +481,6 @@ func TestCloseWaits(t *testing.T) {
 	}
 }
 
-func waitFor(t *testing.T, holds func() bool) {
-	t.Helper()
-	ctx := bounded(t)
-	for !holds() {
-		select {
-		case <-ctx.Done():
-			t.Fatal("waited for too long")
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
 func TestBusy(t *testing.T) {
 	t.Parallel()
 	set := defaults()

@@ -114,7 +114,6 @@ func misusef(hint, format string, args ...any) error {
 // first use.
 type app struct {
 	config config
-	flags  *cobra.Command
 }
 
 // open opens the node that the configuration names.
