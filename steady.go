@@ -89,7 +89,7 @@ func (s steady) Run(ctx context.Context, w *Workflow, o RunOptions) (*Report, er
 	if own, ok := s.node.current().(*owner); ok { // which can not go
 		return own.Run(ctx, w, o)
 	}
-	t := telling{listen: o.Listen, told: make(map[string]*engine.JobReport)}
+	t := telling{listen: o.Listen, started: make(map[string]bool), told: make(map[string]*engine.JobReport)}
 	o.Listen = t.event
 	report, err := again(ctx, s.node, func(b rpc.Backend) (*Report, error) { return b.Run(ctx, w, o) })
 	if err == nil {
@@ -104,7 +104,10 @@ type telling struct {
 	begun  bool
 	ended  bool
 	seq    uint64
-	told   map[string]*engine.JobReport // by label, what was told of a job
+	// By label: the jobs that were told to have started, and what was told of
+	// those that settled.
+	started map[string]bool
+	told    map[string]*engine.JobReport
 }
 
 func (t *telling) event(ev engine.Event) {
@@ -119,13 +122,16 @@ func (t *telling) event(ev engine.Event) {
 			return
 		}
 		t.ended = true
-	case engine.JobStarted, engine.JobSettled:
+	case engine.JobStarted:
+		if t.started[ev.Label] || t.told[ev.Label] != nil {
+			return
+		}
+		t.started[ev.Label] = true
+	case engine.JobSettled:
 		if t.told[ev.Label] != nil {
 			return
 		}
-		if ev.Kind == engine.JobSettled {
-			t.told[ev.Label] = ev.Job
-		}
+		t.told[ev.Label] = ev.Job
 	}
 	t.seq++
 	ev.Seq = t.seq
