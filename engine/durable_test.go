@@ -13,6 +13,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm"
 )
 
 // watched is a store that knows what is durable and can be told to fail.
@@ -113,6 +114,7 @@ func TestShownIsDurable(t *testing.T) {
 // with an error, and nothing was shown that is not on the disk.
 func TestBrokenStore(t *testing.T) {
 	t.Parallel()
+	ipvmtest.NewWasm(t, wasm.Config{}) // skips all of it where there is none
 	for _, tt := range []struct {
 		name string
 		set  func(*watched, int)
