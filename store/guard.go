@@ -36,11 +36,12 @@ func newGuard(fs vfs.FS, failed func(error) error) *guard {
 	return g
 }
 
-// fatal reports that the log could not be written.
+// fatal reports that the log could not be written. The store knows before the
+// first write is swallowed: otherwise it could take a sync of a log that goes
+// nowhere for a success, and acknowledge what is lost.
 func (g *guard) fatal(err error) {
-	if g.dead.CompareAndSwap(nil, &err) {
-		g.failed(err)
-	}
+	g.failed(err)
+	g.dead.CompareAndSwap(nil, &err)
 }
 
 func (g *guard) err() error {
