@@ -41,8 +41,10 @@ guests/node_modules/.package-lock.json: guests/package.json guests/package-lock.
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
 
-# All tests again and again, in another order each time, until SOAK has passed.
+# Some 3,000 kills of the program, then all tests again and again, in another
+# order each time, until SOAK has passed.
 soak:
+	IPVM_CRASHES=100 $(GO) test -count=1 -timeout 3h -run Kill ./internal/crashtest
 	end=$$(( $$(date +%s) + $$(echo '$(SOAK)' | sed 's/h/*3600/; s/m/*60/; s/s//' | xargs -I N sh -c 'echo $$((N))') )); \
 	while [ $$(date +%s) -lt $$end ]; do $(GO) test -race -count=1 -shuffle=on ./... || exit 1; done
 

@@ -128,13 +128,18 @@ func TestFileSizeLimit(t *testing.T) {
 
 	doc := mixed(rng, true)
 	path := doc.write(t)
+	// Of 200 blocks (100 KiB) some workflows need more and some do not.
 	for _, blocks := range []string{"0", "8", "200"} {
 		cmd := exec.Command("sh", "-c", "ulimit -f "+blocks+"; exec \"$0\" run \"$1\"", plain, path)
 		cmd.Env = append(os.Environ(), "IPVM_HOME="+s.home, "IPVM_TIME=10m")
 		var said strings.Builder
 		cmd.Stdout, cmd.Stderr = io.Discard, &said
 		var exit *exec.ExitError
-		if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.Contains(said.String(), "file too large") {
+		err := cmd.Run()
+		if err == nil && blocks == "200" {
+			continue
+		}
+		if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.Contains(said.String(), "file too large") {
 			t.Errorf("with files of at most %s blocks: %v, and it says: %s", blocks, err, said.String())
 		}
 	}
