@@ -42,7 +42,7 @@ func (a *app) putBlocks(cmd *cobra.Command, files []string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(node, err) }()
+	defer func() { err = closing(cmd, node, err) }()
 	for _, file := range files {
 		var link ipld.Link
 		if file == "-" {
@@ -67,7 +67,7 @@ func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err erro
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(node, err) }()
+	defer func() { err = closing(cmd, node, err) }()
 	data, err := blockContent(cmd, node, link, raw)
 	if errors.Is(err, store.ErrNotFound) {
 		if _, err := node.Backend().Block(cmd.Context(), link); errors.Is(err, store.ErrNotFound) {

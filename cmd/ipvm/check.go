@@ -60,7 +60,7 @@ func (a *app) check(cmd *cobra.Command, file string, asJSON bool) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(node, err) }()
+	defer func() { err = closing(cmd, node, err) }()
 	w, err := load(cmd, node, file)
 	if !asJSON {
 		if err != nil {

@@ -33,7 +33,7 @@ func (a *app) doctor(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(node, err) }()
+	defer func() { err = closing(cmd, node, err) }()
 	bad := 0
 	say := func(ok bool, what, format string, args ...any) {
 		mark := "ok  "

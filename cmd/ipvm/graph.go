@@ -41,7 +41,7 @@ func (a *app) graph(cmd *cobra.Command, file string, draw func(io.Writer, *ipvm.
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(node, err) }()
+	defer func() { err = closing(cmd, node, err) }()
 	w, err := load(cmd, node, file)
 	if err != nil {
 		return err

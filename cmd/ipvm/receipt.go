@@ -58,7 +58,7 @@ func (a *app) listReceipts(cmd *cobra.Command, asJSON bool) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(node, err) }()
+	defer func() { err = closing(cmd, node, err) }()
 	out := cmd.OutOrStdout()
 	var failed error
 	n := 0
@@ -138,7 +138,7 @@ func (a *app) showReceipts(cmd *cobra.Command, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(node, err) }()
+	defer func() { err = closing(cmd, node, err) }()
 	all, err := receiptsOf(cmd, node, name)
 	if err != nil {
 		return err
@@ -189,7 +189,7 @@ func (a *app) exportReceipt(cmd *cobra.Command, name, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(node, err) }()
+	defer func() { err = closing(cmd, node, err) }()
 	all, err := receiptsOf(cmd, node, name)
 	if err != nil {
 		return err
@@ -209,7 +209,7 @@ func (a *app) explain(cmd *cobra.Command, file, label string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(node, err) }()
+	defer func() { err = closing(cmd, node, err) }()
 	w, err := load(cmd, node, file)
 	if err != nil {
 		return err

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
@@ -55,7 +58,7 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(node, err) }()
+	defer func() { err = closing(cmd, node, err) }()
 	w, err := load(cmd, node, file)
 	if err != nil {
 		return err
@@ -89,8 +92,15 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	return err
 }
 
+// patience is how long closing a node may take before we say why it does.
+const patience = time.Second
+
 // closing closes node; its error counts if there is no other.
-func closing(node *ipvm.Node, err error) error {
+func closing(cmd *cobra.Command, node *ipvm.Node, err error) error {
+	notice := time.AfterFunc(patience, func() {
+		fmt.Fprintln(cmd.ErrOrStderr(), "ipvm: other processes use this state directory; finishing their work first")
+	})
+	defer notice.Stop()
 	if closeErr := node.Close(); err == nil {
 		return closeErr
 	}

@@ -59,7 +59,7 @@ func (a *app) inspect(cmd *cobra.Command, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(node, err) }()
+	defer func() { err = closing(cmd, node, err) }()
 	link, err := module(cmd, node, name)
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func (a *app) call(cmd *cobra.Command, name, fun string, args []string, o runOpt
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(node, err) }()
+	defer func() { err = closing(cmd, node, err) }()
 	link, err := module(cmd, node, name)
 	if err != nil {
 		return err
