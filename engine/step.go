@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -182,8 +183,9 @@ func (e *Engine) execute(ctx context.Context, c call, limits task.Limits) (ran, 
 	if err != nil {
 		return ran{}, err
 	}
-	if err := context.Cause(ctx); err != nil {
-		return ran{}, err
+	// A call that came to its end before it was given up is kept all the same.
+	if f := result.Outcome.Failure; f != nil && f.Kind == task.KindCancelled {
+		return ran{}, cmp.Or(context.Cause(ctx), error(context.Canceled))
 	}
 	r, err := e.attest(c.id, append(c.blocks, c.block), result, limits, log)
 	r.started, r.ended = started, e.Now()
