@@ -25,7 +25,8 @@ const (
 	// KeyFile is the name of the node's key in the state directory.
 	KeyFile  = "key.pem"
 	storeDir = "store"
-	cacheDir = "compiled"
+	// CacheDir is the name of the folder of compiled code there.
+	CacheDir = "compiled"
 )
 
 // owner is a node whose parts live in this process. It is an [rpc.Backend].
@@ -58,7 +59,7 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 		return own, err
 	}
 	fault.Point("node.key")
-	if own.wasm, err = wasm.New(wasm.Config{CacheDir: filepath.Join(dir, cacheDir), Logger: o.Log}); err != nil {
+	if own.wasm, err = wasm.New(wasm.Config{CacheDir: filepath.Join(dir, CacheDir), Logger: o.Log}); err != nil {
 		return own, err
 	}
 	own.Engine = engine.New(engine.Config{

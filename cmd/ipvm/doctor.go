@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/wasm"
 )
 
@@ -47,7 +51,7 @@ func (a *app) doctor(cmd *cobra.Command) (err error) {
 	say(true, "machine", "%s/%s, %d processors", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	now := time.Now()
 	say(now.After(earliest), "clock", "%s", now.UTC().Format(time.RFC3339))
-	engineHealth(say)
+	engineHealth(say, filepath.Join(node.Dir(), ipvm.CacheDir))
 	if !node.Owner() {
 		fmt.Fprintln(out, "    store    another process owns the state directory; end it to have the store checked")
 		return doctorEnd(out, bad)
@@ -62,8 +66,9 @@ func (a *app) doctor(cmd *cobra.Command) (err error) {
 	return doctorEnd(out, bad)
 }
 
-func engineHealth(say func(ok bool, what, format string, args ...any)) {
-	e, err := wasm.New(wasm.Config{})
+// engineHealth starts an engine over the folder of compiled code at cache.
+func engineHealth(say func(ok bool, what, format string, args ...any), cache string) {
+	e, err := wasm.New(wasm.Config{CacheDir: cache})
 	if err != nil {
 		say(false, "engine", "%v", err)
 		return
@@ -79,6 +84,43 @@ func engineHealth(say func(ok bool, what, format string, args ...any)) {
 		how = "instances are made on demand: " + info.Why
 	}
 	say(true, "engine", "%s, %s, at most %d calls at once", info.Schedule, how, info.Calls)
+	say(true, "limits", "stack %s, address space %s", limitText(info.StackLimit), limitText(info.AddressLimit))
+	files, size, err := folderSize(cache)
+	if err != nil {
+		say(false, "cache", "%v", err)
+		return
+	}
+	say(true, "cache", "%d files of compiled code, %s; it may be deleted at any time", files, bytesText(size))
+}
+
+// limitText is a limit of the process in bytes, where 0 means none.
+func limitText(n uint64) string {
+	if n == 0 {
+		return "unlimited"
+	}
+	return bytesText(n)
+}
+
+// folderSize counts the files in dir and their bytes.
+func folderSize(dir string) (files int, size uint64, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) { // gone meanwhile
+			continue
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		if info.Mode().IsRegular() {
+			files++
+			size += uint64(info.Size())
+		}
+	}
+	return files, size, nil
 }
 
 func doctorEnd(out io.Writer, bad int) error {
