@@ -103,7 +103,7 @@ func (i *importer) Import(path string) (ipld.Link, error) {
 	}
 	// A document that names a pipe or a device must not make us wait for it.
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return ipld.Link{}, fmt.Errorf("%s is not a regular file, but %s", path, info.Mode().Type())
+		return ipld.Link{}, fmt.Errorf("it is %s; name a regular file, or import it with `ipvm block put -` and use its CID", kindOf(info.Mode()))
 	}
 	link, err := i.node.Import(i.ctx, path)
 	var put *putError
@@ -114,6 +114,19 @@ func (i *importer) Import(path string) (ipld.Link, error) {
 		i.known[path] = link
 	}
 	return link, err
+}
+
+// kindOf is what a file that is not a regular one is.
+func kindOf(m os.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a directory"
+	case m&os.ModeNamedPipe != 0:
+		return "a named pipe"
+	case m&os.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
 }
 
 // putError says that a file was read and could not be stored.
