@@ -103,6 +103,9 @@ func (p *printer) typ(t *Type) {
 	case Flags:
 		p.names("flags {", t.Names)
 	case Resource:
+		if t.Borrow {
+			p.write("borrowed ")
+		}
 		p.write("resource")
 		if len(t.Names) > 0 && t.Names[0] != "" {
 			p.write(" " + t.Names[0])

@@ -45,6 +45,9 @@ type Type struct {
 	// Names are the cases of an Enum or the names of Flags, in declaration
 	// order. For a Resource, Names[0] is its name if known.
 	Names []string
+	// Borrow tells, of a Resource, a borrowed handle from one that is owned.
+	// It is no part of an interface: functions with handles are not called.
+	Borrow bool
 }
 
 // Field is a named part of a record, variant or parameter list.
