@@ -194,10 +194,14 @@ func (e *Engine) start() error {
 		e.broken = errors.New("the WebAssembly engine does not start")
 		return e.broken
 	}
-	if need := uint64(e.cfg.Calls)*2*(memoryReservation+2*memoryGuard) + 8<<30; tight || address != 0 && address < 2*need {
+	need := uint64(e.cfg.Calls)*2*(memoryReservation+2*memoryGuard) + 8<<30
+	switch {
+	case e.cfg.OnDemand:
+		e.why = "as configured, instances are made on demand"
+	case tight || address != 0 && address < 2*need:
 		e.why = fmt.Sprintf("the address space is limited to %d MiB: instances are made on demand", address>>20)
 		e.cfg.Logger.Info("no instance pool", "why", e.why)
-	} else {
+	default:
 		c.calls, c.pool_memory = C.uint32_t(e.cfg.Calls), poolMemory
 		e.pool = C.ipvm_engine_new(&c)
 	}

@@ -68,6 +68,9 @@ type Config struct {
 	// IdleModules bounds the modules that stay loaded after their last Close;
 	// 0 means 64.
 	IdleModules int
+	// OnDemand makes every instance on demand, without a pool: slower, and
+	// needs little address space.
+	OnDemand bool
 	// Logger is told about discarded cache entries and fallbacks; nil means
 	// silence.
 	Logger *slog.Logger
