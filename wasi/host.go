@@ -20,6 +20,7 @@ type Host struct {
 	stderr    output
 	random    *rand.ChaCha8
 	p1        preview1
+	handles   handles // of WASI 0.2
 }
 
 // New builds the world that c describes. Its error names an argument, a

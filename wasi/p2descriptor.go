@@ -1,0 +1,215 @@
+package wasi
+
+import (
+	"math"
+	"slices"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/wit"
+)
+
+// descriptor is the resource descriptor: an open file or directory. It holds
+// its node. All directories may be read and changed.
+type descriptor struct {
+	node  *node
+	flags []string // as get-flags gives them, in the order of the type
+}
+
+func (d *descriptor) release(h *Host) { h.fs.release(d.node) }
+
+// insertDescriptor opens n for the guest. A directory is readable and mutable
+// whatever it is opened for, as the one that it was found in.
+func (h *Host) insertDescriptor(n *node, flags []string) (ipld.Value, error) {
+	if n.kind == directory {
+		flags = []string{"read", "mutate-directory"}
+	}
+	return h.insertHolding(n, &descriptor{n, flags})
+}
+
+// insertHolding gives resource an index and holds n, which resource releases.
+func (h *Host) insertHolding(n *node, resource any) (ipld.Value, error) {
+	if e := h.fs.hold(n); e != success {
+		return ipld.Null, e
+	}
+	v, err := h.handles.insert(resource, 0)
+	if err != nil {
+		h.fs.release(n)
+	}
+	return v, err
+}
+
+// file is the node of a regular file that was opened with flag.
+func (d *descriptor) file(flag string) (*node, error) {
+	switch {
+	case d.node.kind == directory:
+		return nil, errIsDir
+	case !slices.Contains(d.flags, flag):
+		return nil, errBadF
+	}
+	return d.node, nil
+}
+
+// descriptorFuncs are the methods of a descriptor that are given no path.
+var descriptorFuncs = []Func2{
+	fsMethod("read-via-stream", []wit.Field{offsetParam}, ownOf("input-stream"), readViaStream),
+	fsMethod("write-via-stream", []wit.Field{offsetParam}, ownOf("output-stream"), writeViaStream),
+	fsMethod("append-via-stream", nil, ownOf("output-stream"), appendViaStream),
+	fsMethod("advise", []wit.Field{offsetParam, field("length", u64Type), field("advice", adviceType)}, nil, advise),
+	fsMethod("sync-data", nil, nil, sync),
+	fsMethod("get-flags", nil, descriptorFlagsType, getFlags),
+	fsMethod("get-type", nil, descriptorTypeType, func(_ call2, d *descriptor) (ipld.Value, error) {
+		return d.node.kind.typeName(), nil
+	}),
+	fsMethod("set-size", []wit.Field{field("size", u64Type)}, nil, setSize),
+	fsMethod("set-times", timesParams, nil, func(c call2, d *descriptor) (ipld.Value, error) {
+		return ipld.Null, c.setTimes(d.node, c.args[0], c.args[1])
+	}),
+	fsMethod("read", []wit.Field{field("length", u64Type), offsetParam}, tupleOf(bytesType, boolType), readAt),
+	fsMethod("write", []wit.Field{field("buffer", bytesType), offsetParam}, u64Type, writeAt),
+	fsMethod("sync", nil, nil, sync),
+	fsMethod("stat", nil, descriptorStatType, func(_ call2, d *descriptor) (ipld.Value, error) {
+		return d.node.stat2(), nil
+	}),
+	method("descriptor", "is-same-object", []wit.Field{field("other", borrowOf("descriptor"))}, boolType, isSameObject),
+	fsMethod("metadata-hash", nil, metadataHashType, func(_ call2, d *descriptor) (ipld.Value, error) {
+		return d.node.metadataHash(), nil
+	}),
+}
+
+// readViaStream gives a stream of the bytes that the file has when they are
+// read.
+func readViaStream(c call2, d *descriptor) (ipld.Value, error) {
+	n, err := d.file("read")
+	if err != nil {
+		return ipld.Null, err
+	}
+	offset := c.u64(0)
+	read := func(p []byte) int {
+		got := n.read(p, offset)
+		offset += uint64(got)
+		return got
+	}
+	return c.host.insertHolding(n, &inputStream{read: read, file: n})
+}
+
+func writeViaStream(c call2, d *descriptor) (ipld.Value, error) {
+	n, err := d.file("write")
+	if err != nil {
+		return ipld.Null, err
+	}
+	fs, offset := c.host.fs, c.u64(0)
+	write := func(p []byte) errno {
+		e := fs.write(n, p, offset)
+		if e == success {
+			offset += uint64(len(p))
+		}
+		return e
+	}
+	return c.host.insertHolding(n, &outputStream{write: write, file: n})
+}
+
+// appendViaStream gives a stream whose every write goes to the end that the
+// file has then.
+func appendViaStream(c call2, d *descriptor) (ipld.Value, error) {
+	n, err := d.file("write")
+	if err != nil {
+		return ipld.Null, err
+	}
+	fs := c.host.fs
+	write := func(p []byte) errno { return fs.write(n, p, n.size()) }
+	return c.host.insertHolding(n, &outputStream{write: write, file: n})
+}
+
+// advise takes any advice about a file and follows none.
+func advise(_ call2, d *descriptor) (ipld.Value, error) {
+	if d.node.kind == directory {
+		return ipld.Null, errBadF
+	}
+	return ipld.Null, nil
+}
+
+// sync has nothing to do: there is no disk.
+func sync(call2, *descriptor) (ipld.Value, error) { return ipld.Null, nil }
+
+func getFlags(_ call2, d *descriptor) (ipld.Value, error) {
+	flags := make([]ipld.Value, len(d.flags))
+	for i, f := range d.flags {
+		flags[i] = ipld.String(f)
+	}
+	return ipld.List(flags...), nil
+}
+
+func setSize(c call2, d *descriptor) (ipld.Value, error) {
+	n, err := d.file("write")
+	if err != nil {
+		return ipld.Null, err
+	}
+	return ipld.Null, c.host.fs.resize(n, c.u64(0)).asError()
+}
+
+// readAt reads at an offset, and tells whether the end of the file is reached.
+func readAt(c call2, d *descriptor) (ipld.Value, error) {
+	n, err := d.file("read")
+	if err != nil {
+		return ipld.Null, err
+	}
+	length, offset := min(c.u64(0), maxRead), c.u64(1)
+	if offset >= n.size() {
+		return ipld.List(ipld.Bytes(nil), ipld.Bool(true)), nil
+	}
+	end := offset + min(length, n.size()-offset)
+	return ipld.List(ipld.Bytes(n.data[offset:end]), ipld.Bool(end == n.size())), nil
+}
+
+func writeAt(c call2, d *descriptor) (ipld.Value, error) {
+	n, err := d.file("write")
+	if err != nil {
+		return ipld.Null, err
+	}
+	data := c.bytes(0)
+	return ipld.Uint(uint64(len(data))), c.host.fs.write(n, []byte(data), c.u64(1)).asError()
+}
+
+func isSameObject(c call2, d *descriptor) (ipld.Value, error) {
+	other, err := resourceOf[*descriptor](c.host, c.args[0])
+	if err != nil {
+		return ipld.Null, err
+	}
+	return ipld.Bool(d.node == other.node), nil
+}
+
+// setTimes changes the times of n as two values of the type new-timestamp tell.
+func (c call2) setTimes(n *node, access, modification ipld.Value) error {
+	atim, err := c.newTime(n.atim, access)
+	if err != nil {
+		return err
+	}
+	mtim, err := c.newTime(n.mtim, modification)
+	if err != nil {
+		return err
+	}
+	n.atim, n.mtim, n.ctim = atim, mtim, c.host.clock.wall()
+	return nil
+}
+
+// newTime is the time that replaces old.
+func (c call2) newTime(old uint64, v ipld.Value) (uint64, error) {
+	switch name, _ := v.AsString(); name {
+	case "no-change":
+		return old, nil
+	case "now":
+		return c.host.clock.wall(), nil
+	}
+	when, _ := v.Lookup("timestamp")
+	s, _ := when.Lookup("seconds")
+	ns, _ := when.Lookup("nanoseconds")
+	seconds, _ := s.AsUint64()
+	nanoseconds, _ := ns.AsUint64()
+	switch {
+	case nanoseconds >= 1e9:
+		return 0, errInval
+	case seconds > (math.MaxUint64-nanoseconds)/1e9:
+		return 0, errOverflow
+	}
+	return seconds*1e9 + nanoseconds, nil
+}
