@@ -49,7 +49,7 @@ func New(c Config) (*Host, error) {
 		}
 	}
 	h.fs.bytes, h.fs.entries = c.MaxBytes, c.MaxEntries
-	h.p1.start(h.fs)
+	h.p1.start(h)
 	return h, nil
 }
 
