@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -98,10 +99,14 @@ func function(name string, params []wit.Field, result *wit.Type, do func(call2) 
 			return ipld.Null, err
 		}
 		v, err := do(call2{host: h, args: args})
-		if err != nil {
-			return ipld.Null, fmt.Errorf("%s: %w", name, err)
+		var exit *Exit
+		switch {
+		case err == nil:
+			return v, nil
+		case errors.As(err, &exit):
+			return ipld.Null, exit
 		}
-		return v, nil
+		return ipld.Null, fmt.Errorf("%s: %w", name, err)
 	}}
 }
 

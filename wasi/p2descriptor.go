@@ -180,25 +180,27 @@ func isSameObject(c call2, d *descriptor) (ipld.Value, error) {
 
 // setTimes changes the times of n as two values of the type new-timestamp tell.
 func (c call2) setTimes(n *node, access, modification ipld.Value) error {
-	atim, err := c.newTime(n.atim, access)
+	atim, err := c.newTime(access)
 	if err != nil {
 		return err
 	}
-	mtim, err := c.newTime(n.mtim, modification)
+	mtim, err := c.newTime(modification)
 	if err != nil {
 		return err
 	}
-	n.atim, n.mtim, n.ctim = atim, mtim, c.host.clock.wall()
+	c.host.fs.setTimes(n, atim, mtim)
 	return nil
 }
 
-// newTime is the time that replaces old.
-func (c call2) newTime(old uint64, v ipld.Value) (uint64, error) {
+// newTime is the time that a new-timestamp sets, nil for none.
+func (c call2) newTime(v ipld.Value) (*uint64, error) {
+	var t uint64
 	switch name, _ := v.AsString(); name {
 	case "no-change":
-		return old, nil
+		return nil, nil
 	case "now":
-		return c.host.clock.wall(), nil
+		t = c.host.clock.wall()
+		return &t, nil
 	}
 	when, _ := v.Lookup("timestamp")
 	s, _ := when.Lookup("seconds")
@@ -207,9 +209,10 @@ func (c call2) newTime(old uint64, v ipld.Value) (uint64, error) {
 	nanoseconds, _ := ns.AsUint64()
 	switch {
 	case nanoseconds >= 1e9:
-		return 0, errInval
+		return nil, errInval
 	case seconds > (math.MaxUint64-nanoseconds)/1e9:
-		return 0, errOverflow
+		return nil, errOverflow
 	}
-	return seconds*1e9 + nanoseconds, nil
+	t = seconds*1e9 + nanoseconds
+	return &t, nil
 }
