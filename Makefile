@@ -6,7 +6,7 @@ COUNT    ?= 6
 SOAK     ?= 10m
 FUZZTIME ?= 30s
 
-.PHONY: all build test lint fuzz guests guests-check guests-test bench soak ci
+.PHONY: all build test lint fuzz guests guests-check guests-test guests-large bench soak ci
 all: build
 
 build:
@@ -32,6 +32,14 @@ guests-check: guests/node_modules/.package-lock.json
 # Each guest function in node's own engine.
 guests-test: guests/node_modules/.package-lock.json
 	cd guests && npm test
+
+# The guests that are too large to be committed, into guests/build.
+guests-large: guests/javascript/node_modules/.package-lock.json
+	node guests/build.mjs --large guests/build
+
+guests/javascript/node_modules/.package-lock.json: guests/javascript/package.json guests/javascript/package-lock.json guests/javascript/.npmrc
+	cd guests/javascript && npm ci
+	touch $@
 
 guests/node_modules/.package-lock.json: guests/package.json guests/package-lock.json guests/.npmrc
 	cd guests && npm ci

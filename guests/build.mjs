@@ -1,11 +1,15 @@
 // Builds the guest functions of the examples.
 //
-//   node build.mjs           rebuilds each component where its example has it
-//   node build.mjs FOLDER    builds them all into a folder
-//   node build.mjs --check   builds them aside and compares byte for byte with
-//                            the committed ones; fails naming what differs
+//   node build.mjs                  rebuilds each guest where its example has it
+//   node build.mjs FOLDER           builds them all into a folder
+//   node build.mjs --check          builds them aside and compares byte for byte
+//                                   with the committed ones; fails naming what
+//                                   differs
+//   node build.mjs --large FOLDER   builds into a folder those that are too large
+//                                   to be committed: of Go and of JavaScript
 //
-// The same sources and tools give the same bytes on every machine.
+// The same sources and tools give the same bytes on every machine, but for
+// JavaScript.
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -23,6 +27,15 @@ const guests = [
   { name: "count", from: cFreestanding, example: "names" },
   { name: "arithmetic", from: assemblyScript, example: "fan" },
   { name: "add-one", from: text, example: "add-one" },
+  { name: "wordfreq", from: cCommand, example: "languages/wordfreq" },
+  { name: "iban", from: cTyped, example: "languages/iban" },
+  { name: "slug", from: assemblyScript, example: "languages/slug" },
+];
+
+const large = [
+  { name: "tabulate", from: goCommand, needs: goTools },
+  { name: "numbers", from: goLibrary, needs: goTools },
+  { name: "table", from: javaScript, needs: javaScriptTools },
 ];
 
 // The headers of stb that the image guest includes, and where Debian has them.
@@ -34,7 +47,8 @@ const stbFolder = "/usr/include/stb";
 const stbFault = "n += sizes[i];\n            }\n";
 const stbCorrection = stbFault + '            if (n > 256) return stbi__err("bad DHT header","Corrupt JPEG");\n';
 
-const compile = ["--target=wasm32-wasi", "-std=c11", "-O2", "-DNDEBUG", "-fwrapv", "-Wall", "-Wextra", "-Werror"];
+const target = "--target=wasm32-wasi";
+const compile = ["-std=c11", "-O2", "-DNDEBUG", "-fwrapv", "-Wall", "-Wextra", "-Werror"];
 // No names, no debug information: nothing of the machine that builds.
 const link = ["-Wl,--strip-all", "-Wl,-z,stack-size=65536"];
 
@@ -47,16 +61,32 @@ function cLibrary(name, work) {
     writeFileSync(join(include, header), source.includes(stbCorrection) ? source : source.replace(stbFault, stbCorrection));
   }
   const core = join(work, `${name}.core.wasm`);
-  run("clang", [...compile, "-mexec-model=reactor", "-isystem", include, ...link, "-o", core, `${name}/${name}.c`]);
+  clang(name, core, ["-isystem", include], ["-mexec-model=reactor"]);
   return embed(name, core);
 }
 
 // C without a C library.
 function cFreestanding(name, work) {
+  return embed(name, cAlone(name, work));
+}
+
+// The same without the last step: a core module that carries its types. What
+// it exports is called as if it were a component.
+function cTyped(name, work) {
+  return embedType(name, cAlone(name, work));
+}
+
+function cAlone(name, work) {
   const core = join(work, `${name}.core.wasm`);
-  const alone = ["-ffreestanding", "-fno-builtin", "-nostdlib", "-Iinclude", "-Wl,--no-entry"];
-  run("clang", [...compile, ...alone, ...link, "-o", core, `${name}/${name}.c`]);
-  return embed(name, core);
+  clang(name, core, ["-ffreestanding", "-fno-builtin", "-Iinclude"], ["-nostdlib", "-Wl,--no-entry"]);
+  return core;
+}
+
+// A whole program in C, with its library: a WASI command. POSIX comes with it.
+function cCommand(name, work) {
+  const command = join(work, `${name}.wasm`);
+  clang(name, command, ["-D_GNU_SOURCE"]);
+  return readFileSync(command);
 }
 
 // AssemblyScript whose memory only grows, and whose faults are traps instead
@@ -74,20 +104,77 @@ function text(name) {
   return jco.parse(readFileSync(join(here, name, `${name}.wat`), "utf8"));
 }
 
+// clang compiles and links in two steps. Told to optimize while it links, it
+// would run the wasm-opt that it finds on some machines and not on others.
+function clang(name, to, compiling, linking = []) {
+  const object = join(dirname(to), `${name}.o`);
+  run("clang", [target, ...compile, ...compiling, "-c", "-o", object, `${name}/${name}.c`]);
+  run("clang", [target, ...linking, ...link, "-o", to, object]);
+}
+
+// No paths, no names, nothing of the version control: what differs between
+// machines.
+const goFlags = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w"];
+
+// A whole program in Go: a WASI command.
+function goCommand(name, work) {
+  const command = join(work, `${name}.wasm`);
+  run("go", ["build", ...goFlags, "-o", command, `./${name}`], { GOOS: "wasip1", GOARCH: "wasm" });
+  return readFileSync(command);
+}
+
+// A library in Go: a WASI reactor that exports functions of numbers.
+function goLibrary(name, work) {
+  const library = join(work, `${name}.wasm`);
+  run("go", ["build", "-buildmode=c-shared", ...goFlags, "-o", library, `./${name}`], { GOOS: "wasip1", GOARCH: "wasm" });
+  return readFileSync(library);
+}
+
+function goTools() {
+  const version = output("go", "version").match(/go1\.(\d+)/)?.[1];
+  if (version === undefined) return "go: Go 1.24 or later";
+  if (Number(version) < 24) return `go: here is 1.${version}, and //go:wasmexport needs 1.24 or later`;
+}
+
+// A component of JavaScript and the engine that runs it. Without any of the
+// engine's features it imports nothing.
+async function javaScript(name) {
+  const { componentize } = await import("./javascript/componentize.mjs");
+  const { component } = await componentize({
+    sourcePath: join(here, name, `${name}.js`),
+    witPath: join(here, name, `${name}.wit`),
+    worldName: name,
+    disableFeatures: ["stdio", "random", "clocks", "http", "fetch-event"],
+  });
+  return component;
+}
+
+function javaScriptTools() {
+  if (!existsSync(join(here, "javascript", "node_modules", "@bytecodealliance", "componentize-js"))) {
+    return `the npm packages for JavaScript: in ${relative(process.cwd(), join(here, "javascript")) || "."}: npm ci`;
+  }
+}
+
 // embed makes a component of a core module and the world in its WIT file.
 async function embed(name, core) {
+  return jco.componentNew(await embedType(name, core));
+}
+
+// embedType puts the world in a guest's WIT file into its core module, as a
+// custom section.
+async function embedType(name, core) {
   const witSource = readFileSync(join(here, name, `${name}.wit`), "utf8");
   const binary = readFileSync(core);
   const foreign = WebAssembly.Module.imports(new WebAssembly.Module(binary));
   if (foreign.length > 0) {
     fail(`${name}: a guest may import nothing, but this one imports ${foreign.map((i) => `${i.module}.${i.name}`).join(", ")}`);
   }
-  return jco.componentNew(await jco.componentEmbed({ binary, witSource, stringEncoding: "utf8" }));
+  return jco.componentEmbed({ binary, witSource, stringEncoding: "utf8" });
 }
 
-function run(program, args) {
+function run(program, args, env = {}) {
   try {
-    execFileSync(program, args, { cwd: here, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, LC_ALL: "C" } });
+    execFileSync(program, args, { cwd: here, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, LC_ALL: "C", ...env } });
   } catch (error) {
     fail(`${basename(program)} failed: ${error.message}`);
   }
@@ -98,15 +185,17 @@ function fail(message) {
   process.exit(1);
 }
 
+// output is what a program prints, or nothing if it is not here.
+function output(program, ...args) {
+  try {
+    return execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  } catch {
+    return "";
+  }
+}
+
 // missingTools names the Debian packages that are not there.
 function missingTools() {
-  const output = (program, ...args) => {
-    try {
-      return execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
-    } catch {
-      return "";
-    }
-  };
   const missing = [];
   const clang = output("clang", "--version") !== "";
   if (!clang) missing.push("clang");
@@ -131,9 +220,31 @@ function committed(guest) {
   return join(repository, "examples", guest.example, `${guest.name}.wasm`);
 }
 
+function tell(name, built) {
+  console.log(`${name.padEnd(10)} ${String(built.length).padStart(8)} bytes  ${cid(built)}`);
+}
+
+const work = mkdtempSync(join(tmpdir(), "ipvm-guests-"));
+process.on("exit", () => rmSync(work, { recursive: true, force: true }));
+
 const args = process.argv.slice(2);
 const check = args[0] === "--check";
-if (args.length > 1 || (args[0]?.startsWith("-") && !check)) fail("usage: node build.mjs [FOLDER | --check]");
+if (args[0] === "--large" && args.length === 2) {
+  await buildLarge(resolve(args[1]));
+  process.exit();
+}
+if (args.length > 1 || (args[0]?.startsWith("-") && !check)) fail("usage: node build.mjs [FOLDER | --check | --large FOLDER]");
+
+async function buildLarge(folder) {
+  const missing = new Set(large.map((guest) => guest.needs()).filter(Boolean));
+  if (missing.size > 0) fail(`not here:\n  ${[...missing].join("\n  ")}`);
+  mkdirSync(folder, { recursive: true });
+  for (const guest of large) {
+    const built = Buffer.from(await guest.from(guest.name, work));
+    tell(guest.name, built);
+    writeFileSync(join(folder, `${guest.name}.wasm`), built);
+  }
+}
 
 const missing = missingTools();
 if (missing.length > 0) fail(`not here: ${missing.join(", ")}\non Debian 12: apt-get install ${missing.join(" ")}`);
@@ -142,18 +253,15 @@ const jco = await import("@bytecodealliance/jco-transpile/wasm-tools").catch((er
   fail(`not here: the npm packages\nin ${here}: npm ci`);
 });
 
-const work = mkdtempSync(join(tmpdir(), "ipvm-guests-"));
-process.on("exit", () => rmSync(work, { recursive: true, force: true }));
-
 const differing = [];
 for (const guest of guests) {
   const built = Buffer.from(await guest.from(guest.name, work));
-  console.log(`${guest.name.padEnd(10)} ${String(built.length).padStart(7)} bytes  ${cid(built)}`);
+  tell(guest.name, built);
   const kept = committed(guest);
   if (check) {
     if (existsSync(kept) && built.equals(readFileSync(kept))) continue;
     differing.push(relative(repository, kept));
-    console.log(`           committed:     ${existsSync(kept) ? cid(readFileSync(kept)) : "not there"}`);
+    console.log(`           committed:      ${existsSync(kept) ? cid(readFileSync(kept)) : "not there"}`);
     continue;
   }
   const to = args.length === 1 ? join(resolve(args[0]), `${guest.name}.wasm`) : kept;
@@ -165,4 +273,4 @@ if (differing.length > 0) {
   const clang = execFileSync("clang", ["--version"], { encoding: "utf8" }).split("\n")[0];
   fail(`differs from its source, as built here with ${clang}:\n  ${differing.join("\n  ")}`);
 }
-if (check) console.log("each committed component is what its source gives");
+if (check) console.log("each committed guest is what its source gives");
