@@ -118,6 +118,8 @@ func (fs *fileSystem) link(oldBase *node, oldPath string, newBase *node, newPath
 	switch {
 	case e != success:
 		return e
+	case p.node != nil && p.slash && p.node.kind != directory:
+		return errNotDir
 	case p.node != nil:
 		return errExist
 	case p.slash:
@@ -140,6 +142,8 @@ func (fs *fileSystem) symlink(target string, base *node, path string) errno {
 	switch {
 	case e != success:
 		return e
+	case p.node != nil && p.slash && p.node.kind != directory:
+		return errNotDir
 	case p.node != nil:
 		return errExist
 	case p.slash:

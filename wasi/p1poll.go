@@ -51,9 +51,7 @@ func pollOneoff(c call1) errno {
 			first = 0
 		}
 	}
-	if now := c.clock.monotonic(); first > now {
-		c.clock.sleep(first - now)
-	}
+	c.clock.sleepUntil(first)
 	count := uint32(0)
 	for _, s := range subs {
 		if s.kind != eventClock || s.fault != success || s.due <= c.clock.monotonic() {
@@ -107,7 +105,7 @@ func (c call1) due(b []byte) (uint64, errno) {
 	case flags == 0:
 		return now + min(timeout, maxSlept-now), success
 	case id == clockRealtime:
-		timeout -= min(timeout, Instant)
+		timeout -= min(timeout, Instant-MonotonicInstant)
 	}
 	return min(timeout, maxSlept), success
 }
