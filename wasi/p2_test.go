@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,7 +24,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
 // all2 are the functions offered, as "iface#name", sorted.
-func all2() []string {
+var all2 = sync.OnceValue(func() []string {
 	var names []string
 	for iface, i := range preview2 {
 		for name := range i.funcs {
@@ -32,7 +33,7 @@ func all2() []string {
 	}
 	slices.Sort(names)
 	return names
-}
+})
 
 func mustFunc2(t testing.TB, name string) Func2 {
 	t.Helper()

@@ -55,7 +55,7 @@ var descriptorFuncs = []Func2{
 	fsMethod("write-via-stream", []wit.Field{offsetParam}, ownOf("output-stream"), writeViaStream),
 	fsMethod("append-via-stream", nil, ownOf("output-stream"), appendViaStream),
 	fsMethod("advise", []wit.Field{offsetParam, field("length", u64Type), field("advice", adviceType)}, nil, advise),
-	fsMethod("sync-data", nil, nil, sync),
+	fsMethod("sync-data", nil, nil, syncFile),
 	fsMethod("get-flags", nil, descriptorFlagsType, getFlags),
 	fsMethod("get-type", nil, descriptorTypeType, func(_ call2, d *descriptor) (ipld.Value, error) {
 		return d.node.kind.typeName(), nil
@@ -66,7 +66,7 @@ var descriptorFuncs = []Func2{
 	}),
 	fsMethod("read", []wit.Field{field("length", u64Type), offsetParam}, tupleOf(bytesType, boolType), readAt),
 	fsMethod("write", []wit.Field{field("buffer", bytesType), offsetParam}, u64Type, writeAt),
-	fsMethod("sync", nil, nil, sync),
+	fsMethod("sync", nil, nil, syncFile),
 	fsMethod("stat", nil, descriptorStatType, func(_ call2, d *descriptor) (ipld.Value, error) {
 		return d.node.stat2(), nil
 	}),
@@ -128,8 +128,8 @@ func advise(_ call2, d *descriptor) (ipld.Value, error) {
 	return ipld.Null, nil
 }
 
-// sync has nothing to do: there is no disk.
-func sync(call2, *descriptor) (ipld.Value, error) { return ipld.Null, nil }
+// syncFile has nothing to do: there is no disk.
+func syncFile(call2, *descriptor) (ipld.Value, error) { return ipld.Null, nil }
 
 func getFlags(_ call2, d *descriptor) (ipld.Value, error) {
 	flags := make([]ipld.Value, len(d.flags))

@@ -52,19 +52,17 @@ func dirMethod(name string, params []wit.Field, ok *wit.Type, do func(c call2, d
 	})
 }
 
-// maxListed bounds the names that all directory-entry-streams of a call hold.
-const maxListed = 1 << 20
-
 // entryStream is the resource directory-entry-stream: the names that were in
-// the directory when it was made, in byte order. It holds the directory.
+// the directory when it was made, in byte order, for which so many bytes are
+// charged. It holds the directory.
 type entryStream struct {
-	dir   *node
-	names []string // still to come
-	size  int      // of all names, counted in handles.listed
+	dir     *node
+	names   []string // still to come
+	charged int64
 }
 
 func (s *entryStream) release(h *Host) {
-	h.handles.listed -= s.size
+	h.fs.charge(-s.charged)
 	h.fs.release(s.dir)
 }
 
@@ -72,13 +70,13 @@ func readDirectory(c call2, d *descriptor) (ipld.Value, error) {
 	if d.node.kind != directory {
 		return ipld.Null, errNotDir
 	}
-	size := len(d.node.entries)
-	if c.host.handles.listed+size > maxListed {
-		return ipld.Null, errMFile
+	cost := int64(len(d.node.entries)) * 16
+	if e := c.host.fs.charge(cost); e != success {
+		return ipld.Null, e
 	}
-	v, err := c.host.insertHolding(d.node, &entryStream{d.node, d.node.list(), size})
-	if err == nil {
-		c.host.handles.listed += size
+	v, err := c.host.insertHolding(d.node, &entryStream{d.node, d.node.list(), cost})
+	if err != nil {
+		c.host.fs.charge(-cost)
 	}
 	return v, err
 }

@@ -59,12 +59,10 @@ func (k nodeKind) typeName() ipld.Value {
 	switch k {
 	case directory:
 		return ipld.String("directory")
-	case regularFile:
-		return ipld.String("regular-file")
 	case symlink:
 		return ipld.String("symbolic-link")
 	}
-	return ipld.String("unknown")
+	return ipld.String("regular-file")
 }
 
 // stat2 is the descriptor-stat of n.

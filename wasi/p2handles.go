@@ -17,8 +17,6 @@ const maxHandles = 1 << 16
 type handles struct {
 	slots []handle // slots[i] is of index i+1
 	free  []uint32
-
-	listed int // names that directory-entry-streams hold
 }
 
 // handle is one entry of the table. It is free when it holds no resource.
@@ -93,8 +91,8 @@ func (h *Host) DropHandle(index uint32) error {
 	return nil
 }
 
-// release2 undoes the hold of a resource on a node, if it has one.
-func (h *Host) release2(n *node) {
+// releaseNode undoes the hold of a resource on a node, if it has one.
+func (h *Host) releaseNode(n *node) {
 	if n != nil {
 		h.fs.release(n)
 	}

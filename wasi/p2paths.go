@@ -116,8 +116,11 @@ func openAt(c call2, dir *node) (ipld.Value, error) {
 		truncate:  c.flag(2, "truncate"),
 		write:     c.flag(3, "write"),
 	}
-	if mutate && (o.create || o.truncate || o.write) {
+	switch {
+	case mutate && (o.create || o.truncate || o.write):
 		return ipld.Null, errInval
+	case c.host.fs.opens == 0:
+		return ipld.Null, errMFile // and no file is left behind
 	}
 	n, e := c.host.fs.open(dir, c.text(1), o)
 	switch {

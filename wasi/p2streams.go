@@ -36,8 +36,8 @@ type outputStream struct {
 	closed bool
 }
 
-func (s *inputStream) release(h *Host)  { h.release2(s.file) }
-func (s *outputStream) release(h *Host) { h.release2(s.file) }
+func (s *inputStream) release(h *Host)  { h.releaseNode(s.file) }
+func (s *outputStream) release(h *Host) { h.releaseNode(s.file) }
 
 var streamErrorType = variantOf(field("last-operation-failed", ownOf("error")), field("closed", nil))
 
