@@ -33,9 +33,11 @@ guests-check: guests/node_modules/.package-lock.json
 guests-test: guests/node_modules/.package-lock.json
 	cd guests && npm test
 
-# The guests that are too large to be committed, into guests/build.
-guests-large: guests/javascript/node_modules/.package-lock.json
+# The guests that are too large to be committed, into guests/build; then each in
+# node.
+guests-large: guests/node_modules/.package-lock.json guests/javascript/node_modules/.package-lock.json
 	node guests/build.mjs --large guests/build
+	cd guests && npm run --silent test-large
 
 guests/javascript/node_modules/.package-lock.json: guests/javascript/package.json guests/javascript/package-lock.json guests/javascript/.npmrc
 	cd guests/javascript && npm ci

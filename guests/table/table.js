@@ -16,8 +16,8 @@ export function summarize(table, by, of) {
   const [key, value] = [column(table, by), column(table, of)];
   const groups = new Map();
   for (const [i, row] of table.rows.entries()) {
-    const number = numberIn(row[value]);
-    if (number === undefined) throw `row ${i + 1}: "${row[value]}" in column "${of}" is not a number`;
+    const number = numberIn(row[value] ?? "");
+    if (number === undefined) throw `row ${i + 1}: "${row[value] ?? ""}" in column "${of}" is not a number`;
     const group = groups.get(row[key]) ?? { key: row[key], rows: 0, sum: 0, least: number, most: number };
     group.rows += 1;
     group.sum += number;
