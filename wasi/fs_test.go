@@ -269,6 +269,8 @@ func errnoName(e errno) string {
 		success: "ok", errNoEnt: "noent", errExist: "exist", errIsDir: "isdir", errNotDir: "notdir",
 		errNotEmpty: "notempty", errInval: "inval", errPerm: "perm", errIlSeq: "ilseq", errNameLong: "nametoolong",
 		errLoop: "loop", errBusy: "busy", errNoSpace: "nospc", errMFile: "mfile", errFBig: "fbig",
+		errBadF: "badf", errOverflow: "overflow", errFault: "fault", errNoSys: "nosys", errNotSock: "notsock", errNotSup: "notsup", errSeekPipe: "spipe",
+		errNotCapable: "notcapable",
 	}
 	if name, ok := names[e]; ok {
 		return name

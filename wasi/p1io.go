@@ -77,8 +77,11 @@ func fdRead(c call1) errno {
 
 func fdPread(c call1) errno {
 	d, e := c.p1.file(c.u32(0), rightRead|rightSeek)
-	if e != success {
+	switch {
+	case e != success:
 		return e
+	case c.u64(3) > math.MaxInt64:
+		return errInval
 	}
 	v, e := c.mem.vectors(c.u32(1), c.u32(2))
 	if e != success {
@@ -145,8 +148,11 @@ func fdWrite(c call1) errno {
 // fdPwrite writes at the place it is told, also to a descriptor that appends.
 func fdPwrite(c call1) errno {
 	d, e := c.p1.file(c.u32(0), rightWrite|rightSeek)
-	if e != success {
+	switch {
+	case e != success:
 		return e
+	case c.u64(3) > math.MaxInt64:
+		return errInval
 	}
 	v, e := c.mem.vectors(c.u32(1), c.u32(2))
 	if e != success {
@@ -230,7 +236,10 @@ func fdSeek(c call1) errno {
 	}
 	// A position is at most MaxInt64, so the sum cannot wrap around unseen.
 	pos := int64(start) + delta
-	if pos < 0 {
+	switch {
+	case pos < 0 && delta > 0:
+		return errOverflow
+	case pos < 0:
 		return errInval
 	}
 	if e := c.mem.put64(c.u32(3), uint64(pos)); e != success {
