@@ -9,7 +9,8 @@
 // runs of one program with equal Configs make the same calls and get the same
 // answers, byte for byte, on every machine.
 //
-// The package knows no engine. The engine side looks functions up by name,
-// hands each call the guest's memory and returns what the call answers;
-// [Preview1] has those of WASI preview 1.
+// The package knows no engine. The engine side looks functions up by name and
+// returns to the guest what they answer. [Preview1] has those of WASI preview 1,
+// which are handed the guest's memory; [Preview2] has those of WASI 0.2, which
+// take and give values.
 package wasi

@@ -52,7 +52,7 @@ var exitFuncs = []Func2{
 // dropping it does not close the stream for others.
 var (
 	stdinFunc = function("get-stdin", nil, ownOf("input-stream"), func(c call2) (ipld.Value, error) {
-		return c.host.handles.insert(&inputStream{read: c.host.stdin.read}, 0)
+		return c.host.handles.insert(&inputStream{take: c.host.stdin.take}, 0)
 	})
 	stdoutFunc = function("get-stdout", nil, ownOf("output-stream"), func(c call2) (ipld.Value, error) {
 		return c.host.handles.insert(&outputStream{write: c.host.stdout.write}, 0)
@@ -61,6 +61,14 @@ var (
 		return c.host.handles.insert(&outputStream{write: c.host.stderr.write}, 0)
 	})
 )
+
+// take is like read, without a copy.
+func (in *input) take(most uint64) []byte {
+	n := min(most, uint64(len(in.rest)))
+	data := in.rest[:n]
+	in.rest = in.rest[n:]
+	return data
+}
 
 // noTerminal is a function that gives the terminal behind a standard stream:
 // there is none.

@@ -84,12 +84,12 @@ func readViaStream(c call2, d *descriptor) (ipld.Value, error) {
 		return ipld.Null, err
 	}
 	offset := c.u64(0)
-	read := func(p []byte) int {
-		got := n.read(p, offset)
-		offset += uint64(got)
-		return got
+	take := func(most uint64) []byte {
+		data := n.slice(offset, most)
+		offset += uint64(len(data))
+		return data
 	}
-	return c.host.insertHolding(n, &inputStream{read: read, file: n})
+	return c.host.insertHolding(n, &inputStream{take: take, file: n})
 }
 
 func writeViaStream(c call2, d *descriptor) (ipld.Value, error) {
@@ -153,12 +153,15 @@ func readAt(c call2, d *descriptor) (ipld.Value, error) {
 	if err != nil {
 		return ipld.Null, err
 	}
-	length, offset := min(c.u64(0), maxRead), c.u64(1)
-	if offset >= n.size() {
-		return ipld.List(ipld.Bytes(nil), ipld.Bool(true)), nil
-	}
-	end := offset + min(length, n.size()-offset)
-	return ipld.List(ipld.Bytes(n.data[offset:end]), ipld.Bool(end == n.size())), nil
+	data := n.slice(c.u64(1), min(c.u64(0), maxRead))
+	end := c.u64(1) >= n.size()-uint64(len(data))
+	return ipld.List(ipld.Bytes(data), ipld.Bool(end)), nil
+}
+
+// slice is up to most bytes of a file from offset on, until it is written to.
+func (n *node) slice(offset, most uint64) []byte {
+	offset = min(offset, n.size())
+	return n.data[offset : offset+min(most, n.size()-offset)]
 }
 
 func writeAt(c call2, d *descriptor) (ipld.Value, error) {

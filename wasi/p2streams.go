@@ -24,8 +24,10 @@ const (
 // inputStream is the resource input-stream. It is closed once its end was
 // reached, even if its file grows later.
 type inputStream struct {
-	read   func(p []byte) int // into p, which is not empty; 0 is the end
-	file   *node              // held as long as the stream is; nil for stdin
+	// take moves on by up to n > 0 bytes and returns them, until something is
+	// written to the file; none are the end.
+	take   func(n uint64) []byte
+	file   *node // held as long as the stream is; nil for stdin
 	closed bool
 }
 
@@ -109,21 +111,21 @@ func outputMethod(name string, params []wit.Field, ok *wit.Type, do func(call2, 
 	})
 }
 
-// take reads up to n bytes. It returns io.EOF when the stream is closed.
-func (s *inputStream) take(n uint64) ([]byte, error) {
+// next is the next bytes, n at most, until something is written to the file. It
+// returns io.EOF when the stream is closed.
+func (s *inputStream) next(n uint64) ([]byte, error) {
 	if s.closed {
 		return nil, io.EOF
 	}
 	if n == 0 {
 		return nil, nil
 	}
-	buf := make([]byte, min(n, maxRead))
-	got := s.read(buf)
-	if got == 0 {
+	data := s.take(min(n, maxRead))
+	if len(data) == 0 {
 		s.closed = true
 		return nil, io.EOF
 	}
-	return buf[:got], nil
+	return data, nil
 }
 
 // put writes data. A failure closes the stream and is a *streamFault.
@@ -136,12 +138,12 @@ func (s *outputStream) put(data []byte) error {
 }
 
 func readBytes(c call2, s *inputStream) (ipld.Value, error) {
-	data, err := s.take(c.u64(0))
+	data, err := s.next(c.u64(0))
 	return ipld.Bytes(data), err
 }
 
 func skipBytes(c call2, s *inputStream) (ipld.Value, error) {
-	data, err := s.take(c.u64(0))
+	data, err := s.next(c.u64(0))
 	return ipld.Uint(uint64(len(data))), err
 }
 
@@ -183,7 +185,7 @@ func splice(c call2, s *outputStream) (ipld.Value, error) {
 	if err != nil {
 		return ipld.Null, err
 	}
-	data, err := src.take(min(c.u64(1), writePermit))
+	data, err := src.next(min(c.u64(1), writePermit))
 	if err != nil {
 		return ipld.Null, err
 	}
