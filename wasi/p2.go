@@ -99,11 +99,10 @@ func function(name string, params []wit.Field, result *wit.Type, do func(call2) 
 			return ipld.Null, err
 		}
 		v, err := do(call2{host: h, args: args})
-		var exit *Exit
-		switch {
-		case err == nil:
+		if err == nil {
 			return v, nil
-		case errors.As(err, &exit):
+		}
+		if exit := (*Exit)(nil); errors.As(err, &exit) {
 			return ipld.Null, exit
 		}
 		return ipld.Null, fmt.Errorf("%s: %w", name, err)

@@ -27,11 +27,10 @@ var preopensFunc = function("get-directories", nil, listOf(tupleOf(ownOf("descri
 func codeMethod[R any](resource, name string, params []wit.Field, ok *wit.Type, do func(call2, R) (ipld.Value, error)) Func2 {
 	return method(resource, name, params, orErrorCode(ok), func(c call2, self R) (ipld.Value, error) {
 		v, err := do(c, self)
-		var e errno
-		switch {
-		case err == nil:
+		if err == nil {
 			return ok2(v), nil
-		case errors.As(err, &e):
+		}
+		if e := success; errors.As(err, &e) {
 			return fail2(ipld.String(errorCode(e))), nil
 		}
 		return ipld.Null, err

@@ -83,10 +83,11 @@ var (
 func streamMethod[R any](resource, name string, params []wit.Field, ok *wit.Type, do func(call2, R) (ipld.Value, error)) Func2 {
 	return method(resource, name, params, orStreamError(ok), func(c call2, self R) (ipld.Value, error) {
 		v, err := do(c, self)
+		if err == nil {
+			return ok2(v), nil
+		}
 		var fault *streamFault
 		switch {
-		case err == nil:
-			return ok2(v), nil
 		case errors.Is(err, io.EOF):
 			return fail2(ipld.String("closed")), nil
 		case errors.As(err, &fault):
