@@ -281,6 +281,7 @@ test("wordfreq", async (t) => {
   await t.test("standard input", () => {
     assert.deepEqual(wordfreq({ stdin: "b a b" }), { stdout: "      2 b\n      1 a\n", stderr: "3 words, 2 different\n", exit: 0, files: {} });
     assert.equal(wordfreq({}).stdout, "");
+    assert.equal(wordfreq({ args: ["-w"], stdin: "b a b" }).stdout, "b\na\n");
     assert.equal(wordfreq({ args: ["-m", "2"], stdin: "a 'tis Żółć '' o''clock O'Clock don't" }).stdout, "      1 clock\n      1 don't\n      1 o'clock\n      1 tis\n      1 Żółć\n");
     assert.equal(wordfreq({ stdin: "x".repeat(100) + " y" }).stdout, `      1 ${"x".repeat(63)}\n      1 y\n`);
   });

@@ -1,10 +1,11 @@
 // wordfreq prints the most frequent words of what it reads, most frequent first,
 // equally frequent ones in the order of their bytes:
 //
-//   wordfreq [-n COUNT] [-m LENGTH] [-o FILE] [PATH…]
+//   wordfreq [-w] [-n COUNT] [-m LENGTH] [-o FILE] [PATH…]
 //
 // It reads its standard input, or the files named, or every file below the
-// folders named. It is an ordinary C program, and would do the same anywhere.
+// folders named; -w leaves the counts out, -m the shorter words. It is an
+// ordinary C program, and would do the same anywhere.
 
 #include <ctype.h>
 #include <dirent.h>
@@ -176,14 +177,16 @@ static size_t number(const char *text, size_t least) {
 int main(int argc, char **argv) {
   size_t limit = 10;
   const char *to = NULL;
+  bool counts = true;
   program = "wordfreq";
-  for (int option; (option = getopt(argc, argv, "n:m:o:")) != -1;) {
+  for (int option; (option = getopt(argc, argv, "wn:m:o:")) != -1;) {
     switch (option) {
+    case 'w': counts = false; break;
     case 'n': limit = number(optarg, 0); break;
     case 'm': shortest = number(optarg, 1); break;
     case 'o': to = optarg; break;
     default:
-      fprintf(stderr, "usage: %s [-n COUNT] [-m LENGTH] [-o FILE] [PATH...]\n", program);
+      fprintf(stderr, "usage: %s [-w] [-n COUNT] [-m LENGTH] [-o FILE] [PATH...]\n", program);
       return 2;
     }
   }
@@ -198,7 +201,10 @@ int main(int argc, char **argv) {
     return 1;
   }
   qsort(table.words, table.capacity, sizeof *table.words, by_count);
-  for (size_t i = 0; i < table.used && i < limit; i++) fprintf(out, "%7zu %s\n", table.words[i].count, table.words[i].text);
+  for (size_t i = 0; i < table.used && i < limit; i++) {
+    if (counts) fprintf(out, "%7zu ", table.words[i].count);
+    fprintf(out, "%s\n", table.words[i].text);
+  }
   if (fflush(out) != 0 || fclose(out) != 0) complain(to != NULL ? to : "standard output");
   fprintf(stderr, "%zu words, %zu different\n", table.total, table.used);
   return failed ? 1 : 0;
