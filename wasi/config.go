@@ -53,8 +53,9 @@ func (c *Config) setDefaults() {
 	setDefault(&c.MaxOpen, 1024)
 }
 
+// setDefault also takes a limit below 0, which is none, for the usual one.
 func setDefault[T int | int64](limit *T, usual T) {
-	if *limit == 0 {
+	if *limit <= 0 {
 		*limit = usual
 	}
 }

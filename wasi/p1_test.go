@@ -378,3 +378,29 @@ func TestPreview1Allocations(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkPreview1(b *testing.B) {
+	h := newHost(b, Config{Stdout: func([]byte) {}})
+	g := &guest1{h: h, module: snapshot1, mem: make([]byte, 1<<16)}
+	g.mem.put32(16, 100)
+	g.mem.put32(20, 50)
+	for _, c := range []struct {
+		name string
+		args []uint64
+	}{
+		{"fd_write", []uint64{1, 16, 1, 24}},
+		{"clock_time_get", []uint64{0, 0, 24}},
+		{"path_filestat_get", []uint64{3, 0, 300, 1, 400}},
+	} {
+		copy(g.mem[300:], ".")
+		f, _ := Preview1(snapshot1, c.name)
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if e, err := f.Call(h, g.mem, c.args); e != 0 || err != nil {
+					b.Fatal(e, err)
+				}
+			}
+		})
+	}
+}
