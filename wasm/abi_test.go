@@ -48,11 +48,14 @@ func abiSource(t *testing.T) string {
 		"wasm_byte_vec_t", "wasmtime_component_instance_t", "wasmtime_component_func_t", "wasmtime_component_valtype_t",
 		"wasmtime_component_item_t", "wasmtime_component_val_t", "wasmtime_component_valrecord_entry_t",
 		"wasmtime_component_valunion_t", "wasmtime_component_valvariant_t", "wasmtime_component_valresult_t",
+		"wasmtime_extern_t", "wasmtime_func_t", "wasmtime_memory_t", "wasmtime_instance_t", "wasmtime_val_raw_t",
+		"wasm_valtype_vec_t", "wasm_exporttype_vec_t",
 	}
 	offsets := []string{
 		"wasm_byte_vec_t, data", "wasmtime_component_valtype_t, of", "wasmtime_component_item_t, of",
 		"wasmtime_component_val_t, of", "wasmtime_component_valrecord_entry_t, val",
-		"wasmtime_component_valvariant_t, val", "wasmtime_component_valresult_t, val",
+		"wasmtime_component_valvariant_t, val", "wasmtime_component_valresult_t, val", "wasmtime_extern_t, of",
+		"wasm_exporttype_vec_t, data",
 	}
 	layout := abiLayout()
 	if len(layout) != 2*len(types)+len(offsets) {

@@ -93,9 +93,10 @@ func readKey(path string) ([]byte, error) {
 	return key, err
 }
 
-// name is the file name of the machine code for a module.
-func (c *cache) name(link ipld.Link, size int) string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", c.config, link, size))
+// name is the file name of the machine code for piece number part of a module,
+// of size bytes.
+func (c *cache) name(link ipld.Link, part, size int) string {
+	h := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d\x00%d", c.config, link, part, size))
 	return hex.EncodeToString(h[:20]) + ".code"
 }
 

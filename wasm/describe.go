@@ -29,13 +29,13 @@ type item struct {
 	items []item // of an instance
 }
 
-// component is what a component imports and exports.
-type component struct{ imports, exports []item }
+// described is what a component imports and exports.
+type described struct{ imports, exports []item }
 
 // describer reads the flat description that describe.c writes.
 type describer struct{ lifter }
 
-func parseComponent(data []byte) (c component, err error) {
+func parseComponent(data []byte) (c described, err error) {
 	d := describer{lifter{data}}
 	if c.imports, err = d.items(); err != nil {
 		return c, err
@@ -218,10 +218,10 @@ func (d *describer) names() ([]string, error) {
 	return out, nil
 }
 
-// exports is the public face of a component: the functions at its root and
+// functions is the public face of a component: the functions at its root and
 // those of the interfaces it exports, in its order. A function whose calls do
 // not end by returning (async) is left out.
-func (c component) functions() wit.Interface {
+func (c described) functions() wit.Interface {
 	var out wit.Interface
 	for _, it := range c.exports {
 		switch it.kind {

@@ -49,8 +49,10 @@ const (
 type Engine struct {
 	cfg      Config
 	compiles chan struct{}
-	slots    chan *slot
-	all      []*slot // every slot, to stop what runs
+	// modelOnly, of tests, leaves every component to the engine's model.
+	modelOnly bool
+	slots     chan *slot
+	all       []*slot // every slot, to stop what runs
 
 	mu      sync.Mutex
 	closed  bool
@@ -104,7 +106,7 @@ func New(cfg Config) (*Engine, error) {
 		wake:     make(chan struct{}, 1),
 	}
 	for range cfg.Calls {
-		s := new(slot)
+		s := newSlot()
 		e.all = append(e.all, s)
 		e.slots <- s
 	}
@@ -146,6 +148,10 @@ func (e *Engine) Close() error {
 		s.unload()
 	}
 	e.modules, e.idle = nil, nil
+	for _, s := range e.all {
+		s.end()
+	}
+	e.all = nil
 	for _, p := range []**C.wasm_engine_t{&e.pool, &e.demand} {
 		if *p != nil {
 			C.wasm_engine_delete(*p)

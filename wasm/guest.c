@@ -138,15 +138,15 @@ static uint64_t now(void) {
 /* Runs inside the guest at each tick of the engine's epoch. */
 static wasmtime_error_t *on_tick(wasmtime_context_t *ctx, void *data, uint64_t *delta, wasmtime_update_deadline_kind_t *kind) {
   (void)ctx;
-  ipvm_frame *f = data;
+  ipvm_call *c = data;
   *delta = 1;
   *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
-  if (__atomic_load_n(f->stop, __ATOMIC_ACQUIRE)) {
-    f->call->why = IPVM_WHY_STOPPED;
+  if (__atomic_load_n(&c->stop, __ATOMIC_ACQUIRE)) {
+    c->why = IPVM_WHY_STOPPED;
     return wasmtime_error_new("stopped by the host");
   }
-  if (now() >= f->deadline) {
-    f->call->why = IPVM_WHY_TIMEOUT;
+  if (now() >= c->deadline) {
+    c->why = IPVM_WHY_TIMEOUT;
     return wasmtime_error_new("time limit reached");
   }
   return NULL;
@@ -192,32 +192,40 @@ static wasmtime_error_t *invoke(const ipvm_loaded *l, const wasmtime_component_e
   return NULL;
 }
 
-void ipvm_run(const ipvm_loaded *l, const wasmtime_component_export_index_t *index, ipvm_call *c, const int32_t *stop,
-              const uint8_t *in, size_t in_len) {
-  uint64_t start = now();
-  ipvm_frame frame = {c, stop, c->time > UINT64_MAX - start ? UINT64_MAX : start + c->time};
+void ipvm_open(ipvm_call *c, wasm_engine_t *engine) {
+  c->start = now();
+  c->deadline = c->time > UINT64_MAX - c->start ? UINT64_MAX : c->start + c->time;
   c->stage = IPVM_STAGE_SETUP;
+  c->why = IPVM_WHY_NONE;
+  c->has_error = c->trap = 0;
+  c->gas_left = c->nanos = c->peak = 0;
   c->out.max = c->max_result;
-  wasmtime_store_t *store = wasmtime_store_new(l->engine, &frame, NULL);
-  wasmtime_context_t *ctx = wasmtime_store_context(store);
-  wasmtime_store_limiter(store, c->memory, c->table_elements, c->instances, c->tables, c->memories);
-  wasmtime_store_epoch_deadline_callback(store, on_tick, &frame, NULL);
-  wasmtime_context_set_epoch_deadline(ctx, 1);
-  wasmtime_error_t *err = wasmtime_context_set_fuel(ctx, c->gas);
-  if (err == NULL) err = invoke(l, index, c, ctx, in, in_len);
-  wasmtime_error_t *fuel = wasmtime_context_get_fuel(ctx, &c->gas_left);
+  c->store = wasmtime_store_new(engine, c, NULL);
+  c->ctx = wasmtime_store_context(c->store);
+  wasmtime_store_limiter(c->store, c->memory, c->table_elements, c->instances, c->tables, c->memories);
+  wasmtime_store_epoch_deadline_callback(c->store, on_tick, c, NULL);
+  wasmtime_context_set_epoch_deadline(c->ctx, 1);
+  wasmtime_error_t *err = wasmtime_context_set_fuel(c->ctx, c->gas);
+  if (err != NULL) ipvm_fail(c, err);
+}
+
+void ipvm_fail(ipvm_call *c, wasmtime_error_t *err) {
+  c->has_error = 1;
+  c->out.len = 0;
+  c->out.full = false;
+  ipvm_put_error(&c->out, err);
+}
+
+void ipvm_close(ipvm_call *c) {
+  wasmtime_error_t *fuel = wasmtime_context_get_fuel(c->ctx, &c->gas_left);
   if (fuel != NULL) {
     wasmtime_error_delete(fuel);
     c->why = IPVM_WHY_INTERNAL;
   }
-  if (err != NULL) {
-    c->has_error = 1;
-    c->out.len = 0;
-    c->out.full = false;
-    ipvm_put_error(&c->out, err);
-  }
-  wasmtime_store_delete(store);
-  c->nanos = now() - start;
+  wasmtime_store_delete(c->store);
+  c->store = NULL;
+  c->ctx = NULL;
+  c->nanos = now() - c->start;
   if (c->out.len <= sizeof c->small && c->out.data != NULL) { /* so that Go need not come back to free it */
     size_t n = c->out.len;
     memcpy(c->small, c->out.data, n);
@@ -226,15 +234,25 @@ void ipvm_run(const ipvm_loaded *l, const wasmtime_component_export_index_t *ind
   }
 }
 
+void ipvm_run(const ipvm_loaded *l, const wasmtime_component_export_index_t *index, ipvm_call *c, const uint8_t *in, size_t in_len) {
+  ipvm_open(c, l->engine);
+  wasmtime_error_t *err = c->has_error ? NULL : invoke(l, index, c, c->ctx, in, in_len);
+  if (err != NULL) ipvm_fail(c, err);
+  ipvm_close(c);
+}
+
 size_t ipvm_abi(uint64_t *out, size_t n) {
 #define T(t) sizeof(t), _Alignof(t)
   const uint64_t v[] = {
       T(wasm_byte_vec_t), T(wasmtime_component_instance_t), T(wasmtime_component_func_t), T(wasmtime_component_valtype_t),
       T(wasmtime_component_item_t), T(wasmtime_component_val_t), T(wasmtime_component_valrecord_entry_t),
       T(wasmtime_component_valunion_t), T(wasmtime_component_valvariant_t), T(wasmtime_component_valresult_t),
+      T(wasmtime_extern_t), T(wasmtime_func_t), T(wasmtime_memory_t), T(wasmtime_instance_t), T(wasmtime_val_raw_t),
+      T(wasm_valtype_vec_t), T(wasm_exporttype_vec_t),
       offsetof(wasm_byte_vec_t, data), offsetof(wasmtime_component_valtype_t, of), offsetof(wasmtime_component_item_t, of),
       offsetof(wasmtime_component_val_t, of), offsetof(wasmtime_component_valrecord_entry_t, val),
-      offsetof(wasmtime_component_valvariant_t, val), offsetof(wasmtime_component_valresult_t, val),
+      offsetof(wasmtime_component_valvariant_t, val), offsetof(wasmtime_component_valresult_t, val), offsetof(wasmtime_extern_t, of),
+      offsetof(wasm_exporttype_vec_t, data),
   };
 #undef T
   size_t have = sizeof v / sizeof v[0];

@@ -9,12 +9,12 @@
 extern int ipvmHostText(uint64_t handle, int host, char *level, size_t level_len, char *context, size_t context_len, char *msg,
                         size_t msg_len);
 
-static wasmtime_error_t *refuse(ipvm_frame *f, const char *why) {
-  f->call->why = IPVM_WHY_HOST;
+static wasmtime_error_t *refuse(ipvm_call *c, const char *why) {
+  c->why = IPVM_WHY_HOST;
   return wasmtime_error_new(why);
 }
 
-static wasmtime_error_t *text(ipvm_frame *f, int host, const wasmtime_component_val_t *args, size_t n) {
+static wasmtime_error_t *text(ipvm_call *c, int host, const wasmtime_component_val_t *args, size_t n) {
   static const wasm_name_t none = {0, NULL};
   wasm_name_t level = none, context = none, msg = none;
   if (host == IPVM_HOST_LOG && n == 3) {
@@ -24,11 +24,11 @@ static wasmtime_error_t *text(ipvm_frame *f, int host, const wasmtime_component_
   } else if (host == IPVM_HOST_PRINT && n == 1) {
     msg = args[0].of.string;
   } else {
-    return refuse(f, "host function called with other arguments than its type");
+    return refuse(c, "host function called with other arguments than its type");
   }
-  if (f->call->handle == 0) return NULL;
-  if (ipvmHostText(f->call->handle, host, level.data, level.size, context.data, context.size, msg.data, msg.size) != 0)
-    return refuse(f, "host function failed");
+  if (c->handle == 0) return NULL;
+  if (ipvmHostText(c->handle, host, level.data, level.size, context.data, context.size, msg.data, msg.size) != 0)
+    return refuse(c, "host function failed");
   return NULL;
 }
 
@@ -43,12 +43,12 @@ static uint8_t val_kind(wasmtime_component_valtype_kind_t k) {
 }
 
 /* The clock stands still: every field of the record is zero. Go has checked that all of them are unsigned integers. */
-static wasmtime_error_t *zero_time(ipvm_frame *f, const wasmtime_component_func_type_t *type, wasmtime_component_val_t *out) {
+static wasmtime_error_t *zero_time(ipvm_call *c, const wasmtime_component_func_type_t *type, wasmtime_component_val_t *out) {
   wasmtime_component_valtype_t t, field;
-  if (!wasmtime_component_func_type_result(type, &t)) return refuse(f, "clock without a result");
+  if (!wasmtime_component_func_type_result(type, &t)) return refuse(c, "clock without a result");
   if (t.kind != WASMTIME_COMPONENT_VALTYPE_RECORD) {
     wasmtime_component_valtype_delete(&t);
-    return refuse(f, "clock without a record");
+    return refuse(c, "clock without a record");
   }
   size_t n = wasmtime_component_record_type_field_count(t.of.record);
   memset(out, 0, sizeof *out);
@@ -71,9 +71,9 @@ static wasmtime_error_t *zero_time(ipvm_frame *f, const wasmtime_component_func_
 
 wasmtime_error_t *ipvm_host_call(void *data, wasmtime_context_t *ctx, const wasmtime_component_func_type_t *type,
                                  wasmtime_component_val_t *args, size_t nargs, wasmtime_component_val_t *results, size_t nresults) {
-  ipvm_frame *f = wasmtime_context_get_data(ctx);
+  ipvm_call *c = wasmtime_context_get_data(ctx);
   int host = (int)(uintptr_t)data;
-  if (host == IPVM_HOST_TIME && nresults == 1) return zero_time(f, type, &results[0]);
-  if (nresults != 0) return refuse(f, "host function called with other results than its type");
-  return text(f, host, args, nargs);
+  if (host == IPVM_HOST_TIME && nresults == 1) return zero_time(c, type, &results[0]);
+  if (nresults != 0) return refuse(c, "host function called with other results than its type");
+  return text(c, host, args, nargs);
 }

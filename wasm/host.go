@@ -7,49 +7,9 @@ package wasm
 import "C"
 
 import (
-	"errors"
-	"fmt"
 	"runtime/cgo"
 	"unsafe"
 )
-
-// guestLog takes what one call logs, within bounds.
-type guestLog struct {
-	to           func(level, context, msg string)
-	bytes, lines int
-	over         bool
-	err          error
-}
-
-// failure is why a host function ended the call.
-func (g *guestLog) failure(text string) error {
-	if g.err != nil {
-		return g.err
-	}
-	return errors.New(lastCause(text))
-}
-
-// line passes one line on. It never panics.
-func (g *guestLog) line(level, context, msg string) (ok bool) {
-	defer func() {
-		if p := recover(); p != nil {
-			g.err = fmt.Errorf("log function panicked: %v", p)
-			ok = false
-		}
-	}()
-	if g.over {
-		return true
-	}
-	g.lines++
-	g.bytes += len(context) + len(msg)
-	if g.lines > MaxLogLines || g.bytes > MaxLogBytes {
-		g.over = true
-		g.to("warn", "ipvm", "more was logged than is kept; the rest is dropped")
-		return true
-	}
-	g.to(level, context, msg)
-	return true
-}
 
 //export ipvmHostText
 func ipvmHostText(handle C.uint64_t, host C.int, level *C.char, levelLen C.size_t, context *C.char, contextLen C.size_t, msg *C.char, msgLen C.size_t) C.int {

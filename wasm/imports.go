@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasi"
 	"github.com/ipvm-wg/go-ipvm/wit"
 )
 
@@ -29,8 +30,11 @@ var offers = [...]offer{
 	{"homestar:host/helpers", "get-current-time", hostTime, isClock},
 }
 
-// offered is the list of [offers] for messages.
-const offered = "wasi:logging/logging (log) and homestar:host/helpers (print, get-current-time)"
+// What is offered, for messages.
+const (
+	offeredModelled = "wasi:logging/logging (log), homestar:host/helpers (print, get-current-time)"
+	offeredWASI     = "wasi_snapshot_preview1, and of WASI 0.2 cli, clocks, random, io and filesystem"
+)
 
 // logLevels are the levels of wasi:logging, in its order.
 var logLevels = []string{"trace", "debug", "info", "warn", "error", "critical"}
@@ -68,18 +72,18 @@ type binding struct {
 	hosts []int
 }
 
-// bind matches what a component imports with what is offered. The failure
+// bind matches what a component imports with what is offered to components
+// that the engine runs by its own model, for the reason in why. The failure
 // names everything that is not.
-func (c component) bind() ([]binding, *task.Failure) {
+func (c described) bind(why string) ([]binding, *task.Failure) {
 	var out []binding
-	var missing, differ []string
+	var m misses
 	for _, it := range c.imports {
-		switch it.kind {
-		case itemType:
+		if it.kind == itemType {
 			continue
-		case itemInstance:
-		default:
-			missing = append(missing, it.name)
+		}
+		if it.kind != itemInstance {
+			m.missing("", it.name)
 			continue
 		}
 		b := binding{iface: it.name}
@@ -90,9 +94,9 @@ func (c component) bind() ([]binding, *task.Failure) {
 			o, ok := find(it.name, f.name)
 			switch {
 			case !ok || f.kind != itemFunc || f.async:
-				missing = append(missing, it.name+"#"+f.name)
+				m.missing(it.name, f.name)
 			case !o.fits(f.fn):
-				differ = append(differ, it.name+"#"+f.name)
+				m.differs(it.name, f.name)
 			default:
 				b.names = append(b.names, f.name)
 				b.hosts = append(b.hosts, o.host)
@@ -100,23 +104,62 @@ func (c component) bind() ([]binding, *task.Failure) {
 		}
 		out = append(out, b)
 	}
-	switch {
-	case len(missing) > 0:
-		return nil, task.Failf(task.KindUnsupported, "the module imports %s; offered are %s", listing(missing), offered)
-	case len(differ) > 0:
-		return nil, task.Failf(task.KindUnsupported, "the module imports %s with another type than the one offered", listing(differ))
-	}
-	return out, nil
+	return out, m.failure(why)
 }
 
 func find(iface, name string) (offer, bool) {
-	bare, _, _ := strings.Cut(iface, "@")
+	bare := unversioned(iface)
 	for _, o := range offers {
 		if o.iface == bare && o.name == name {
 			return o, true
 		}
 	}
 	return offer{}, false
+}
+
+// unversioned is the name of an interface without its version.
+func unversioned(iface string) string {
+	bare, _, _ := strings.Cut(iface, "@")
+	return bare
+}
+
+// misses are the imports of a module that are not offered, or not as it wants
+// them.
+type misses struct {
+	none, other []string
+	absent      string // why one of them is not offered to anyone
+}
+
+func (m *misses) missing(iface, name string) {
+	if reason, ok := wasi.Absent(unversioned(iface)); ok && m.absent == "" {
+		m.absent = reason
+	}
+	m.none = append(m.none, imported(iface, name))
+}
+
+func (m *misses) differs(iface, name string) { m.other = append(m.other, imported(iface, name)) }
+
+func imported(iface, name string) string {
+	if iface == "" {
+		return name
+	}
+	return iface + "#" + name
+}
+
+// failure is what the misses come to, nil if there are none. A component that
+// runs by the engine's model for the reason in why is offered less.
+func (m *misses) failure(why string) *task.Failure {
+	switch {
+	case m.absent != "":
+		return task.Failf(task.KindUnsupported, "the module imports %s; %s", listing(m.none), m.absent)
+	case len(m.none) > 0 && why != "":
+		return task.Failf(task.KindUnsupported, "the module imports %s; offered to a component of this shape (%s) are %s", listing(m.none), why, offeredModelled)
+	case len(m.none) > 0:
+		return task.Failf(task.KindUnsupported, "the module imports %s; offered are %s, %s", listing(m.none), offeredModelled, offeredWASI)
+	case len(m.other) > 0:
+		return task.Failf(task.KindUnsupported, "the module imports %s with another type than the one offered", listing(m.other))
+	}
+	return nil
 }
 
 // listing is a few of names.

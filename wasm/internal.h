@@ -15,12 +15,11 @@ bool ipvm_put_u32(ipvm_buf *, size_t);
 bool ipvm_put_text(ipvm_buf *, const char *, size_t);
 void ipvm_put_error(ipvm_buf *, wasmtime_error_t *);
 
-/* What host functions find in the store's data. */
-typedef struct {
-  ipvm_call *call;
-  const int32_t *stop;
-  uint64_t deadline;
-} ipvm_frame;
+/* The beginning and the end of a call: a store with its limits, whose data is the call; and what is left of them. */
+void ipvm_open(ipvm_call *, wasm_engine_t *);
+void ipvm_close(ipvm_call *);
+/* ipvm_fail keeps the text of err, and frees it. */
+void ipvm_fail(ipvm_call *, wasmtime_error_t *err);
 
 /* Memory for the arguments of one call: freed at once. */
 typedef struct ipvm_chunk {

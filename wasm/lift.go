@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/wasm/abi"
 	"github.com/ipvm-wg/go-ipvm/wit"
 )
 
@@ -157,24 +158,12 @@ func (l *lifter) float(t *wit.Type) (ipld.Value, error) {
 		if err != nil {
 			return ipld.Value{}, err
 		}
-		f = shortest(math.Float32frombits(uint32(u)))
+		f = abi.Shortest(math.Float32frombits(uint32(u)))
 	}
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return ipld.Value{}, &wit.Fault{Want: "a finite " + t.String(), Got: strconv.FormatFloat(f, 'g', -1, 64), Msg: "IPLD has no such number"}
 	}
 	return ipld.Float(f), nil
-}
-
-// shortest is the float64 that reads as the shortest decimal of g: 0.1 for
-// the f32 nearest to it. Where that is nearer to another f32, as for 0x15ae43fd,
-// it is g itself: a guest must get back what a guest gave.
-func shortest(g float32) float64 {
-	var digits [32]byte
-	f, err := strconv.ParseFloat(string(strconv.AppendFloat(digits[:0], float64(g), 'g', -1, 32)), 64)
-	if err != nil || float32(f) != g {
-		return float64(g)
-	}
-	return f
 }
 
 func (l *lifter) text(kind byte) (ipld.Value, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm/component"
 	"github.com/ipvm-wg/go-ipvm/wasm/wasmtest"
 )
 
@@ -179,7 +180,7 @@ func TestMemory(t *testing.T) {
 	for _, memory := range []uint64{64 << 20, 128 << 20, poolMemory, 2 * poolMemory, 4 << 30, 1 << 40} {
 		limits := roomy
 		limits.Memory = memory
-		most := int64(min(memory, MaxMemory)/pageSize) - 1 // one page is there
+		most := int64(min(memory, MaxMemory)/component.PageSize) - 1 // one page is there
 		if r := run(t, m, limits, "grow", ipld.Int(most)); !r.Outcome.Value.Equal(ipld.Int(1)) {
 			t.Errorf("limit %d: grow by %d gave %v, %v", memory, most, r.Outcome.Value, r.Outcome.Failure)
 		}
@@ -234,7 +235,7 @@ func TestTwoMemories(t *testing.T) {
 	}
 	limits := roomy
 	limits.Memory = math.MaxUint64
-	if r := run(t, m, limits, "a", ipld.Int(MaxMemory/pageSize/2)); !r.Outcome.Value.Equal(ipld.Int(-1)) {
+	if r := run(t, m, limits, "a", ipld.Int(MaxMemory/component.PageSize/2)); !r.Outcome.Value.Equal(ipld.Int(-1)) {
 		t.Errorf("more than half of what there can be: %v", r.Outcome)
 	}
 }

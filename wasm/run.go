@@ -2,6 +2,7 @@
 
 package wasm
 
+// #include <stdlib.h>
 // #include "guest.h"
 import "C"
 
@@ -17,18 +18,31 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm/abi"
 	"github.com/ipvm-wg/go-ipvm/wit"
 )
 
-// slot is the place of one running call.
+// slot is the place of one running call. What C needs of it is in C memory,
+// which it keeps between the parts of a call.
 type slot struct {
-	call    C.ipvm_call
-	stopped atomic.Int32 // 1: the call ends at its next tick
-	lower   lowerer
+	call  *C.ipvm_call
+	lower lowerer
+	flat  [C.IPVM_FLAT]uint64
 }
 
-// stop ends the call in the slot. Any goroutine may call it.
-func (s *slot) stop() { s.stopped.Store(1) }
+func newSlot() *slot { return &slot{call: (*C.ipvm_call)(C.calloc(1, C.sizeof_ipvm_call))} }
+
+func (s *slot) stopped() *int32 { return (*int32)(unsafe.Pointer(&s.call.stop)) }
+
+// stop ends the call in the slot at its next tick. Any goroutine may call it.
+func (s *slot) stop() { atomic.StoreInt32(s.stopped(), 1) }
+
+// end frees the slot.
+func (s *slot) end() {
+	s.free()
+	C.free(unsafe.Pointer(s.call))
+	s.call = nil
+}
 
 // keepBuffer is how large an argument buffer may be to be used again.
 const keepBuffer = 1 << 20
@@ -94,20 +108,50 @@ func cancelled(ctx context.Context) *task.Failure {
 	return task.Failf(task.KindCancelled, "given up: %v", context.Cause(ctx))
 }
 
-// run lowers the arguments, calls and lifts the result.
+// run calls function number i by the module's way.
 func (m *Module) run(ctx context.Context, s *slot, i int, call Call) (Result, error) {
+	l, err := m.place(call.Limits.Memory)
+	if err != nil {
+		return Result{}, err
+	}
+	defer s.free()
+	if m.s.prog != nil {
+		return m.runProgram(ctx, s, l, i, call)
+	}
+	return m.runModelled(ctx, s, l, i, call)
+}
+
+// runModelled lowers the arguments, calls and lifts the result through the
+// engine's component model.
+func (m *Module) runModelled(ctx context.Context, s *slot, l *loaded, i int, call Call) (Result, error) {
 	fn := &m.s.face.Funcs[i]
 	if f := s.arguments(fn, call.Params); f != nil {
 		return failed(f), nil
 	}
 	log := &guestLog{to: call.Log}
-	l, err := m.place(call.Limits.Memory)
-	if err != nil {
-		return Result{}, err
+	var handle cgo.Handle
+	if call.Log != nil && len(m.s.binds) > 0 {
+		handle = cgo.NewHandle(log)
+		defer handle.Delete()
 	}
-	m.enter(ctx, s, l, i, call, log)
-	defer s.free()
-	return m.result(ctx, s, fn, call, log)
+	leave := m.enter(ctx, s, call, handle)
+	s.call.nargs = C.uint32_t(len(call.Params))
+	s.call.nresults = 0
+	if fn.Result != nil {
+		s.call.nresults = 1
+	}
+	in := s.lower.buf
+	C.ipvm_run(&l.model, l.exports[i], s.call, (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(in))), C.size_t(len(in)))
+	leave()
+	res, end := m.ended(ctx, s, call, func() error { return log.failure(s.text()) })
+	if end != nil {
+		return end.result(res)
+	}
+	if fn.Result == nil {
+		return res, nil
+	}
+	v, err := liftAll(fn.Result, s.data())
+	return res.lifted(fn, v, err)
 }
 
 // arguments writes params as fn takes them.
@@ -145,44 +189,35 @@ func (m *Module) place(memory uint64) (*loaded, error) {
 	return m.s.demanded(m.e)
 }
 
-// enter makes the one call into C.
-func (m *Module) enter(ctx context.Context, s *slot, l *loaded, i int, call Call, log *guestLog) {
-	count := max(m.s.mem.count, 1)
+// enter prepares the slot for a call and has the engine's clock tick. The func
+// that it returns must follow the call.
+func (m *Module) enter(ctx context.Context, s *slot, call Call, handle cgo.Handle) (leave func()) {
+	count := max(m.s.mem.Count, 1)
 	share := min(call.Limits.Memory, MaxMemory) / uint64(count)
-	s.call = C.ipvm_call{
-		gas: C.uint64_t(call.Limits.Gas), memory: C.int64_t(share), memories: C.int64_t(count),
-		table_elements: MaxTableElements, tables: MaxTables, instances: MaxInstances,
-		time: C.uint64_t(call.Limits.Time), max_result: MaxValueBytes,
-		nargs: C.uint32_t(len(call.Params)),
-	}
-	if m.s.face.Funcs[i].Result != nil {
-		s.call.nresults = 1
-	}
-	if call.Log != nil && len(m.s.binds) > 0 {
-		h := cgo.NewHandle(log)
-		defer h.Delete()
-		s.call.handle = C.uint64_t(h)
-	}
-	s.stopped.Store(0)
+	c := s.call
+	c.gas, c.time = C.uint64_t(call.Limits.Gas), C.uint64_t(call.Limits.Time)
+	c.memory, c.memories = C.int64_t(share), C.int64_t(count)
+	c.table_elements, c.tables, c.instances = MaxTableElements, MaxTables, MaxInstances
+	c.max_result, c.handle = MaxValueBytes, C.uint64_t(handle)
+	atomic.StoreInt32(s.stopped(), 0)
 	if m.e.stopping.Load() { // Close sets it before it looks at the slots
 		s.stop()
 	}
-	if ctx.Done() != nil {
-		ended := make(chan struct{})
-		cancel := context.AfterFunc(ctx, func() {
-			s.stop()
-			close(ended)
-		})
-		defer func() {
-			if !cancel() {
-				<-ended // else it would stop the slot's next call
-			}
-		}()
-	}
 	m.e.running()
-	defer m.e.active.Add(-1)
-	in := s.lower.buf
-	C.ipvm_run(&l.c, l.exports[i], &s.call, (*C.int32_t)(unsafe.Pointer(&s.stopped)), (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(in))), C.size_t(len(in)))
+	if ctx.Done() == nil {
+		return func() { m.e.active.Add(-1) }
+	}
+	ended := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		s.stop()
+		close(ended)
+	})
+	return func() {
+		m.e.active.Add(-1)
+		if !cancel() {
+			<-ended // else it would stop the slot's next call
+		}
+	}
 }
 
 // data is what the call gave: the flat result, or an error text. It is good
@@ -203,15 +238,31 @@ func (s *slot) free() {
 	}
 }
 
-// result says what the call came to. The order matters: what we did ourselves
-// first, then gas (RULES 11), then what the engine says.
-func (m *Module) result(ctx context.Context, s *slot, fn *wit.Func, call Call, log *guestLog) (Result, error) {
-	c := &s.call
-	res := Result{Gas: call.Limits.Gas - uint64(c.gas_left), Time: time.Duration(c.nanos)}
-	fail := func(f *task.Failure) (Result, error) {
-		res.Outcome.Failure = f
-		return res, nil
+// ending is how a call ended other than by returning: with a failure of the
+// task, or with an error of this node.
+type ending struct {
+	failure *task.Failure
+	err     error
+}
+
+// result is res with the ending.
+func (e *ending) result(res Result) (Result, error) {
+	if e.err != nil {
+		return Result{}, e.err
 	}
+	res.Outcome.Failure = e.failure
+	res.StackExhausted = e.failure.Trap == TrapStackOverflow
+	return res, nil
+}
+
+// ended says what a call used and, if it did not return, how it ended. The
+// order matters: what we did ourselves first, then gas (RULES 11), then what
+// the engine says. host tells why a host function ended the call.
+func (m *Module) ended(ctx context.Context, s *slot, call Call, host func() error) (Result, *ending) {
+	c := s.call
+	res := Result{Gas: call.Limits.Gas - uint64(c.gas_left), Time: time.Duration(c.nanos)}
+	fail := func(f *task.Failure) (Result, *ending) { return res, &ending{failure: f} }
+	var why error
 	switch c.why {
 	case C.IPVM_WHY_STOPPED, C.IPVM_WHY_TIMEOUT:
 		res.Gas = 0
@@ -219,38 +270,51 @@ func (m *Module) result(ctx context.Context, s *slot, fn *wit.Func, call Call, l
 		case c.why == C.IPVM_WHY_TIMEOUT:
 			return fail(task.Failf(task.KindTimeout, "the time limit of %s was reached", call.Limits.Time))
 		case ctx.Err() == nil:
-			return Result{}, ErrClosed
+			return res, &ending{err: ErrClosed}
 		}
 		return fail(cancelled(ctx))
 	case C.IPVM_WHY_HOST:
-		return Result{}, fmt.Errorf("host function: %w", log.failure(s.text()))
+		why = host()
+		if trouble, ok := why.(nodeError); ok { //nolint:errorlint // made here
+			return res, &ending{err: fmt.Errorf("host function: %w", trouble.error)}
+		}
 	case C.IPVM_WHY_INTERNAL:
-		return Result{}, fmt.Errorf("call of %s: arguments did not reach the engine", fn.Name)
+		return res, &ending{err: errors.New("a call did not reach its function in the engine")}
 	}
 	switch {
 	case c.gas_left == 0:
 		return fail(task.Failf(task.KindOutOfGas, "the gas limit of %d was reached", call.Limits.Gas))
+	case why != nil:
+		return fail(broke(why))
+	case c.why == C.IPVM_WHY_LEAVE:
+		return fail(trapped("cannot leave component instance"))
+	case c.trap != 0:
+		return fail(trapOf(int(c.trap - 1)))
 	case c.has_error != 0:
 		f, err := m.failure(int(c.stage), s.text(), call.Limits)
-		if err != nil {
-			return Result{}, err
-		}
-		res.StackExhausted = f.Trap == TrapStackOverflow
-		return fail(f)
+		return res, &ending{f, err}
 	case c.why == C.IPVM_WHY_TOO_LARGE:
 		return fail(tooLargeResult())
-	case fn.Result == nil:
-		return res, nil
 	}
-	v, err := liftAll(fn.Result, s.data())
+	return res, nil
+}
+
+// lifted is res with the result v of fn, or with what err says of it.
+func (res Result) lifted(fn *wit.Func, v ipld.Value, err error) (Result, error) {
 	var fault *wit.Fault
+	var breach *abi.Error
 	switch {
+	case err == nil:
+		res.Outcome = outcome(fn.Result, v)
+	case errors.As(err, &breach):
+		res.Outcome.Failure = broke(breach)
+	case errors.Is(err, abi.ErrTooLarge):
+		res.Outcome.Failure = task.Failf(task.KindType, "result: larger than a call can return (%d MiB)", MaxValueBytes>>20)
 	case errors.As(err, &fault):
-		return fail(task.Failf(task.KindType, "result: %s", fault))
-	case err != nil:
+		res.Outcome.Failure = task.Failf(task.KindType, "result: %s", fault)
+	default:
 		return Result{}, fmt.Errorf("result of %s: %w", fn.Name, err)
 	}
-	res.Outcome = outcome(fn.Result, v)
 	return res, nil
 }
 
@@ -274,13 +338,15 @@ func (m *Module) failure(stage int, text string, limits task.Limits) (*task.Fail
 	return nil, fmt.Errorf("WebAssembly engine: %s", cut(cause, 300))
 }
 
+// tooLargeResult is the failure of a result that the engine's component model
+// does not pass on.
 func tooLargeResult() *task.Failure {
-	return task.Failf(task.KindType, "result: larger than a call can return: about 3 MiB of list<u8>")
+	return task.Failf(task.KindType, "result: larger than a component of unusual shape can return: about 3 MiB of list<u8>")
 }
 
 // outcome takes a function's own result apart: ok and error are the task's.
 func outcome(t *wit.Type, v ipld.Value) task.Outcome {
-	if t.Kind != wit.Result {
+	if t == nil || t.Kind != wit.Result {
 		return task.Outcome{Value: v}
 	}
 	e, _ := v.Sole()

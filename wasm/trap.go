@@ -1,9 +1,12 @@
 package wasm
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasi"
 )
 
 // The closed list of trap codes in receipts.
@@ -19,7 +22,8 @@ const (
 	TrapStackOverflow        = "stack-overflow"
 	TrapHeapMisaligned       = "heap-misaligned"
 	TrapCannotEnterComponent = "cannot-enter-component"
-	TrapABI                  = "abi" // the guest broke the canonical ABI
+	TrapABI                  = "abi"  // the guest broke the canonical ABI
+	TrapExit                 = "exit" // a function, not a program, ended with an exit status
 	TrapOther                = "other"
 )
 
@@ -91,6 +95,33 @@ func trapCode(cause string) string {
 // trapped is the failure of a guest whose call ended with cause.
 func trapped(cause string) *task.Failure {
 	return &task.Failure{Kind: task.KindTrap, Trap: trapCode(cause), Message: "the function trapped: " + strings.TrimPrefix(cause, textTrap)}
+}
+
+// trapCodes are the engine's texts by its own numbers of traps.
+var trapCodes = map[int]string{
+	0: "call stack exhausted", 1: "out of bounds memory access", 2: "unaligned atomic",
+	3: "undefined element: out of bounds table access", 4: "uninitialized element", 5: "indirect call type mismatch",
+	6: "integer overflow", 7: "integer divide by zero", 8: "invalid conversion to integer",
+	9: "wasm `unreachable` instruction executed",
+}
+
+// trapOf is the failure of a guest that ended with a trap of the engine.
+func trapOf(code int) *task.Failure {
+	text, ok := trapCodes[code]
+	if !ok {
+		text = fmt.Sprintf("trap %d of the engine", code)
+	}
+	return trapped(text)
+}
+
+// broke is the failure of a guest that did what it may not, in its own result
+// or towards a host function.
+func broke(err error) *task.Failure {
+	var exit *wasi.Exit
+	if errors.As(err, &exit) {
+		return &task.Failure{Kind: task.KindTrap, Trap: TrapExit, Message: fmt.Sprintf("the function ended the program, with exit status %d, instead of returning", exit.Code)}
+	}
+	return &task.Failure{Kind: task.KindTrap, Trap: TrapABI, Message: "the function trapped: " + cut(err.Error(), 300)}
 }
 
 // isFeatureOff tells causes for which a module would run on an engine with

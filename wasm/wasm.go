@@ -7,6 +7,8 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm/abi"
+	"github.com/ipvm-wg/go-ipvm/wasm/component"
 )
 
 // Schedule names what gas counts and the constants that bound a guest beside
@@ -26,7 +28,7 @@ const (
 	MaxInstances = 128
 	// MaxMemories is how many linear memories one component may have. Each
 	// gets an equal share of the memory limit.
-	MaxMemories = 16
+	MaxMemories = component.MaxMemories
 	// MaxMemory is the largest memory limit, in bytes; more asked for counts
 	// as this.
 	MaxMemory = 4 << 30
@@ -34,9 +36,10 @@ const (
 
 // Bounds of what crosses between host and guest, and of what a guest may log.
 const (
-	// MaxValueBytes bounds the arguments of one call, and its result, as
-	// the engine holds them: about 32 bytes for each byte, number or name.
-	MaxValueBytes = 256 << 20
+	// MaxValueBytes bounds the arguments of one call, and its result: what
+	// text and bytes are long, and 32 bytes for each value. On [PathModel],
+	// each byte is a value.
+	MaxValueBytes = abi.MaxLifted
 	// MaxLogBytes and MaxLogLines bound the log of one call. What comes
 	// after is dropped, and the last line says so.
 	MaxLogBytes = 1 << 20
@@ -50,6 +53,18 @@ var (
 	ErrNoEngine = errors.New("this build has no WebAssembly engine: rebuild with CGO_ENABLED=1 and a C compiler")
 	// ErrClosed reports use of an engine or module after Close.
 	ErrClosed = errors.New("WebAssembly engine closed")
+)
+
+// Path is a way in which the functions of a module are called.
+type Path string
+
+// The paths. Both give the same results and count the same gas.
+const (
+	// PathDirect drives the core modules within a module directly.
+	PathDirect Path = "direct"
+	// PathModel leaves a component to the engine's component model, through
+	// which each byte costs as much as a value of its own.
+	PathModel Path = "component-model"
 )
 
 // Config says how an engine works. The zero Config works: no cache on disk.
@@ -85,6 +100,9 @@ const (
 type Call struct {
 	// Func is the exact export name, as [wit.Func.Name] has it.
 	Func string
+	// Seed is where a guest's random numbers come from, made of the task: the
+	// same task sees the same numbers. They must never become keys.
+	Seed [32]byte
 	// Params are the arguments in canonical form, links already replaced by
 	// their content.
 	Params []ipld.Value

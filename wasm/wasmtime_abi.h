@@ -50,6 +50,62 @@ typedef struct wasm_byte_vec_t {
 } wasm_byte_vec_t;
 typedef wasm_byte_vec_t wasm_name_t;
 
+typedef struct wasm_trap_t wasm_trap_t;
+typedef struct wasm_valtype_t wasm_valtype_t;
+typedef struct wasm_functype_t wasm_functype_t;
+typedef struct wasm_externtype_t wasm_externtype_t;
+typedef struct wasm_exporttype_t wasm_exporttype_t;
+typedef struct wasmtime_module wasmtime_module_t;
+typedef struct wasmtime_caller wasmtime_caller_t;
+typedef uint8_t wasm_valkind_t;
+typedef uint8_t wasm_externkind_t;
+enum { WASM_I32 = 0, WASM_I64 = 1, WASM_F32 = 2, WASM_F64 = 3 };
+typedef struct wasm_valtype_vec_t {
+  size_t size;
+  wasm_valtype_t **data;
+} wasm_valtype_vec_t;
+typedef struct wasm_exporttype_vec_t {
+  size_t size;
+  wasm_exporttype_t **data;
+} wasm_exporttype_vec_t;
+
+typedef struct wasmtime_instance {
+  uint64_t store_id;
+  size_t __private;
+} wasmtime_instance_t;
+typedef struct wasmtime_func {
+  uint64_t store_id;
+  void *__private;
+} wasmtime_func_t;
+typedef struct wasmtime_memory {
+  struct {
+    uint64_t store_id;
+    uint32_t __private1;
+  };
+  uint32_t __private2;
+} wasmtime_memory_t;
+typedef struct wasmtime_global {
+  uint64_t store_id;
+  uint32_t __private1, __private2, __private3;
+} wasmtime_global_t;
+#define WASMTIME_EXTERN_FUNC 0
+#define WASMTIME_EXTERN_MEMORY 3
+typedef uint8_t wasmtime_extern_kind_t;
+typedef struct wasmtime_extern {
+  wasmtime_extern_kind_t kind;
+  union {
+    wasmtime_func_t func;
+    wasmtime_memory_t memory;
+    wasmtime_global_t global; /* the largest */
+  } of;
+} wasmtime_extern_t;
+typedef union wasmtime_val_raw {
+  uint64_t i64;
+  uint8_t v128[16];
+} wasmtime_val_raw_t;
+typedef wasm_trap_t *(*wasmtime_func_unchecked_callback_t)(void *, wasmtime_caller_t *, wasmtime_val_raw_t *, size_t);
+typedef uint8_t wasmtime_trap_code_t;
+
 typedef struct wasmtime_component_instance {
   uint64_t store_id;
   uint32_t __private;
@@ -263,6 +319,42 @@ void wasmtime_pooling_allocation_config_max_tables_per_module_set(wasmtime_pooli
 void wasmtime_pooling_allocation_config_table_elements_set(wasmtime_pooling_allocation_config_t *, size_t);
 void wasmtime_pooling_allocation_config_max_memory_size_set(wasmtime_pooling_allocation_config_t *, size_t);
 void wasmtime_pooling_allocation_strategy_set(wasm_config_t *, const wasmtime_pooling_allocation_config_t *);
+
+/* wasm.h: types */
+wasm_valtype_t *wasm_valtype_new(wasm_valkind_t);
+wasm_valkind_t wasm_valtype_kind(const wasm_valtype_t *);
+void wasm_valtype_vec_new_uninitialized(wasm_valtype_vec_t *, size_t);
+wasm_functype_t *wasm_functype_new(wasm_valtype_vec_t *, wasm_valtype_vec_t *);
+void wasm_functype_delete(wasm_functype_t *);
+const wasm_valtype_vec_t *wasm_functype_params(const wasm_functype_t *);
+const wasm_valtype_vec_t *wasm_functype_results(const wasm_functype_t *);
+const wasm_functype_t *wasm_externtype_as_functype_const(const wasm_externtype_t *);
+const wasm_name_t *wasm_exporttype_name(const wasm_exporttype_t *);
+const wasm_externtype_t *wasm_exporttype_type(const wasm_exporttype_t *);
+void wasm_exporttype_vec_delete(wasm_exporttype_vec_t *);
+void wasm_trap_delete(wasm_trap_t *);
+void wasm_trap_message(const wasm_trap_t *, wasm_byte_vec_t *);
+
+/* wasmtime/module.h, wasmtime/instance.h, wasmtime/func.h, wasmtime/memory.h, wasmtime/trap.h */
+wasmtime_error_t *wasmtime_module_new(wasm_engine_t *, const uint8_t *, size_t, wasmtime_module_t **);
+wasmtime_error_t *wasmtime_module_serialize(wasmtime_module_t *, wasm_byte_vec_t *);
+wasmtime_error_t *wasmtime_module_deserialize(wasm_engine_t *, const uint8_t *, size_t, wasmtime_module_t **);
+wasmtime_error_t *wasmtime_module_deserialize_file(wasm_engine_t *, const char *, wasmtime_module_t **);
+void wasmtime_module_delete(wasmtime_module_t *);
+void wasmtime_module_exports(const wasmtime_module_t *, wasm_exporttype_vec_t *);
+wasmtime_error_t *wasmtime_instance_new(
+    wasmtime_context_t *, const wasmtime_module_t *, const wasmtime_extern_t *, size_t, wasmtime_instance_t *, wasm_trap_t **);
+bool wasmtime_instance_export_get(wasmtime_context_t *, const wasmtime_instance_t *, const char *, size_t, wasmtime_extern_t *);
+void wasmtime_func_new_unchecked(
+    wasmtime_context_t *, const wasm_functype_t *, wasmtime_func_unchecked_callback_t, void *, void (*)(void *), wasmtime_func_t *);
+wasmtime_error_t *wasmtime_func_call_unchecked(
+    wasmtime_context_t *, const wasmtime_func_t *, wasmtime_val_raw_t *, size_t, wasm_trap_t **);
+bool wasmtime_caller_export_get(wasmtime_caller_t *, const char *, size_t, wasmtime_extern_t *);
+wasmtime_context_t *wasmtime_caller_context(wasmtime_caller_t *);
+uint8_t *wasmtime_memory_data(const wasmtime_context_t *, const wasmtime_memory_t *);
+size_t wasmtime_memory_data_size(const wasmtime_context_t *, const wasmtime_memory_t *);
+wasm_trap_t *wasmtime_trap_new(const char *, size_t);
+bool wasmtime_trap_code(const wasm_trap_t *, wasmtime_trap_code_t *);
 
 /* wasmtime/engine.h, wasmtime/error.h */
 void wasmtime_engine_increment_epoch(wasm_engine_t *);

@@ -1,5 +1,7 @@
 package wit
 
+import "slices"
+
 // Kind is the kind of a [Type].
 type Kind uint8
 
@@ -70,4 +72,21 @@ type Func struct {
 // Interface is what one module exports: its functions, in the module's order.
 type Interface struct {
 	Funcs []Func
+}
+
+// HasHandle tells whether a value of type t, which may be nil, has a handle of
+// a resource in it.
+func (t *Type) HasHandle() bool {
+	if t == nil {
+		return false
+	}
+	if t.Kind == Resource || t.Elem.HasHandle() || t.Err.HasHandle() {
+		return true
+	}
+	for _, f := range t.Fields {
+		if f.Type.HasHandle() {
+			return true
+		}
+	}
+	return slices.ContainsFunc(t.Items, (*Type).HasHandle)
 }

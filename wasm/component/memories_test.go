@@ -1,6 +1,6 @@
 //go:build cgo
 
-package wasm
+package component_test
 
 import (
 	"os"
@@ -10,23 +10,24 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ipvm-wg/go-ipvm/wasm/component"
 	"github.com/ipvm-wg/go-ipvm/wasm/wasmtest"
 )
 
-func TestScanMemories(t *testing.T) {
+func TestMemoriesOf(t *testing.T) {
 	t.Parallel()
 	const m = `(core module $m (memory 1))`
-	unknown := memories{count: MaxMemories}
-	page := func(count int, sum, largest uint64) memories {
-		return memories{count: count, exact: true, max: sum * pageSize, largest: largest * pageSize, hasMax: true}
+	unknown := component.Memories{Count: component.MaxMemories}
+	page := func(count int, sum, largest uint64) component.Memories {
+		return component.Memories{Count: count, Exact: true, Max: sum * component.PageSize, Largest: largest * component.PageSize, HasMax: true}
 	}
 	tests := map[string]struct {
 		text string
-		want memories
+		want component.Memories
 	}{
 		"none":             {``, page(0, 0, 0)},
 		"module not used":  {m, page(0, 0, 0)},
-		"one":              {m + `(core instance (instantiate $m))`, memories{count: 1, exact: true}},
+		"one":              {m + `(core instance (instantiate $m))`, component.Memories{Count: 1, Exact: true}},
 		"one with maximum": {`(core module $m (memory 1 10)) (core instance (instantiate $m))`, page(1, 10, 10)},
 		"two of two": {
 			`(core module $m (memory 1 10)) (core module $n (memory 0 5)) (core instance (instantiate $m)) (core instance (instantiate $n))`, page(2, 15, 10),
@@ -49,14 +50,14 @@ func TestScanMemories(t *testing.T) {
 		"doubled 40 times":    {doubled(40), unknown},
 	}
 	for name, tt := range tests {
-		if diff := cmp.Diff(tt.want, scanMemories(wasmtest.Compile(t, "(component "+tt.text+")")), cmp.AllowUnexported(memories{})); diff != "" {
+		if diff := cmp.Diff(tt.want, component.MemoriesOf(wasmtest.Compile(t, "(component "+tt.text+")"))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	if got := scanMemories(guest(t, "echo")); got.count != 1 || !got.exact {
+	if got := component.MemoriesOf(guest(t, "echo")); got.Count != 1 || !got.Exact {
 		t.Errorf("echo, which exports an interface: %+v", got)
 	}
-	files, err := filepath.Glob("../examples/*/*.wasm")
+	files, err := filepath.Glob("../../examples/*/*.wasm")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
@@ -65,7 +66,7 @@ func TestScanMemories(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := scanMemories(code); !got.exact || got.count > 1 {
+		if got := component.MemoriesOf(code); !got.Exact || got.Count > 1 {
 			t.Errorf("%s: %+v", file, got)
 		}
 	}
@@ -77,4 +78,14 @@ func doubled(n int) string {
 		return `(core module $m (memory 1)) (core instance (instantiate $m))`
 	}
 	return `(component $c ` + doubled(n-1) + `) (instance (instantiate $c)) (instance (instantiate $c))`
+}
+
+// guest is a guest of package wasm.
+func guest(tb testing.TB, name string) []byte {
+	tb.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "testdata", name+".wat"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return wasmtest.Compile(tb, string(text))
 }

@@ -1,0 +1,99 @@
+//go:build cgo
+
+package wasm
+
+import (
+	"fmt"
+	"strings"
+	"unsafe"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasi"
+	"github.com/ipvm-wg/go-ipvm/wit"
+)
+
+// programName is what a program sees as its own name.
+const programName = "program"
+
+// command makes the world that the arguments of a program describe.
+func (p *programCall) command() *task.Failure {
+	if len(p.call.Params) != len(p.fn.Params) {
+		return task.Failf(task.KindType, "a program takes %d arguments, %d given", len(p.fn.Params), len(p.call.Params))
+	}
+	for i, v := range p.call.Params {
+		canonical, err := p.fn.Params[i].Type.Canonical(v)
+		if err != nil || !canonical.Equal(v) {
+			return task.Failf(task.KindType, "%v", &wit.Fault{Param: p.fn.Params[i].Name, Want: p.fn.Params[i].Type.String(), Got: v.Kind().String()})
+		}
+	}
+	args, env, stdin, files := p.call.Params[0], p.call.Params[1], p.call.Params[2], p.call.Params[3]
+	c := &p.world.config
+	c.Args = []string{programName}
+	for _, a := range args.Elems() {
+		s, _ := a.AsString()
+		c.Args = append(c.Args, s)
+	}
+	for _, pair := range env.Elems() {
+		name, _ := pair.Elems()[0].AsString()
+		value, _ := pair.Elems()[1].AsString()
+		if name == "" || strings.Contains(name, "=") {
+			return task.Failf(task.KindType, "parameter env: %q is no name of a variable", cut(name, 64))
+		}
+		c.Env = append(c.Env, name+"="+value)
+	}
+	in, _ := stdin.AsBytes()
+	c.Stdin = bytesOf(in)
+	for _, pair := range files.Elems() {
+		path, _ := pair.Elems()[0].AsString()
+		data, _ := pair.Elems()[1].AsBytes()
+		c.Files = append(c.Files, wasi.File{Path: path, Data: bytesOf(data)})
+	}
+	var err error
+	if p.world.host, err = wasi.New(*c); err != nil {
+		return task.Failf(task.KindType, "%s", cut(err.Error(), 300))
+	}
+	return nil
+}
+
+// bytesOf is s without a copy, for one who does not write to it.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// output is res with what a program left behind. It ended by returning v, or
+// with an exit status.
+func (p *programCall) output(res Result, v ipld.Value, exit *wasi.Exit) (Result, error) {
+	var status uint32
+	if exit != nil {
+		status = exit.Code
+	} else if e, ok := v.Sole(); ok && e.Key == "error" {
+		status = 1
+	}
+	left := p.world.host.Result()
+	files := make([]ipld.Value, len(left.Files))
+	for i, f := range left.Files {
+		files[i] = ipld.List(ipld.String(f.Path), ipld.Bytes(f.Data))
+	}
+	out := ipld.Map(
+		ipld.Entry{Key: "stdout", Value: ipld.Bytes(left.Stdout)},
+		ipld.Entry{Key: "stderr", Value: ipld.Bytes(left.Stderr)},
+		ipld.Entry{Key: "exit", Value: ipld.Uint(uint64(status))},
+		ipld.Entry{Key: "files", Value: ipld.List(files...)},
+	)
+	if status == 0 {
+		res.Outcome = task.Outcome{Value: out}
+		return res, nil
+	}
+	res.Outcome = task.Outcome{Failure: &task.Failure{
+		Kind: task.KindGuest, Value: out, Message: fmt.Sprintf("the program ended with exit status %d%s", status, lastLine(left.Stderr)),
+	}}
+	return res, nil
+}
+
+// lastLine is the last line of what a program said, for a message.
+func lastLine(stderr []byte) string {
+	s := strings.TrimSpace(strings.ToValidUTF8(string(stderr), "�"))
+	if s == "" {
+		return ""
+	}
+	return ": " + cut(s[strings.LastIndexByte(s, '\n')+1:], 200)
+}

@@ -1,0 +1,202 @@
+package component
+
+import "github.com/ipvm-wg/go-ipvm/wit"
+
+// Bounds of reading. Components nest, and one may be instantiated many times.
+const (
+	maxNesting = 50
+	maxWork    = 1 << 20 // definitions
+	maxParts   = 4096    // of one type
+)
+
+// evaluator makes a program by going through a component as if to run it.
+type evaluator struct {
+	p    Program
+	work int
+}
+
+func (e *evaluator) spend(n int) error {
+	if e.work += n; e.work > maxWork {
+		return unrecognisedf("more than %d definitions", maxWork)
+	}
+	return nil
+}
+
+// scope has the index spaces of one component, or of one type with
+// declarations.
+type scope struct {
+	e     *evaluator
+	outer *scope
+	depth int
+	// given is what the imports of a component within another are bound to;
+	// nil for the outermost, whose imports come from the host.
+	given *instance
+
+	modules    []int // numbers of Program.Modules
+	coreFuncs  []Item
+	tables     []Item
+	memories   []Item
+	globals    []Item
+	cores      []*coreInstance
+	types      []any
+	funcs      []*function
+	instances  []*instance
+	components []*definition
+	exports    instance
+}
+
+// function is a function of the component model.
+type function struct {
+	typ wit.Func
+	// lift is how the guest implements it; nil for an import.
+	lift *Func
+	// iface and name are what it is imported as.
+	iface, name string
+}
+
+// definition is a component that has not been instantiated.
+type definition struct {
+	body  []byte
+	scope *scope
+}
+
+// coreInstance is an instance of a core module, or a bundle of definitions.
+type coreInstance struct {
+	step   int // -1 for a bundle
+	bundle map[string]Item
+}
+
+// at is s[i], or nothing where there is none.
+func at[T any](s []T, i uint32) (none T) {
+	if uint64(i) >= uint64(len(s)) {
+		return none
+	}
+	return s[i]
+}
+
+// has tells whether i is an index of s.
+func has[T any](s []T, i uint32) bool { return uint64(i) < uint64(len(s)) }
+
+// inner is a scope within s.
+func (s *scope) inner() (*scope, error) {
+	if s.depth >= maxNesting {
+		return nil, unrecognisedf("nested more than %d deep", maxNesting)
+	}
+	return &scope{e: s.e, outer: s, depth: s.depth + 1}, nil
+}
+
+// define adds what was imported, exported or aliased to its index space.
+func (s *scope) define(x entity) {
+	switch x.sort {
+	case sortFunc:
+		f, _ := x.of.(*function)
+		s.funcs = append(s.funcs, f)
+	case sortType:
+		s.types = append(s.types, x.of)
+	case sortComponent:
+		d, _ := x.of.(*definition) // the type of one has an index, and no body
+		s.components = append(s.components, d)
+	case sortInstance:
+		i, _ := x.of.(*instance)
+		s.instances = append(s.instances, i)
+	}
+}
+
+// entity is what has the index i among the things of a sort.
+func (s *scope) entity(sort byte, i uint32) (entity, bool) {
+	switch {
+	case sort == sortFunc && has(s.funcs, i):
+		return entity{sort, s.funcs[i]}, true
+	case sort == sortType && has(s.types, i):
+		return entity{sort, s.types[i]}, true
+	case sort == sortComponent && has(s.components, i):
+		return entity{sort, s.components[i]}, true
+	case sort == sortInstance && has(s.instances, i):
+		return entity{sort, s.instances[i]}, true
+	}
+	return entity{}, false
+}
+
+// alias reads one alias and defines what it names.
+func (s *scope) alias(r *reader) error {
+	sort := r.byte()
+	var core byte
+	if sort == sortCore {
+		core = r.byte()
+	}
+	switch r.byte() {
+	case 0x00:
+		i, name := at(s.instances, r.u32()), r.name()
+		if i == nil {
+			return errBytes
+		}
+		x, ok := i.find(name)
+		if !ok || x.sort != sort {
+			return errBytes
+		}
+		s.define(x)
+		return nil
+	case 0x01:
+		return s.coreAlias(Sort(core), at(s.cores, r.u32()), r.name())
+	case 0x02:
+		return s.outerAlias(sort, core, r.u32(), r.u32())
+	}
+	return errBytes
+}
+
+func (s *scope) coreAlias(sort Sort, i *coreInstance, name string) error {
+	if i == nil {
+		return errBytes
+	}
+	item, ok := s.e.export(i, name)
+	if !ok || item.Sort != sort {
+		return errBytes
+	}
+	s.defineCore(item)
+	return nil
+}
+
+func (s *scope) defineCore(item Item) {
+	switch item.Sort {
+	case SortFunc:
+		s.coreFuncs = append(s.coreFuncs, item)
+	case SortTable:
+		s.tables = append(s.tables, item)
+	case SortMemory:
+		s.memories = append(s.memories, item)
+	case SortGlobal:
+		s.globals = append(s.globals, item)
+	}
+}
+
+// export is an export of a core instance.
+func (e *evaluator) export(i *coreInstance, name string) (Item, bool) {
+	if i.step < 0 {
+		item, ok := i.bundle[name]
+		return item, ok
+	}
+	x, ok := e.p.Modules[e.p.Steps[i.step].Module].Export(name)
+	return Item{Host: -1, Step: i.step, Name: name, Sort: x.Sort, Type: x.Type}, ok
+}
+
+func (s *scope) outerAlias(sort, core byte, count, i uint32) error {
+	from := s
+	for ; count > 0; count-- {
+		if from = from.outer; from == nil {
+			return errBytes
+		}
+	}
+	switch {
+	case sort == sortCore && core == sortModule && has(from.modules, i):
+		s.modules = append(s.modules, from.modules[i])
+		return nil
+	case sort == sortType || sort == sortComponent:
+		x, ok := from.entity(sort, i)
+		if !ok {
+			return errBytes
+		}
+		s.define(x)
+		return nil
+	}
+	return unrecognisedf("an alias of core types, or of what is not there")
+}
