@@ -20,6 +20,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasi"
 	"github.com/ipvm-wg/go-ipvm/wit"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -33,7 +34,7 @@ func TestProtocol(t *testing.T) {
 	for file, compute := range map[string]func(testing.TB, json.RawMessage) any{
 		"encoding.json": encodingVector, "links.json": linkVector, "sizes.json": sizeVector, "tasks.json": taskVector,
 		"promises.json": promiseVector, "workflows.json": workflowVector, "remembered.json": rememberedVector, "homestar.json": homestarVector,
-		"receipts.json": receiptVector,
+		"receipts.json": receiptVector, "random.json": randomVector,
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
@@ -430,6 +431,26 @@ func homestarVector(t testing.TB, in json.RawMessage) any {
 }
 
 // receiptVector: what a receipt says, and the key that signs → its bytes.
+func randomVector(t testing.TB, in json.RawMessage) any {
+	var v struct{ Task string }
+	read(t, in, &v)
+	link, err := ipld.ParseLink(v.Task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := task.ID{Link: link}.Seed()
+	host, err := wasi.New(wasi.Config{Seed: seed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	get, _ := wasi.Preview1("wasi_snapshot_preview1", "random_get")
+	mem := make([]byte, 48)
+	if errno, err := get.Call(host, mem, []uint64{0, uint64(len(mem))}); errno != 0 || err != nil {
+		t.Fatal(errno, err)
+	}
+	return map[string]string{"seed": hex.EncodeToString(seed[:]), "first": hex.EncodeToString(mem)}
+}
+
 func receiptVector(t testing.TB, in json.RawMessage) any {
 	var v struct {
 		Key, Task      string

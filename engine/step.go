@@ -219,7 +219,7 @@ func (e *Engine) call(ctx context.Context, c call, limits task.Limits) (wasm.Res
 	}
 	defer module.Close()
 	var lines logBuffer
-	result, err := module.Run(ctx, wasm.Call{Func: c.fun.Name, Params: params, Limits: limits, Log: lines.add})
+	result, err := module.Run(ctx, wasm.Call{Func: c.fun.Name, Params: params, Seed: c.id.Seed(), Limits: limits, Log: lines.add})
 	return result, lines.lines, err
 }
 

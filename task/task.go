@@ -1,6 +1,7 @@
 package task
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,6 +19,11 @@ const MaxArgs = 1 << 20
 
 // ID is a Task ID: the CIDv1 (dag-cbor, sha2-256) of a task's canonical form.
 type ID struct{ ipld.Link }
+
+// Seed is where the random numbers that a task's function sees come from, so
+// that they are the same wherever it runs (docs/protocol.md, "Random numbers").
+// Everyone who knows the task knows them: they must never become keys.
+func (id ID) Seed() [32]byte { return sha256.Sum256(append([]byte("ipvm random\x00"), id.Bytes()...)) }
 
 // Task is one unit of work (UCAN Invocation 1.0, "Task").
 type Task struct {

@@ -134,10 +134,17 @@ func (m *misses) missing(iface, name string) {
 	if reason, ok := wasi.Absent(unversioned(iface)); ok && m.absent == "" {
 		m.absent = reason
 	}
-	m.none = append(m.none, imported(iface, name))
+	m.none = appendNew(m.none, imported(iface, name))
 }
 
-func (m *misses) differs(iface, name string) { m.other = append(m.other, imported(iface, name)) }
+func (m *misses) differs(iface, name string) { m.other = appendNew(m.other, imported(iface, name)) }
+
+func appendNew(names []string, name string) []string {
+	if slices.Contains(names, name) {
+		return names
+	}
+	return append(names, name)
+}
 
 func imported(iface, name string) string {
 	if iface == "" {

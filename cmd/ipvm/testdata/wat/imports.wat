@@ -1,10 +1,10 @@
-;; Wants what no node here offers: the environment, and a clock.
+;; Wants what no node here offers: the network, and a clock of its own.
 (component
-  (import "wasi:cli/environment@0.2.0" (instance
-    (export "get-arguments" (func (result (list string))))))
-  (import "wasi:clocks/wall-clock@0.2.0" (instance $clock
-    (export "resolution" (func (result u64)))))
-  (alias export $clock "resolution" (func $f))
+  (import "wasi:sockets/instance-network@0.2.0" (instance
+    (export "network" (type (sub resource)))))
+  (import "example:clocks/sundial" (instance $clock
+    (export "hour" (func (result u64)))))
+  (alias export $clock "hour" (func $f))
   (core func $lowered (canon lower (func $f)))
   (core module $program
     (import "host" "f" (func $f (result i64)))
