@@ -4,6 +4,7 @@ package wasm
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -22,21 +23,55 @@ func benchCall(b *testing.B, code []byte, fn string, v ipld.Value) {
 	}
 }
 
+const tiny = `(component
+	(core module $m (func (export "f") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))
+	(core instance $i (instantiate $m))
+	(func (export "f") (param "x" s32) (result s32) (canon lift (core func $i "f"))))`
+
 func BenchmarkTinyCall(b *testing.B) {
-	benchCall(b, wasmtest.Compile(b, `(component
-		(core module $m (func (export "f") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))
-		(core instance $i (instantiate $m))
-		(func (export "f") (param "x" s32) (result s32) (canon lift (core func $i "f"))))`), "f", ipld.Int(1))
+	benchCall(b, wasmtest.Compile(b, tiny), "f", ipld.Int(1))
+}
+
+// BenchmarkTinyFloor is the same call in a loop around the engine, without Go:
+// what its component model takes by itself.
+func BenchmarkTinyFloor(b *testing.B) {
+	benchFloor(b, wasmtest.Compile(b, tiny), "f", ipld.Int(1))
+}
+
+func benchFloor(b *testing.B, code []byte, fn string, v ipld.Value) {
+	b.Helper()
+	e := newEngine(b, Config{})
+	e.modelOnly = true
+	m := load(b, e, code)
+	b.ResetTimer()
+	m.repeat(Call{Func: fn, Params: []ipld.Value{v}, Limits: roomy}, b.N)
 }
 
 func BenchmarkStringEcho(b *testing.B) {
 	benchCall(b, guest(b, "echo"), "string", ipld.String("hello"))
 }
 
-// BenchmarkBytesEcho is the slow way of bytes: each is a value of its own.
+func BenchmarkStringFloor(b *testing.B) {
+	benchFloor(b, guest(b, "echo"), "string", ipld.String("hello"))
+}
+
+// BenchmarkBytesEcho passes 1 MiB in and out.
 func BenchmarkBytesEcho(b *testing.B) {
 	b.SetBytes(1 << 20)
 	benchCall(b, guest(b, "echo"), "bytes", ipld.Bytes(make([]byte, 1<<20)))
+}
+
+// BenchmarkBytesFloor is the way of bytes through the engine's component model,
+// where each is a value of its own.
+func BenchmarkBytesFloor(b *testing.B) {
+	b.SetBytes(1 << 20)
+	benchFloor(b, guest(b, "echo"), "bytes", ipld.Bytes(make([]byte, 1<<20)))
+}
+
+// BenchmarkLongStringEcho passes text of 1 MiB in and out.
+func BenchmarkLongStringEcho(b *testing.B) {
+	b.SetBytes(1 << 20)
+	benchCall(b, guest(b, "echo"), "string", ipld.String(strings.Repeat("é", 1<<19)))
 }
 
 func BenchmarkParallelTinyCall(b *testing.B) {

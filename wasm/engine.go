@@ -255,6 +255,9 @@ func (e *Engine) ticks() {
 		if e.active.Load() > 0 {
 			quiet = 0
 		}
+		for _, s := range e.all {
+			s.look()
+		}
 		e.increment()
 	}
 }

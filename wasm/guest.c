@@ -199,6 +199,9 @@ void ipvm_open(ipvm_call *c, wasm_engine_t *engine) {
   c->why = IPVM_WHY_NONE;
   c->has_error = c->trap = 0;
   c->gas_left = c->nanos = c->peak = 0;
+  c->out.len = 0; /* an error text of the last call may have been moved to small */
+  c->out.full = false;
+  ipvm_buf_free(&c->out);
   c->out.max = c->max_result;
   c->store = wasmtime_store_new(engine, c, NULL);
   c->ctx = wasmtime_store_context(c->store);

@@ -114,6 +114,9 @@ void ipvm_buf_free(ipvm_buf *);
 /* Runs one call of a component's function. in may be Go memory; nothing of it is kept. */
 void ipvm_run(const ipvm_loaded *, const wasmtime_component_export_index_t *, ipvm_call *, const uint8_t *in, size_t in_len);
 
+/* The same call n times over, for benchmarks: what the engine's component model takes by itself. */
+void ipvm_repeat(const ipvm_loaded *, const wasmtime_component_export_index_t *, ipvm_call *, const uint8_t *in, size_t in_len, uint64_t n);
+
 /* Where something of a program comes from: a host function, or an export of an instance. */
 typedef struct {
   int32_t host; /* -1 for an export */

@@ -321,3 +321,11 @@ void ipvm_leave(ipvm_call *c, bool finish) {
   c->target = NULL;
   ipvm_close(c);
 }
+
+void ipvm_repeat(const ipvm_loaded *l, const wasmtime_component_export_index_t *index, ipvm_call *c, const uint8_t *in, size_t in_len,
+                 uint64_t n) {
+  for (; n > 0; n--) {
+    ipvm_run(l, index, c, in, in_len);
+    ipvm_buf_free(&c->out);
+  }
+}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"runtime/cgo"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -25,9 +26,13 @@ import (
 // slot is the place of one running call. What C needs of it is in C memory,
 // which it keeps between the parts of a call.
 type slot struct {
-	call  *C.ipvm_call
+	call *C.ipvm_call
+	mu   sync.Mutex
+	ctx  context.Context // of the call that runs; nil between calls
+
 	lower lowerer
 	flat  [C.IPVM_FLAT]uint64
+	prog  programCall // of a program, while it runs
 }
 
 func newSlot() *slot { return &slot{call: (*C.ipvm_call)(C.calloc(1, C.sizeof_ipvm_call))} }
@@ -35,7 +40,28 @@ func newSlot() *slot { return &slot{call: (*C.ipvm_call)(C.calloc(1, C.sizeof_ip
 func (s *slot) stopped() *int32 { return (*int32)(unsafe.Pointer(&s.call.stop)) }
 
 // stop ends the call in the slot at its next tick. Any goroutine may call it.
-func (s *slot) stop() { atomic.StoreInt32(s.stopped(), 1) }
+func (s *slot) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx != nil {
+		atomic.StoreInt32(s.stopped(), 1)
+	}
+}
+
+// look stops the call if its context has ended.
+func (s *slot) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx != nil && s.ctx.Err() != nil {
+		atomic.StoreInt32(s.stopped(), 1)
+	}
+}
+
+func (s *slot) watch(ctx context.Context) {
+	s.mu.Lock()
+	s.ctx = ctx
+	s.mu.Unlock()
+}
 
 // end frees the slot.
 func (s *slot) end() {
@@ -134,7 +160,7 @@ func (m *Module) runModelled(ctx context.Context, s *slot, l *loaded, i int, cal
 		handle = cgo.NewHandle(log)
 		defer handle.Delete()
 	}
-	leave := m.enter(ctx, s, call, handle)
+	m.enter(ctx, s, &call, handle)
 	s.call.nargs = C.uint32_t(len(call.Params))
 	s.call.nresults = 0
 	if fn.Result != nil {
@@ -142,8 +168,12 @@ func (m *Module) runModelled(ctx context.Context, s *slot, l *loaded, i int, cal
 	}
 	in := s.lower.buf
 	C.ipvm_run(&l.model, l.exports[i], s.call, (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(in))), C.size_t(len(in)))
-	leave()
-	res, end := m.ended(ctx, s, call, func() error { return log.failure(s.text()) })
+	m.leave(s)
+	var host error
+	if s.call.why == C.IPVM_WHY_HOST {
+		host = log.failure(s.text())
+	}
+	res, end := m.ended(ctx, s, &call, host)
 	if end != nil {
 		return end.result(res)
 	}
@@ -189,9 +219,9 @@ func (m *Module) place(memory uint64) (*loaded, error) {
 	return m.s.demanded(m.e)
 }
 
-// enter prepares the slot for a call and has the engine's clock tick. The func
-// that it returns must follow the call.
-func (m *Module) enter(ctx context.Context, s *slot, call Call, handle cgo.Handle) (leave func()) {
+// enter prepares the slot for a call and has the engine's clock tick, which
+// also looks at ctx. leave must follow the call.
+func (m *Module) enter(ctx context.Context, s *slot, call *Call, handle cgo.Handle) {
 	count := max(m.s.mem.Count, 1)
 	share := min(call.Limits.Memory, MaxMemory) / uint64(count)
 	c := s.call
@@ -200,24 +230,16 @@ func (m *Module) enter(ctx context.Context, s *slot, call Call, handle cgo.Handl
 	c.table_elements, c.tables, c.instances = MaxTableElements, MaxTables, MaxInstances
 	c.max_result, c.handle = MaxValueBytes, C.uint64_t(handle)
 	atomic.StoreInt32(s.stopped(), 0)
+	s.watch(ctx)
 	if m.e.stopping.Load() { // Close sets it before it looks at the slots
 		s.stop()
 	}
 	m.e.running()
-	if ctx.Done() == nil {
-		return func() { m.e.active.Add(-1) }
-	}
-	ended := make(chan struct{})
-	cancel := context.AfterFunc(ctx, func() {
-		s.stop()
-		close(ended)
-	})
-	return func() {
-		m.e.active.Add(-1)
-		if !cancel() {
-			<-ended // else it would stop the slot's next call
-		}
-	}
+}
+
+func (m *Module) leave(s *slot) {
+	m.e.active.Add(-1)
+	s.watch(nil)
 }
 
 // data is what the call gave: the flat result, or an error text. It is good
@@ -257,8 +279,8 @@ func (e *ending) result(res Result) (Result, error) {
 
 // ended says what a call used and, if it did not return, how it ended. The
 // order matters: what we did ourselves first, then gas (RULES 11), then what
-// the engine says. host tells why a host function ended the call.
-func (m *Module) ended(ctx context.Context, s *slot, call Call, host func() error) (Result, *ending) {
+// the engine says. host is why a host function ended the call, if one did.
+func (m *Module) ended(ctx context.Context, s *slot, call *Call, host error) (Result, *ending) {
 	c := s.call
 	res := Result{Gas: call.Limits.Gas - uint64(c.gas_left), Time: time.Duration(c.nanos)}
 	fail := func(f *task.Failure) (Result, *ending) { return res, &ending{failure: f} }
@@ -274,7 +296,7 @@ func (m *Module) ended(ctx context.Context, s *slot, call Call, host func() erro
 		}
 		return fail(cancelled(ctx))
 	case C.IPVM_WHY_HOST:
-		why = host()
+		why = host
 		if trouble, ok := why.(nodeError); ok { //nolint:errorlint // made here
 			return res, &ending{err: fmt.Errorf("host function: %w", trouble.error)}
 		}

@@ -25,14 +25,20 @@ type programCall struct {
 	target C.uint32_t
 	fn     *component.Func
 	call   Call
+	log    guestLog
 	world  world
 	callee callee
 }
 
+// forget lets go of everything, for the slot's next call.
+func (p *programCall) forget() { *p = programCall{} }
+
 // runProgram calls function number i of a program.
 func (m *Module) runProgram(ctx context.Context, s *slot, l *loaded, i int, call Call) (Result, error) {
-	p := &programCall{m: m, s: s, l: l, target: C.uint32_t(i), fn: &m.s.prog.Funcs[i], call: call}
-	p.world = world{log: &guestLog{to: call.Log}, config: wasi.Config{Seed: call.Seed}}
+	p := &s.prog
+	defer p.forget()
+	p.m, p.s, p.l, p.target, p.fn, p.call = m, s, l, C.uint32_t(i), &m.s.prog.Funcs[i], call
+	p.log.to, p.world.log, p.world.config.Seed = call.Log, &p.log, call.Seed
 	if p.fn.Kind == component.FuncCommand {
 		if f := p.command(); f != nil {
 			return failed(f), nil
@@ -46,9 +52,9 @@ func (m *Module) runProgram(ctx context.Context, s *slot, l *loaded, i int, call
 		handle = cgo.NewHandle(&p.callee)
 		defer handle.Delete()
 	}
-	leave := m.enter(ctx, s, call, handle)
+	m.enter(ctx, s, &p.call, handle)
 	v, err := p.run()
-	leave()
+	m.leave(s)
 	p.world.end()
 	return p.result(ctx, v, err)
 }
@@ -124,7 +130,7 @@ func (p *programCall) result(ctx context.Context, v ipld.Value, err error) (Resu
 	if errors.As(err, &fault) && fault.Param != "" { // nothing was called
 		return failed(task.Failf(task.KindType, "%s", fault)), nil
 	}
-	res, end := p.m.ended(ctx, p.s, p.call, func() error { return p.callee.err })
+	res, end := p.m.ended(ctx, p.s, &p.call, p.callee.err)
 	if p.m.s.prog.measured {
 		res.Memory, res.HasMemory = uint64(p.s.call.peak), true
 	}
