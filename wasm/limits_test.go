@@ -286,23 +286,3 @@ func TestFitsNoPool(t *testing.T) {
 		t.Errorf("got %s: %v", kindOf(r), r.Outcome.Failure)
 	}
 }
-
-// TestDeterminism runs what the processors do differently.
-func TestDeterminism(t *testing.T) {
-	t.Parallel()
-	m := load(t, newEngine(t, Config{}), wasmtest.Compile(t, `(component
-		(core module $m
-			(func (export "nan64") (result i64) (i64.reinterpret_f64 (f64.div (f64.const 0) (f64.const 0))))
-			(func (export "nan32") (result i32) (i32.reinterpret_f32 (f32.add (f32.const -nan:0x200001) (f32.const 1))))
-			(func (export "swizzle") (result i64) (i64x2.extract_lane 0
-				(i8x16.relaxed_swizzle (v128.const i64x2 0x0807060504030201 0x100f0e0d0c0b0a09) (v128.const i64x2 0x7f40201811100f00 0)))))
-		(core instance $i (instantiate $m))
-		(func (export "nan64") (result u64) (canon lift (core func $i "nan64")))
-		(func (export "nan32") (result u32) (canon lift (core func $i "nan32")))
-		(func (export "swizzle") (result u64) (canon lift (core func $i "swizzle"))))`))
-	for fn, want := range map[string]uint64{"nan64": 0x7ff8000000000000, "nan32": 0x7fc00000, "swizzle": 0x1001} {
-		if got, _ := run(t, m, roomy, fn).Outcome.Value.AsUint64(); got != want {
-			t.Errorf("%s is %#x, want %#x", fn, got, want)
-		}
-	}
-}
