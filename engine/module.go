@@ -30,27 +30,40 @@ func (m ModuleInfo) Value() ipld.Value {
 	return ipld.Map(
 		ipld.Entry{Key: "interface", Value: m.Interface.Value()},
 		ipld.Entry{Key: "maxMemory", Value: ipld.Uint(m.MaxMemory)},
+		ipld.Entry{Key: "reader", Value: ipld.Uint(wasm.Reader)},
 	)
 }
+
+// ErrReader reports what another version of [wasm.Reader] saw in a module.
+var ErrReader = errors.New("seen by another reader of modules")
 
 // ParseModuleInfo reads what [ModuleInfo.Value] gave.
 func ParseModuleInfo(v ipld.Value) (m ModuleInfo, err error) {
 	iface, _ := v.Lookup("interface")
 	limit, _ := v.Lookup("maxMemory")
+	reader, _ := v.Lookup("reader")
 	var ok bool
-	if m.MaxMemory, ok = limit.AsUint64(); !ok || v.Len() != 2 {
-		return m, errors.New("not a map of interface and maxMemory")
+	if m.MaxMemory, ok = limit.AsUint64(); !ok {
+		return m, errors.New("not a map of interface, maxMemory and reader")
+	}
+	if n, ok := reader.AsUint64(); !ok || n != wasm.Reader || v.Len() != 3 {
+		return m, ErrReader
 	}
 	m.Interface, err = wit.ParseInterface(iface)
 	return m, err
 }
 
+// knownModule is what the store knows of a module. What another version of this
+// program saw in it counts as not known.
 func knownModule(m Memory, module ipld.Link) (ModuleInfo, bool, error) {
 	v, ok, err := m.Module(module)
 	if err != nil || !ok {
 		return ModuleInfo{}, false, err
 	}
 	about, err := ParseModuleInfo(v)
+	if errors.Is(err, ErrReader) {
+		return ModuleInfo{}, false, nil
+	}
 	if err != nil {
 		return ModuleInfo{}, false, fmt.Errorf("what is kept of module %s: %w", module, err)
 	}

@@ -18,7 +18,7 @@ const (
 	postReturn     = "cabi_post_"
 	rootModule     = "$root"
 	dropPrefix     = "[resource-drop]"
-	typeSection    = "component-type:"
+	typeSection    = "component-type" // alone, or with a suffix that tells several apart
 	encodingName   = "wit-component-encoding"
 )
 
@@ -79,7 +79,7 @@ func (c *core) optional(name string, sort Sort) *Item {
 // embedded reads the component types in custom sections.
 func (c *core) embedded() error {
 	for _, s := range c.m.Customs {
-		if !strings.HasPrefix(s.Name, typeSection) {
+		if name, _, _ := strings.Cut(s.Name, ":"); name != typeSection {
 			continue
 		}
 		w, encoding, err := readWorld(s.Data)
@@ -264,11 +264,11 @@ func (c *core) plain() error {
 }
 
 // hidden are exports of plain modules that are not for callers.
-var hidden = map[string]bool{nameInitialize: true, nameRealloc: true, "__wasm_call_ctors": true}
+var hidden = map[string]bool{nameInitialize: true, "__wasm_call_ctors": true}
 
 func plainFunc(e Export) (wit.Func, bool) {
 	f := wit.Func{Name: e.Name}
-	if e.Sort != SortFunc || hidden[e.Name] {
+	if e.Sort != SortFunc || hidden[e.Name] || strings.HasPrefix(e.Name, "cabi_") {
 		return f, false
 	}
 	for i := range len(e.Type.Params) {
