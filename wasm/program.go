@@ -173,7 +173,7 @@ func (p *program) lay() {
 		l.targets = append(l.targets, C.ipvm_target{
 			_func: C.uint32_t(l.add(&f.Core)), memory: l.add(f.Memory), realloc: l.add(f.Realloc), post: l.add(f.PostReturn),
 			nparams: C.uint32_t(len(f.Core.Type.Params)), nresults: C.uint32_t(len(f.Core.Type.Results)),
-			once: C.bool(f.Kind == component.FuncLifted && !f.ABI.NeedsMemory && !f.ABI.NeedsRealloc),
+			once: C.bool(once(&f)),
 		})
 	}
 	l.init = l.add(p.Initialize)

@@ -356,6 +356,8 @@ func (m *Module) failure(stage int, text string, limits task.Limits) (*task.Fail
 		return task.Failf(task.KindOutOfMemory, "the module starts with more memory than the limit of %d bytes: %s", limits.Memory, cause), nil
 	case strings.Contains(cause, textTableMinimum), strings.HasPrefix(cause, textCount):
 		return task.Failf(task.KindUnsupported, "the module needs more than a guest may have here: %s", cause), nil
+	case stage == C.IPVM_STAGE_INSTANTIATE && trapCode(cause) == TrapABI: // what a start function gave a host function
+		return trapped(cause), nil
 	}
 	return nil, fmt.Errorf("WebAssembly engine: %s", cut(cause, 300))
 }

@@ -23,6 +23,7 @@ type programCall struct {
 	s      *slot
 	l      *loaded
 	target C.uint32_t
+	called bool // the function was called with its arguments
 	fn     *component.Func
 	call   Call
 	log    guestLog
@@ -65,7 +66,7 @@ func (m *Module) runProgram(ctx context.Context, s *slot, l *loaded, i int, call
 func (p *programCall) run() (ipld.Value, error) {
 	t := p.l.program
 	f := p.fn
-	if f.Kind == component.FuncLifted && !f.ABI.NeedsMemory && !f.ABI.NeedsRealloc { // the target is called once
+	if once(f) {
 		if err := p.lower(); err != nil {
 			return ipld.Null, err
 		}
@@ -84,6 +85,7 @@ func (p *programCall) run() (ipld.Value, error) {
 			return ipld.Null, err
 		}
 	}
+	p.called = true
 	if C.ipvm_invoke(p.s.call); p.over() {
 		C.ipvm_leave(p.s.call, false)
 		return ipld.Null, errEnded
@@ -95,6 +97,13 @@ func (p *programCall) run() (ipld.Value, error) {
 		return ipld.Null, errEnded
 	}
 	return v, err
+}
+
+// once tells that f takes and gives numbers only, so that its instance is made,
+// called and ended at once. What follows a call must not follow one whose
+// result is none of its type, and so waits until that is known.
+func once(f *component.Func) bool {
+	return f.Kind == component.FuncLifted && !f.ABI.NeedsMemory && !f.ABI.NeedsRealloc && f.PostReturn == nil
 }
 
 // over tells whether the call has ended other than by returning.
@@ -142,10 +151,25 @@ func (p *programCall) result(ctx context.Context, v ipld.Value, err error) (Resu
 		return p.output(res, v, exit)
 	}
 	if end != nil {
+		if f := p.mistaken(); f != nil {
+			return failed(f), nil
+		}
 		return end.result(res)
 	}
 	if p.world.log.err != nil {
 		return Result{}, p.world.log.err
 	}
 	return res.lifted(&p.fn.Func, v, err)
+}
+
+// mistaken is the fault in the arguments of a call that ended before the guest
+// was given all of them: it weighs more than how the guest ended.
+func (p *programCall) mistaken() *task.Failure {
+	if p.called || p.fn.Kind != component.FuncLifted {
+		return nil
+	}
+	if err := p.fn.ABI.Check(p.call.Params); err != nil {
+		return task.Failf(task.KindType, "%s", err)
+	}
+	return nil
 }

@@ -44,6 +44,28 @@ func (f *Func) Lower(g Guest, params []ipld.Value, flat []uint64) ([]uint64, err
 	return l.flat, nil
 }
 
+// Check tells what [Func.Lower] finds wrong with params in themselves, whatever
+// the guest: nil or a [*wit.Fault].
+func (f *Func) Check(params []ipld.Value) error {
+	_, err := f.Lower(new(drill), params, nil)
+	return err
+}
+
+// drill is a guest that does as it is told.
+type drill struct{ mem []byte }
+
+func (d *drill) Memory() []byte { return d.mem }
+
+func (d *drill) Realloc(old, oldSize, align, size uint32) (uint32, error) {
+	at := (uint64(len(d.mem)) + uint64(align) - 1) &^ (uint64(align) - 1)
+	if at+uint64(size) > math.MaxUint32 {
+		return 0, &wit.Fault{Msg: "more than a call can take"}
+	}
+	d.mem = append(d.mem, make([]byte, at+uint64(size)-uint64(len(d.mem)))...)
+	copy(d.mem[at:], d.mem[old:][:min(oldSize, size)])
+	return uint32(at), nil
+}
+
 // LowerResult gives the guest what a host function returned, at the address
 // out when the result is passed in memory, else appended to flat.
 func (f *Func) LowerResult(g Guest, v ipld.Value, out uint32, flat []uint64) ([]uint64, error) {
