@@ -202,7 +202,9 @@ func (c *core) declared(i Import) (wit.Func, bool) {
 func (c *core) lifted() error {
 	for _, w := range c.worlds {
 		for _, n := range w.imports {
-			c.p.Imports = append(c.p.Imports, n.name)
+			if n.sort != sortType {
+				c.p.Imports = append(c.p.Imports, n.name)
+			}
 		}
 		for _, n := range w.exports {
 			if i, ok := n.of.(*instance); ok {

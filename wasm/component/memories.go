@@ -31,7 +31,7 @@ func (p *Program) Memories() Memories {
 // MemoriesOf reads just enough of a component's sections to count the memories
 // that an instance of it makes. The engine has found it valid already.
 func MemoriesOf(code []byte) Memories {
-	m, err := memoriesOf(code, 0)
+	m, err := memoriesOf(code, nil)
 	if err != nil {
 		return Memories{Count: MaxMemories}
 	}
@@ -74,12 +74,16 @@ type counter struct {
 	modules    []Memories // of the module index space
 	components []Memories // of the component index space
 	total      Memories
+	outer      *counter
 	depth      int
 }
 
-func memoriesOf(code []byte, depth int) (Memories, error) {
-	c := counter{total: none, depth: depth}
-	if HeaderOf(code) != Component || depth > maxNesting {
+func memoriesOf(code []byte, outer *counter) (Memories, error) {
+	c := counter{total: none, outer: outer}
+	if outer != nil {
+		c.depth = outer.depth + 1
+	}
+	if HeaderOf(code) != Component || c.depth > maxNesting {
 		return c.total, errBytes
 	}
 	r := reader{buf: code[8:]}
@@ -101,7 +105,7 @@ func (c *counter) section(id byte, r *reader) error {
 		}
 		return err
 	case 4:
-		m, err := memoriesOf(r.buf, c.depth+1)
+		m, err := memoriesOf(r.buf, c)
 		c.components = append(c.components, m)
 		return err
 	case 2:
@@ -178,12 +182,30 @@ func (c *counter) alias(r *reader) {
 		r.u32()
 		r.take(r.u32())
 	case 0x02: // of an enclosing component
-		r.u32()
-		r.u32()
+		c.outerAlias(sort, core, r.u32(), r.u32())
+		return
 	default:
 		r.fail()
 	}
 	c.define(sort, core)
+}
+
+// outerAlias defines what an enclosing component has by the index i.
+func (c *counter) outerAlias(sort, core byte, count, i uint32) {
+	from := c
+	for ; count > 0 && from != nil; count-- {
+		from = from.outer
+	}
+	switch {
+	case from == nil:
+		c.define(sort, core)
+	case sort == sortCore && core == sortModule && has(from.modules, i):
+		c.modules = append(c.modules, from.modules[i])
+	case sort == sortComponent && has(from.components, i):
+		c.components = append(c.components, from.components[i])
+	default:
+		c.define(sort, core)
+	}
 }
 
 func (c *counter) export(r *reader) {

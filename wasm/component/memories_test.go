@@ -44,7 +44,8 @@ func TestMemoriesOf(t *testing.T) {
 		"exported component": {
 			`(component $c (core module $m (memory 1 3)) (core instance (instantiate $m))) (export $d "c" (component $c)) (instance (instantiate $d))`, page(1, 3, 3),
 		},
-		"module from outside": {m + `(component $c (alias outer 1 $m (core module $n)) (core instance (instantiate $n))) (instance (instantiate $c))`, unknown},
+		"module from outside": {m + `(component $c (alias outer 1 $m (core module $n)) (core instance (instantiate $n))) (instance (instantiate $c))`, component.Memories{Count: 1, Exact: true}},
+		"module of none":      {`(component $c (alias outer 0 0 (core module $n)) (core instance (instantiate $n))) (instance (instantiate $c))`, unknown},
 		"imported module":     {`(import "m" (core module $m)) (core instance (instantiate $m))`, unknown},
 		"imported component":  {`(import "c" (component $c)) (instance (instantiate $c))`, unknown},
 		"doubled 40 times":    {doubled(40), unknown},

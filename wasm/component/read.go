@@ -177,9 +177,9 @@ func (s *scope) instance(r *reader) error {
 		i := new(instance)
 		for n := r.count(); n > 0; n-- {
 			name := r.externName()
-			x, ok := s.entity(r.byte(), r.u32())
-			if !ok {
-				return errBytes
+			x, err := s.item(r)
+			if err != nil {
+				return err
 			}
 			i.exports = append(i.exports, named{name, x})
 		}
@@ -203,9 +203,9 @@ func (s *scope) instantiate(r *reader) error {
 	inner.given = new(instance)
 	for n := r.count(); n > 0; n-- {
 		name := r.name()
-		x, ok := s.entity(r.byte(), r.u32())
-		if !ok {
-			return errBytes
+		x, err := s.item(r)
+		if err != nil {
+			return err
 		}
 		inner.given.exports = append(inner.given.exports, named{name, x})
 	}
@@ -248,7 +248,9 @@ func (s *scope) importItem(r *reader) error {
 	case *world:
 		return unrecognisedf("it imports the component %q", name)
 	}
-	p.Imports = append(p.Imports, name)
+	if x.sort != sortType { // else it names what is there already
+		p.Imports = append(p.Imports, name)
+	}
 	s.define(x)
 	return nil
 }
@@ -307,9 +309,9 @@ func (i *instance) imported(iface string) *instance {
 
 func (s *scope) exportItem(r *reader) error {
 	name := r.externName()
-	x, ok := s.entity(r.byte(), r.u32())
-	if !ok {
-		return errBytes
+	x, err := s.item(r)
+	if err != nil {
+		return err
 	}
 	switch r.byte() {
 	case 0x00:
@@ -469,6 +471,9 @@ func (p *Program) finish(exports *instance) error {
 		return p.addLifted(out)
 	}
 	for _, e := range exports.exports {
+		if e.sort == sortComponent {
+			return unrecognisedf("export %q is a component", e.name)
+		}
 		if i, ok := e.of.(*instance); ok {
 			for _, inner := range i.exports {
 				if err := add(e.name+"#"+inner.name, inner.entity); err != nil {

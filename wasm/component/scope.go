@@ -117,6 +117,19 @@ func (s *scope) entity(sort byte, i uint32) (entity, bool) {
 	return entity{}, false
 }
 
+// item reads what is exported or passed on: a sort and an index.
+func (s *scope) item(r *reader) (entity, error) {
+	sort := r.byte()
+	if sort == sortCore {
+		return entity{}, unrecognisedf("a core module is passed on")
+	}
+	x, ok := s.entity(sort, r.u32())
+	if !ok {
+		return x, errBytes
+	}
+	return x, nil
+}
+
 // alias reads one alias and defines what it names.
 func (s *scope) alias(r *reader) error {
 	sort := r.byte()
