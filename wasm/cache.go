@@ -1,8 +1,6 @@
 package wasm
 
 import (
-	"bytes"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,12 +15,12 @@ import (
 )
 
 // cache keeps machine code on disk. An entry is the engine's artifact followed
-// by an HMAC over the entry's name and the artifact; the key is a file beside
-// the entries and never leaves the machine, so that code from another node, or
-// damaged code, is not run.
+// by a seal, which is made with a key that is a file beside the entries and
+// never leaves the machine, so that code from another node, or damaged code, is
+// not run.
 //
 // Files are 0600 in a directory 0700: whoever can write them could as well
-// change this process. An entry is opened once; owner, mode and HMAC are
+// change this process. An entry is opened once; owner, mode and seal are
 // checked on the open file, and that same file, not its name, is what the
 // engine maps, so an exchange of the name in between changes nothing. Entries
 // are written whole, under another name first, and never changed in place.
@@ -35,7 +33,8 @@ type cache struct {
 const (
 	cacheKeyFile = "key"
 	cacheKeyLen  = 32
-	macLen       = sha256.Size
+	// cacheFormat is a part of every entry's name.
+	cacheFormat = "gmac"
 )
 
 var errEntry = errors.New("cache entry is not one of this node")
@@ -71,8 +70,9 @@ func cacheKey(path string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = os.Link(tmp, path) // fails when there is one by now
-		_ = os.Remove(tmp)
+		tmp.Close()
+		err = os.Link(tmp.Name(), path) // fails when there is one by now
+		_ = os.Remove(tmp.Name())
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
@@ -96,93 +96,75 @@ func readKey(path string) ([]byte, error) {
 // name is the file name of the machine code for piece number part of a module,
 // of size bytes.
 func (c *cache) name(link ipld.Link, part, size int) string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d\x00%d", c.config, link, part, size))
+	h := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d\x00%d", cacheFormat, c.config, link, part, size))
 	return hex.EncodeToString(h[:20]) + ".code"
 }
 
-func (c *cache) mac(name string, artifact io.Reader) ([]byte, error) {
-	m := hmac.New(sha256.New, c.key)
-	fmt.Fprintf(m, "%s\x00", name)
-	if _, err := io.Copy(m, artifact); err != nil {
-		return nil, err
-	}
-	return m.Sum(nil), nil
-}
-
-// open returns the checked entry called name. The caller closes it.
-func (c *cache) open(name string) (*os.File, error) {
+// open returns the checked entry called name, and the size of the machine code
+// in it. The caller closes it.
+func (c *cache) open(name string) (*os.File, int64, error) {
 	f, err := openPrivate(filepath.Join(c.dir, name))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if err := c.check(f, name); err != nil {
+	size, err := c.check(f, name)
+	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, 0, err
 	}
-	return f, nil
+	return f, size, nil
 }
 
-func (c *cache) check(f *os.File, name string) error {
+func (c *cache) check(f *os.File, name string) (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	size := info.Size() - macLen
+	size := info.Size() - sealLen
 	if size <= 0 {
-		return errEntry
+		return 0, errEntry
 	}
-	want, err := c.mac(name, io.NewSectionReader(f, 0, size))
-	if err != nil {
-		return err
+	mark := make([]byte, sealLen)
+	if _, err := f.ReadAt(mark, size); err != nil {
+		return 0, err
 	}
-	got := make([]byte, macLen)
-	if _, err := f.ReadAt(got, size); err != nil {
-		return err
+	ok, err := sealed(c.key, mark, name, f, size)
+	if err == nil && !ok {
+		err = errEntry
 	}
-	if !hmac.Equal(got, want) {
-		return errEntry
-	}
-	return nil
+	return size, err
 }
 
-// put writes the entry called name.
-func (c *cache) put(name string, artifact []byte) error {
-	mac, err := c.mac(name, bytes.NewReader(artifact))
+// keep makes the new file f, which holds size bytes of machine code, the entry
+// called name. The file stays open; it is removed if it can not be kept.
+func (c *cache) keep(f *os.File, size int64, name string) error {
+	mark, err := seal(c.key, name, f, size)
+	if err == nil {
+		_, err = f.WriteAt(mark, size)
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(c.dir, name))
+	}
 	if err != nil {
-		return err
+		_ = os.Remove(f.Name())
 	}
-	tmp, err := writeTemp(c.dir, artifact, mac)
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, filepath.Join(c.dir, name)); err != nil {
-		_ = os.Remove(tmp)
-		return err
-	}
-	return nil
+	return err
 }
 
 // discard removes the entry called name.
 func (c *cache) discard(name string) { _ = os.Remove(filepath.Join(c.dir, name)) }
 
-// writeTemp writes parts to a new file 0600 in dir. Nothing is synced: a torn
-// entry fails its check and is made again.
-func writeTemp(dir string, parts ...[]byte) (string, error) {
+// writeTemp writes data to a new file 0600 in dir, which stays open. Nothing is
+// synced: a torn entry fails its check and is made again.
+func writeTemp(dir string, data []byte) (*os.File, error) {
 	f, err := os.CreateTemp(dir, "new-*")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	for _, p := range parts {
-		if err == nil {
-			_, err = f.Write(p)
-		}
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if _, err := f.Write(data); err != nil {
+		f.Close()
 		_ = os.Remove(f.Name())
-		return "", err
+		return nil, err
 	}
-	return f.Name(), nil
+	return f, nil
 }

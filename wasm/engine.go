@@ -59,13 +59,17 @@ type Engine struct {
 	started bool
 	broken  error // why it could not start
 	why     string
+	tight   bool             // the address space is limited
 	pool    *C.wasm_engine_t // nil where there is none
 	demand  *C.wasm_engine_t
 	cache   *cache
 	modules map[ipld.Link]*shared
 	idle    []*shared // unused, oldest first
+	spared  map[ipld.Link]spared
 	work    sync.WaitGroup
 
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
 	stopping atomic.Bool
 	done     chan struct{}
 	active   atomic.Int64 // calls that run
@@ -91,10 +95,19 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.IdleModules == 0 {
 		cfg.IdleModules = defaultIdleModules
 	}
+	if cfg.IdleBytes == 0 {
+		cfg.IdleBytes = defaultIdleBytes
+	}
+	if cfg.CompileTime == 0 {
+		cfg.CompileTime = DefaultCompileTime
+	}
+	if cfg.CompileMemory == 0 {
+		cfg.CompileMemory = DefaultCompileMemory
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Calls < 1 || cfg.Calls > 1024 || cfg.Compiles < 1 || cfg.MaxModuleBytes < 8 || cfg.IdleModules < 0 {
+	if cfg.Calls < 1 || cfg.Calls > 1024 || cfg.Compiles < 1 || cfg.MaxModuleBytes < 8 || cfg.IdleModules < 0 || cfg.IdleBytes < 0 || cfg.CompileTime < 0 {
 		return nil, errors.New("WebAssembly engine: a bound is out of range")
 	}
 	e := &Engine{
@@ -102,9 +115,11 @@ func New(cfg Config) (*Engine, error) {
 		compiles: make(chan struct{}, cfg.Compiles),
 		slots:    make(chan *slot, cfg.Calls),
 		modules:  make(map[ipld.Link]*shared),
+		spared:   make(map[ipld.Link]spared),
 		done:     make(chan struct{}),
 		wake:     make(chan struct{}, 1),
 	}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
 	for range cfg.Calls {
 		s := newSlot()
 		e.all = append(e.all, s)
@@ -124,8 +139,9 @@ func (e *Engine) Doctor() Info {
 	}
 }
 
-// Close ends the calls that run, waits for them and for compilations under
-// way, which can not be ended early, and frees everything.
+// Close ends the calls that run and the compilations in processes of their
+// own, waits for them and for a compilation in this process, which can not be
+// ended early, and frees everything.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if e.closed {
@@ -135,6 +151,7 @@ func (e *Engine) Close() error {
 	}
 	e.closed = true
 	e.stopping.Store(true)
+	e.cancel()
 	close(e.done)
 	for _, s := range e.all {
 		s.stop()
@@ -178,18 +195,10 @@ func (e *Engine) start() error {
 		return e.broken
 	}
 	_, address := processLimits()
-	tight := address != 0 && address < tightAddress
-	c := C.ipvm_engine_config{
-		table_elements: MaxTableElements, max_stack: MaxStack,
-		memory_reservation: memoryReservation, memory_guard: memoryGuard,
-	}
-	settings := "v1 reserved"
-	if tight {
-		settings = "v1 tight"
-		c.memory_reservation, c.memory_guard = 0, tightGuard
-	}
+	e.tight = address != 0 && address < tightAddress
+	c := engineSettings(e.tight)
 	if e.cfg.CacheDir != "" {
-		cache, err := openCache(e.cfg.CacheDir, cacheConfig(settings))
+		cache, err := openCache(e.cfg.CacheDir, cacheConfig(e.tight))
 		if err != nil {
 			e.broken = err
 			return err
@@ -204,7 +213,7 @@ func (e *Engine) start() error {
 	switch {
 	case e.cfg.OnDemand:
 		e.why = "as configured, instances are made on demand"
-	case tight || address != 0 && address < 2*need:
+	case e.tight || address != 0 && address < 2*need:
 		e.why = fmt.Sprintf("the address space is limited to %d MiB: instances are made on demand", address>>20)
 		e.cfg.Logger.Info("no instance pool", "why", e.why)
 	default:
@@ -217,8 +226,25 @@ func (e *Engine) start() error {
 	return nil
 }
 
+// engineSettings are those of an engine without a pool; tight is for a process
+// whose address space is limited.
+func engineSettings(tight bool) C.ipvm_engine_config {
+	c := C.ipvm_engine_config{
+		table_elements: MaxTableElements, max_stack: MaxStack,
+		memory_reservation: memoryReservation, memory_guard: memoryGuard,
+	}
+	if tight {
+		c.memory_reservation, c.memory_guard = 0, tightGuard
+	}
+	return c
+}
+
 // cacheConfig is everything that machine code depends on beside the module.
-func cacheConfig(settings string) string {
+func cacheConfig(tight bool) string {
+	settings := "v1 reserved"
+	if tight {
+		settings = "v1 tight"
+	}
 	return fmt.Sprintf("%s %s %s %s %+v %+v %s", Schedule, engineVersion, runtime.GOOS, runtime.GOARCH, cpu.X86, cpu.ARM64, settings)
 }
 

@@ -18,8 +18,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "compiler" {
+		os.Exit(Compiler(os.Stdin, os.Stdout, os.Stderr))
+	}
 	if run := os.Getenv("IPVM_WASM_CHILD"); run != "" {
 		os.Exit(child(run))
+	}
+	if spec := os.Getenv("IPVM_WASM_COMPILE"); spec != "" {
+		os.Exit(compileChild(spec))
 	}
 	goleak.VerifyTestMain(m)
 }

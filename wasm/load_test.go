@@ -288,7 +288,7 @@ func TestCache(t *testing.T) {
 	flipped[len(flipped)/2] ^= 1
 	bad := map[string][]byte{
 		"bit flipped": flipped, "foreign": foreign, "truncated": good[:len(good)/2], "empty": {}, "short": good[:10],
-		"mac only": good[len(good)-macLen:], "text": []byte(strings.Repeat("x", 5000)),
+		"mac only": good[len(good)-sealLen:], "text": []byte(strings.Repeat("x", 5000)),
 	}
 	for name, data := range bad {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -324,13 +324,18 @@ func TestCacheName(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, b := c.name(ipld.LinkOf(ipld.CodecRaw, []byte("a")), 0, 1), c.name(ipld.LinkOf(ipld.CodecRaw, []byte("b")), 0, 1)
-	if err := c.put(a, []byte("code")); err != nil {
+	f, err := writeTemp(c.dir, []byte("code"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := c.keep(f, 4, a); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(filepath.Join(c.dir, a), filepath.Join(c.dir, b)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.open(b); !errors.Is(err, errEntry) {
+	if _, _, err := c.open(b); !errors.Is(err, errEntry) {
 		t.Errorf("got %v", err)
 	}
 	d, err := openCache(c.dir, "another config")

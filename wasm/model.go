@@ -24,7 +24,7 @@ func (e *Engine) makeModelled(s *shared, code []byte, why error) error {
 	s.why = why.Error()
 	e.cfg.Logger.Debug("component of unusual shape", "module", s.link.String(), "why", why)
 	var first *loaded
-	err := e.obtain(e.unitOf(s.link, -1, code), func(src *source) (err error) {
+	err := e.obtain(e.unitOf(s, -1, code), func(src *source) (err error) {
 		first, err = e.placeModelled(s, src)
 		return err
 	})
@@ -38,7 +38,7 @@ func (e *Engine) makeModelled(s *shared, code []byte, why error) error {
 // refuseCore says why a core module can not be run: in the engine's words
 // where it is invalid, else in ours.
 func (e *Engine) refuseCore(s *shared, code []byte, why error) error {
-	err := e.obtain(e.unitOf(s.link, 0, code), func(*source) error { return nil })
+	err := e.obtain(e.unitOf(s, 0, code), func(*source) error { return nil })
 	if err == nil {
 		err = &Refused{task.Failf(task.KindUnsupported, "a core module that does not run here: %v", why)}
 	}

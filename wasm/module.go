@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -44,6 +45,12 @@ type shared struct {
 	binds   []binding
 	pooled  *loaded // nil where the pool is none or too small for it
 
+	ctx      context.Context // of making it: ends when nobody waits for it
+	cancel   context.CancelFunc
+	small    int          // bytes of code that may still be compiled in this process
+	compiled bool         // not all of it was in the cache
+	bytes    atomic.Int64 // of machine code
+
 	mu       sync.Mutex
 	onDemand *loaded // made when first needed
 }
@@ -51,10 +58,13 @@ type shared struct {
 // Load makes the module in code ready, which link must address and which
 // must not change until Load returns, or longer when ctx ends first. It
 // compiles when no machine code is cached; concurrent Loads of one link
-// compile once. Compilation can not be ended early: when ctx ends, Load
-// returns and compilation goes on for the next one who asks.
+// compile once. When ctx ends, Load returns, and a compilation that nobody else
+// waits for is ended where it has a process of its own; another one goes on for
+// the next who asks.
 //
-// The error is a [*Refused] when the module is at fault.
+// The error is a [*Refused] when the module is at fault, or asks too much of
+// the compiler. A module that did is refused without another attempt for some
+// minutes.
 func (e *Engine) Load(ctx context.Context, link ipld.Link, code []byte) (*Module, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -65,21 +75,25 @@ func (e *Engine) Load(ctx context.Context, link ipld.Link, code []byte) (*Module
 	if !link.Defined() {
 		link = ipld.LinkOf(ipld.CodecRaw, code)
 	}
-	s, err := e.share(link, code)
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-s.ready:
-	case <-ctx.Done():
+	for {
+		s, err := e.share(link, code)
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-s.ready:
+		case <-ctx.Done():
+			e.release(s)
+			return nil, ctx.Err()
+		}
+		if s.err == nil {
+			return &Module{e: e, s: s}, nil
+		}
 		e.release(s)
-		return nil, ctx.Err()
+		if !errors.Is(s.err, context.Canceled) { // as those who waited before us were
+			return nil, s.err
+		}
 	}
-	if s.err != nil {
-		e.release(s)
-		return nil, s.err
-	}
-	return &Module{e: e, s: s}, nil
 }
 
 // refuse looks at what needs no engine.
@@ -107,30 +121,67 @@ func (e *Engine) share(link ipld.Link, code []byte) (*shared, error) {
 	if err := e.start(); err != nil {
 		return nil, err
 	}
-	if s, ok := e.modules[link]; ok {
+	if no, ok := e.spared[link]; ok && time.Now().Before(no.until) {
+		return nil, no.err
+	}
+	if s, ok := e.modules[link]; ok && !s.abandoned() {
 		if s.refs++; s.refs == 1 {
 			e.idle = slices.DeleteFunc(e.idle, func(i *shared) bool { return i == s })
 		}
 		return s, nil
 	}
-	s := &shared{link: link, size: len(code), refs: 2, ready: make(chan struct{})} // the caller and the maker
+	s := &shared{link: link, size: len(code), small: smallCode, refs: 2, ready: make(chan struct{})} // the caller and the maker
+	s.ctx, s.cancel = context.WithCancel(e.ctx)
 	e.modules[link] = s
 	e.work.Add(1)
 	go func() {
 		defer e.work.Done()
 		s.err = e.make(s, code)
+		s.cancel()
+		e.spare(s)
 		close(s.ready)
 		e.release(s)
 	}()
 	return s, nil
 }
 
+// abandoned tells whether everybody gave up before s was made.
+func (s *shared) abandoned() bool { return s.made() && errors.Is(s.err, context.Canceled) }
+
+func (s *shared) made() bool {
+	select {
+	case <-s.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// spare remembers for a while that s cost too much.
+func (e *Engine) spare(s *shared) {
+	var costly *costlyError
+	if !errors.As(s.err, &costly) {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.spared) >= maxSpared {
+		clear(e.spared)
+	}
+	e.spared[s.link] = spared{s.err, time.Now().Add(spareTime)}
+}
+
 // release takes one reference back. Unused modules stay for a while; those
-// that could not be made go at once.
+// that could not be made go at once, and those that nobody waits for are not
+// made any more.
 func (e *Engine) release(s *shared) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if s.refs--; s.refs > 0 || e.modules[s.link] != s {
+	s.refs--
+	if s.refs == 1 && !s.made() {
+		s.cancel()
+	}
+	if s.refs > 0 || e.modules[s.link] != s {
 		return
 	}
 	if s.err != nil {
@@ -142,9 +193,20 @@ func (e *Engine) release(s *shared) {
 		return // Close unloads it
 	}
 	e.idle = append(e.idle, s)
-	for len(e.idle) > e.cfg.IdleModules {
+	e.trim()
+}
+
+// trim unloads unused modules, oldest first, until what is left is within
+// bounds.
+func (e *Engine) trim() {
+	var bytes int64
+	for _, s := range e.idle {
+		bytes += s.bytes.Load()
+	}
+	for len(e.idle) > e.cfg.IdleModules || bytes > e.cfg.IdleBytes {
 		old := e.idle[0]
 		e.idle = e.idle[1:]
+		bytes -= old.bytes.Load()
 		delete(e.modules, old.link)
 		old.unload()
 	}
@@ -152,20 +214,19 @@ func (e *Engine) release(s *shared) {
 
 // make loads s from the cache, or compiles it.
 func (e *Engine) make(s *shared, code []byte) error {
-	select {
-	case e.compiles <- struct{}{}:
-	case <-e.done:
-		return ErrClosed
-	}
-	defer func() { <-e.compiles }()
 	p, err := readProgram(code)
 	if err == nil && e.modelOnly {
 		err = errors.New("a test asked for it")
 	}
 	if err != nil {
-		return e.makeModelled(s, code, err)
+		err = e.makeModelled(s, code, err)
+	} else {
+		err = e.makeProgram(s, p)
 	}
-	return e.makeProgram(s, p)
+	if err != nil && e.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return err
 }
 
 // readProgram reads code as a program; the error says why it is none.
@@ -208,6 +269,7 @@ func (s *shared) demanded(e *Engine) (*loaded, error) {
 		l, err = s.modelledAgain(e.demand)
 	}
 	s.onDemand = l
+	s.bytes.Add(s.bytes.Load()) // a copy
 	return l, err
 }
 
@@ -258,6 +320,9 @@ func (m *Module) Path() (Path, string) {
 	}
 	return PathModel, m.s.why
 }
+
+// Code tells about the module's machine code.
+func (m *Module) Code() Code { return Code{Bytes: m.s.bytes.Load(), Compiled: m.s.compiled} }
 
 // Close gives the module back. Calls that run go on.
 func (m *Module) Close() error {

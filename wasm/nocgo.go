@@ -4,6 +4,8 @@ package wasm
 
 import (
 	"context"
+	"fmt"
+	"io"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/wit"
@@ -24,6 +26,12 @@ func (e *Engine) Load(context.Context, ipld.Link, []byte) (*Module, error) { ret
 // Start returns [ErrNoEngine].
 func (e *Engine) Start() error { return ErrNoEngine }
 
+// Compiler tells that there is no engine.
+func Compiler(_ io.Reader, _, errOut io.Writer) int {
+	fmt.Fprintln(errOut, ErrNoEngine)
+	return 1
+}
+
 // Doctor tells that there is no engine.
 func (e *Engine) Doctor() Info { return Info{Schedule: Schedule, Why: ErrNoEngine.Error()} }
 
@@ -38,6 +46,9 @@ func (m *Module) Imports() []string { return nil }
 
 // MaxMemory is unknown.
 func (m *Module) MaxMemory() (uint64, bool) { return 0, false }
+
+// Code is empty.
+func (m *Module) Code() Code { return Code{} }
 
 // Run returns [ErrNoEngine].
 func (m *Module) Run(context.Context, Call) (Result, error) { return Result{}, ErrNoEngine }

@@ -73,7 +73,7 @@ func (e *Engine) loadProgram(s *shared) (*loaded, error) {
 	defer modules.drop()
 	pooled := e.pool != nil && fitsPool(p.Program)
 	for i, m := range p.Modules {
-		err := e.obtain(e.unitOf(s.link, i, m.Code), func(src *source) (err error) {
+		err := e.obtain(e.unitOf(s, i, m.Code), func(src *source) (err error) {
 			if pooled {
 				if modules[i], err = src.loadCore(e.pool); err == nil {
 					return nil

@@ -13,46 +13,75 @@ import (
 	"runtime"
 	"unsafe"
 
-	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
 // unit is one piece of code that is compiled by itself: a component, or one
 // core module of a program.
 type unit struct {
+	s     *shared // the module that it is a piece of
 	code  []byte
 	core  bool
 	entry string // name in the cache
 }
 
-// unitOf is the piece number part of the module behind link; part is -1 for
-// all of a component.
-func (e *Engine) unitOf(link ipld.Link, part int, code []byte) unit {
-	u := unit{code: code, core: part >= 0}
+// unitOf is the piece number part of s; part is -1 for all of a component.
+func (e *Engine) unitOf(s *shared, part int, code []byte) unit {
+	u := unit{s: s, code: code, core: part >= 0}
 	if e.cache != nil {
-		u.entry = e.cache.name(link, part, len(code))
+		u.entry = e.cache.name(s.link, part, len(code))
 	}
 	return u
 }
 
 // obtain gives load the machine code of u, from the cache or compiled. What is
-// in the cache and does not load is discarded and made again.
+// in the cache and does not load is discarded and made again. Of several
+// processes with one cache that want it, one compiles.
 func (e *Engine) obtain(u unit, load func(*source) error) error {
-	if src := e.cached(u.entry); src != nil {
-		defer src.close()
-		err := load(src)
-		if err == nil {
+	if e.recall(u, load) {
+		return nil
+	}
+	if e.cache != nil {
+		unlock, err := e.cache.lock(u.s.ctx, u.entry, e.cfg.CompileTime)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		if e.recall(u, load) {
 			return nil
 		}
-		e.cfg.Logger.Warn("compiled code discarded", "entry", u.entry, "why", err)
-		e.cache.discard(u.entry)
 	}
 	src, err := e.compile(u)
 	if err != nil {
 		return err
 	}
 	defer src.close()
-	return load(src)
+	u.s.compiled = true
+	return u.load(src, load)
+}
+
+// recall loads u from the cache, and tells whether that went well.
+func (e *Engine) recall(u unit, load func(*source) error) bool {
+	src := e.cached(u.entry)
+	if src == nil {
+		return false
+	}
+	defer src.close()
+	err := u.load(src, load)
+	if err != nil {
+		e.cfg.Logger.Warn("compiled code discarded", "entry", u.entry, "why", err)
+		e.cache.discard(u.entry)
+	}
+	return err == nil
+}
+
+// load gives src to load and counts what was loaded.
+func (u unit) load(src *source, load func(*source) error) error {
+	err := load(src)
+	if err == nil {
+		u.s.bytes.Add(src.size)
+	}
+	return err
 }
 
 // cached returns the entry called name as a source, nil when there is none.
@@ -61,7 +90,7 @@ func (e *Engine) cached(name string) *source {
 	if e.cache == nil {
 		return nil
 	}
-	f, err := e.cache.open(name)
+	f, size, err := e.cache.open(name)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			e.cfg.Logger.Warn("compiled code discarded", "entry", name, "why", err)
@@ -69,41 +98,32 @@ func (e *Engine) cached(name string) *source {
 		}
 		return nil
 	}
-	return &source{file: f}
+	return &source{file: f, size: size}
 }
 
-// compile makes machine code and keeps it. The failure to keep it is not one
-// of the module.
-func (e *Engine) compile(u unit) (*source, error) {
-	var vec C.wasm_byte_vec_t
-	var buf C.ipvm_buf
-	var rc C.int
-	code, size := (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(u.code))), C.size_t(len(u.code))
-	if u.core {
-		rc = C.ipvm_compile_core(e.demand, code, size, &vec, &buf)
-	} else {
-		rc = C.ipvm_compile(e.demand, code, size, &vec, &buf)
-	}
-	runtime.KeepAlive(u.code)
-	if rc != 0 {
-		return nil, &Refused{invalid(text(&buf))}
-	}
-	src := &source{vec: vec}
+// keep makes src the entry of u. The failure to keep it is not one of the
+// module.
+func (e *Engine) keep(u unit, src *source) {
 	if e.cache == nil {
-		return src, nil
+		return
 	}
-	artifact := unsafe.Slice((*byte)(unsafe.Pointer(vec.data)), int(vec.size))
-	err := e.cache.put(u.entry, artifact)
-	var f *os.File
+	f, err := src.file, error(nil)
+	if f == nil {
+		f, err = writeTemp(e.cache.dir, unsafe.Slice((*byte)(unsafe.Pointer(src.vec.data)), int(src.size)))
+	}
 	if err == nil {
-		f, err = e.cache.open(u.entry)
+		if err = e.cache.keep(f, src.size, u.entry); err != nil && src.file == nil {
+			f.Close()
+		}
 	}
 	if err != nil {
 		e.cfg.Logger.Warn("compiled code not kept", "entry", u.entry, "why", err)
-		return src, nil
+		return
 	}
-	src.close()
-	return &source{file: f}, nil
+	if src.file == nil {
+		src.close()
+		src.file = f
+	}
 }
 
 // invalid is the failure of code that the engine does not compile.
@@ -116,15 +136,18 @@ func invalid(text string) *task.Failure {
 	return task.Failf(kind, "not a module that runs here: %s", cut(cause, 300))
 }
 
-// source is machine code: an open, checked file, or bytes of the engine.
+// source is machine code, size bytes of it: the beginning of an open file, or
+// bytes of the engine.
 type source struct {
 	file *os.File
 	vec  C.wasm_byte_vec_t
+	size int64
 }
 
 func (s *source) close() {
 	if s.file != nil {
 		s.file.Close()
+		s.file = nil
 	}
 	if s.vec.data != nil {
 		C.wasm_byte_vec_delete(&s.vec)
@@ -168,15 +191,9 @@ func (s *source) path() string {
 	return path
 }
 
-// bytes are those of the file, without its MAC.
+// bytes are those of the file, without what follows the code.
 func (s *source) bytes() ([]byte, error) {
-	info, err := s.file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	data := make([]byte, info.Size())
-	if _, err := s.file.ReadAt(data, 0); err != nil {
-		return nil, err
-	}
-	return data[:len(data)-macLen], nil
+	data := make([]byte, s.size)
+	_, err := s.file.ReadAt(data, 0)
+	return data, err
 }
