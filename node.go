@@ -29,6 +29,12 @@ type Options struct {
 	Defaults task.Limits
 	// Max caps the limits of every job; zero fields are [engine.MaxLimits].
 	Max task.Limits
+	// Compiler is a command that compiles modules in a process of its own, and
+	// CompileTime and CompileMemory bound that process; see [wasm.Config]. With
+	// no command modules are compiled in this process, and nothing bounds that.
+	Compiler      []string
+	CompileTime   time.Duration
+	CompileMemory uint64
 	// Log is where the node tells of its own troubles; nil is nowhere.
 	Log *slog.Logger
 	// Now is the clock; nil is time.Now.

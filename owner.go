@@ -59,7 +59,7 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 		return own, err
 	}
 	fault.Point("node.key")
-	if own.wasm, err = wasm.New(wasm.Config{CacheDir: filepath.Join(dir, CacheDir), Logger: o.Log}); err != nil {
+	if own.wasm, err = wasm.New(o.wasm(dir)); err != nil {
 		return own, err
 	}
 	own.Engine = engine.New(engine.Config{
@@ -70,6 +70,14 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 	own.server, err = rpc.Listen(dir, own)
 	fault.Point("node.listening")
 	return own, err
+}
+
+// wasm configures the engine of the node in the state directory dir.
+func (o Options) wasm(dir string) wasm.Config {
+	return wasm.Config{
+		CacheDir: filepath.Join(dir, CacheDir), Logger: o.Log,
+		Compiler: o.Compiler, CompileTime: o.CompileTime, CompileMemory: o.CompileMemory,
+	}
 }
 
 // loadKey reads the node's key, or makes one on first use.

@@ -15,6 +15,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
@@ -47,6 +48,9 @@ const (
 	keyMaxMemory = "max-memory"
 	keyMaxTime   = "max-time"
 
+	keyCompileTime   = "compile-time"
+	keyCompileMemory = "compile-memory"
+
 	kindNumber = "NUMBER" // the kind of value that is written without quotes
 
 	keyConfig = "config" // only a flag: the file that the others may stand in
@@ -64,6 +68,8 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyMaxGas, env: "IPVM_MAX_GAS", kind: kindNumber, usage: "most gas that a job may ask for", value: strconv.FormatUint(m.Gas, 10), check: asError(parseGas)},
 		{key: keyMaxMemory, env: "IPVM_MAX_MEMORY", kind: "SIZE", usage: "most memory that a job may ask for", value: size(m.Memory), check: asError(workflow.ParseSize)},
 		{key: keyMaxTime, env: "IPVM_MAX_TIME", kind: "TIME", usage: "most time that a job may ask for", value: m.Time.String(), check: asError(parseTime)},
+		{key: keyCompileTime, env: "IPVM_COMPILE_TIME", kind: "TIME", usage: "most time to compile a module", value: wasm.DefaultCompileTime.String(), check: asError(parseTime)},
+		{key: keyCompileMemory, env: "IPVM_COMPILE_MEMORY", kind: "SIZE", usage: "most memory to compile a module", value: size(wasm.DefaultCompileMemory), check: asError(workflow.ParseSize)},
 	}
 	for _, s := range c.all {
 		s.from = "default"
@@ -209,10 +215,13 @@ func (c *config) dir() string { return c.find(keyDir).value }
 // options are the node's, from settings that were checked when they were set.
 func (c *config) options() ipvm.Options {
 	workers, _ := parseWorkers(c.find(keyWorkers).value)
+	compileTime, _ := parseTime(c.find(keyCompileTime).value)
+	compileMemory, _ := workflow.ParseSize(c.find(keyCompileMemory).value)
 	return ipvm.Options{
 		Workers:  workers,
 		Defaults: c.limits(keyGas, keyMemory, keyTime),
 		Max:      c.limits(keyMaxGas, keyMaxMemory, keyMaxTime),
+		Compiler: compiler(), CompileTime: compileTime, CompileMemory: compileMemory,
 	}
 }
 
@@ -237,7 +246,7 @@ func newConfig(a *app) *cobra.Command {
 				if s.kind != kindNumber {
 					value = strconv.Quote(value)
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%-10s = %-24s # %s; %s\n", s.key, value, s.from, s.usage)
+				fmt.Fprintf(cmd.OutOrStdout(), "%-14s = %-24s # %s; %s\n", s.key, value, s.from, s.usage)
 			}
 			return nil
 		},

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/wasm"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
@@ -27,6 +28,9 @@ const (
 var errFailed = errors.New("the workflow failed")
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == compilerWord {
+		os.Exit(wasm.Compiler(os.Stdin, os.Stdout, os.Stderr))
+	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -25,6 +25,9 @@ var update = flag.Bool("update", false, "rewrite the expected texts in testdata"
 
 // TestMain lets scripts run this very code as the command ipvm.
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == compilerWord {
+		main()
+	}
 	testscript.Main(m, map[string]func(){"ipvm": main})
 }
 
@@ -80,7 +83,19 @@ func modules(tb testing.TB) map[string][]byte {
 	for _, file := range odd {
 		all[strings.TrimSuffix(filepath.Base(file), ".wat")+".wasm"] = wasmtest.Compile(tb, string(readFile(tb, file)))
 	}
+	all["slow.wasm"] = wasmtest.Compile(tb, slowText(1500))
 	return all
+}
+
+// slowText is a module that takes the compiler seconds and a GiB: n nested
+// loops, within which n variables live.
+func slowText(n int) string {
+	var body strings.Builder
+	for i := range n {
+		fmt.Fprintf(&body, "(local.set %d (i32.add (local.get %d) (i32.const 1)))", i, i)
+	}
+	return `(module (func (export "f") (local ` + strings.Repeat("i32 ", n) + ")" + strings.Repeat("loop ", n) + body.String() +
+		strings.Repeat("local.get 0 br_if 0 end ", n) + "))"
 }
 
 func readFile(tb testing.TB, name string) []byte {
@@ -160,12 +175,15 @@ func cmdInterrupt(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(all[len(all)-1].Process.Signal(syscall.SIGINT))
 }
 
-// cmdWaitFor is "waitfor FILE TEXT": it returns when FILE holds TEXT.
+// cmdWaitFor is "waitfor FILE TEXT": it returns when FILE, or one of the files
+// that it is a pattern of, holds TEXT.
 func cmdWaitFor(ts *testscript.TestScript, _ bool, args []string) {
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		data, _ := os.ReadFile(ts.MkAbs(args[0]))
-		if strings.Contains(string(data), args[1]) {
-			return
+		files, _ := filepath.Glob(ts.MkAbs(args[0]))
+		for _, file := range files {
+			if data, err := os.ReadFile(file); err == nil && strings.Contains(string(data), args[1]) {
+				return
+			}
 		}
 	}
 	ts.Fatalf("%s never held %q", args[0], args[1])
