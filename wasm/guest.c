@@ -168,7 +168,12 @@ static wasmtime_error_t *invoke(const ipvm_loaded *l, const wasmtime_component_e
   memset(results, 0, sizeof results); /* the engine drops what is there before it writes */
   if (c->nargs > IPVM_FEW) args = NULL;
   c->stage = IPVM_STAGE_SETUP;
-  bool ok = wasmtime_component_instance_get_func(&instance, ctx, index, &func);
+  if (!wasmtime_component_instance_get_func(&instance, ctx, index, &func)) {
+    c->why = IPVM_WHY_ABSENT;
+    ipvm_arena_free(&arena);
+    return NULL;
+  }
+  bool ok = true;
   wasmtime_component_val_t many = {0};
   if (ok && args == NULL) { /* many arguments are framed as one tuple */
     ok = ipvm_read_val(&r, &many) && many.of.tuple.size == c->nargs;

@@ -18,6 +18,7 @@ enum {
   IPVM_WHY_TOO_LARGE = 4,
   IPVM_WHY_INTERNAL = 5,
   IPVM_WHY_LEAVE = 6, /* the guest called out from where it may not */
+  IPVM_WHY_ABSENT = 7, /* what a component exports is no function */
 };
 
 /* How far an ipvm_call came. Go has the same list. */

@@ -300,6 +300,8 @@ func (m *Module) ended(ctx context.Context, s *slot, call *Call, host error) (Re
 		if trouble, ok := why.(nodeError); ok { //nolint:errorlint // made here
 			return res, &ending{err: fmt.Errorf("host function: %w", trouble.error)}
 		}
+	case C.IPVM_WHY_ABSENT: // its type looks like a function's to the engine
+		return fail(task.Failf(task.KindNotFound, "the export is a type of functions, and no function"))
 	case C.IPVM_WHY_INTERNAL:
 		return res, &ending{err: errors.New("a call did not reach its function in the engine")}
 	}
@@ -356,6 +358,8 @@ func (m *Module) failure(stage int, text string, limits task.Limits) (*task.Fail
 		return task.Failf(task.KindOutOfMemory, "the module starts with more memory than the limit of %d bytes: %s", limits.Memory, cause), nil
 	case strings.Contains(cause, textTableMinimum), strings.HasPrefix(cause, textCount):
 		return task.Failf(task.KindUnsupported, "the module needs more than a guest may have here: %s", cause), nil
+	case stage == C.IPVM_STAGE_INSTANTIATE && strings.Contains(cause, textIncompatible): // the direct path does not look at these before
+		return task.Failf(task.KindMalformed, "a core module is given something of another type than it imports: %s", cut(cause, 300)), nil
 	case stage == C.IPVM_STAGE_INSTANTIATE && trapCode(cause) == TrapABI: // what a start function gave a host function
 		return trapped(cause), nil
 	}

@@ -3,6 +3,8 @@
 package wasm
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,6 +69,7 @@ var oddities = []oddity{
 			(core instance $i (instantiate $m (with "" (instance (export "f" (func $g)))))) (func $h (param "x" u32) (result u32) (canon lift (core func $i "f"))) (export "f" (func $h)))
 		(instance $x (instantiate $a)) (instance $y (instantiate $b (with "f" (func $x "f")))) (export "f" (func $y "f"))`, fn: "f", why: "a component calls another"},
 	{name: "it calls its parent", text: plusOne + `(component $b (import "f" (func $f (param "x" u32) (result u32))) (export "f" (func $f)))` + lifted + `(instance $y (instantiate $b (with "f" (func $f)))) (export "f" (func $y "f"))`, fn: "f"},
+	{name: "an export of a type of functions", text: plusOne + `(type $t (func)) (export "t" (type $t)) ` + lifted + `(export "f" (func $f))`, fn: "f", why: "a type of functions"},
 	{name: "an instance of 129 modules", text: plusOne + `(core module $n)` + strings.Repeat(`(core instance (instantiate $n))`, 128) + lifted + `(export "f" (func $f))`, why: "more than 128 instances"},
 }
 
@@ -95,4 +98,94 @@ func TestShapes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTypeOfFunctions calls what is no function, and looks like one to the
+// engine.
+func TestTypeOfFunctions(t *testing.T) {
+	t.Parallel()
+	m := load(t, newEngine(t, Config{}), wasmtest.Compile(t, `(component (type $t (func)) (export "t" (type $t)))`))
+	if r := run(t, m, roomy, "t"); kindOf(r) != "not-found" {
+		t.Errorf("%s: %v", kindOf(r), r.Outcome.Failure)
+	}
+}
+
+// TestMemoryMismatch links a module that wants a larger memory than it is
+// given, which no one finds before it runs.
+func TestMemoryMismatch(t *testing.T) {
+	t.Parallel()
+	for _, give := range []string{`(memory (export "x") 1)`, `(table (export "x") 1 funcref)`, `(global (export "x") i64 (i64.const 0))`} {
+		want := map[byte]string{'m': `(memory 2)`, 't': `(table 2 funcref)`, 'g': `(global i32)`}[give[1]]
+		text := `(component (core module $a ` + give + `) (core instance $a (instantiate $a))
+			(core module $m (import "" "x" ` + want + `) (func (export "f"))) (core instance $i (instantiate $m (with "" (instance $a))))
+			(func (export "f") (canon lift (core func $i "f"))))`
+		m := load(t, newEngine(t, Config{}), wasmtest.Compile(t, text))
+		if r := run(t, m, roomy, "f"); kindOf(r) != "malformed" {
+			t.Errorf("%s given as %s: %s", give, want, kindOf(r))
+		}
+	}
+}
+
+// TestMutants loads components of which a few bytes were changed on both paths.
+// What the engine refuses the direct path refuses too, but for two things:
+// whether each type that a function uses has a name, and whether modules fit
+// together in what is no function, which their instantiation tells.
+func TestMutants(t *testing.T) {
+	t.Parallel()
+	mutants := 1500
+	if testing.Short() {
+		mutants = 150
+	}
+	d := newDuo(t)
+	g := newGenerator(1)
+	seeds := [][]byte{guest(t, "logging"), guest(t, "echo"), wasmtest.Compile(t, starts("nop"))}
+	loaded := 0
+	for i := range mutants {
+		code := slices.Clone(seeds[i%len(seeds)])
+		for range 1 + g.IntN(2) {
+			at := 8 + g.IntN(len(code)-8)
+			code[at] = []byte{byte(g.Uint32()), code[at] ^ 1<<g.IntN(8), code[at] + 1, code[at] - 1}[g.IntN(4)]
+		}
+		if alike(t, d, code) {
+			loaded++
+		}
+		if t.Failed() {
+			t.Fatalf("mutant %d", i)
+		}
+	}
+	if loaded < mutants/10 {
+		t.Errorf("only %d of %d mutants loaded", loaded, mutants)
+	}
+}
+
+// alike loads code on both paths, and tells whether both took it.
+func alike(t *testing.T, d *duo, code []byte) bool {
+	t.Helper()
+	var refused *Refused
+	direct, err := d.direct.Load(t.Context(), ipld.Link{}, code)
+	if err != nil && !errors.As(err, &refused) {
+		t.Error(err)
+	}
+	model, other := d.model.Load(t.Context(), ipld.Link{}, code)
+	if other != nil && !errors.As(other, &refused) {
+		t.Error(other)
+	}
+	switch {
+	case err != nil && other == nil:
+		t.Errorf("refused by the direct path only: %v", err)
+		model.Close()
+	case err == nil && other != nil:
+		direct.Close()
+		if !strings.Contains(other.Error(), "not valid to be used as") && !strings.Contains(other.Error(), "mismatch in ") {
+			t.Errorf("refused by the component model only: %v", other)
+		}
+	case err == nil:
+		if path, _ := direct.Path(); path == PathDirect {
+			(&pair{direct, model}).check(t)
+		}
+		direct.Close()
+		model.Close()
+		return true
+	}
+	return false
 }

@@ -33,6 +33,7 @@ const (
 	textMemoryMinimum = "exceeds memory limits"
 	textTableMinimum  = "exceeds table limits"
 	textCount         = "resource limit exceeded: "
+	textIncompatible  = "types incompatible"
 	textTrap          = "wasm trap: "
 )
 

@@ -50,6 +50,9 @@ func (s *scope) section(id byte, r *reader) error {
 	var item func(*reader) error
 	switch id {
 	case 0:
+		if r.name(); r.bad {
+			return errBytes
+		}
 		return nil
 	case 1:
 		m, err := ReadModule(r.buf)
@@ -175,8 +178,12 @@ func (s *scope) instance(r *reader) error {
 		return s.instantiate(r)
 	case 0x01:
 		i := new(instance)
+		var known distinct
 		for n := r.count(); n > 0; n-- {
-			name := r.externName()
+			name, err := r.newName(&known)
+			if err != nil {
+				return err
+			}
 			x, err := s.item(r)
 			if err != nil {
 				return err
@@ -220,7 +227,10 @@ func (s *scope) instantiate(r *reader) error {
 }
 
 func (s *scope) importItem(r *reader) error {
-	name := r.externName()
+	name, err := r.newName(&s.imported)
+	if err != nil {
+		return err
+	}
 	x, err := s.extern(r, name)
 	if err != nil {
 		return err
@@ -308,7 +318,10 @@ func (i *instance) imported(iface string) *instance {
 }
 
 func (s *scope) exportItem(r *reader) error {
-	name := r.externName()
+	name, err := r.newName(&s.exported)
+	if err != nil {
+		return err
+	}
 	x, err := s.item(r)
 	if err != nil {
 		return err
@@ -471,8 +484,8 @@ func (p *Program) finish(exports *instance) error {
 		return p.addLifted(out)
 	}
 	for _, e := range exports.exports {
-		if e.sort == sortComponent {
-			return unrecognisedf("export %q is a component", e.name)
+		if _, isFunc := e.of.(*wit.Func); isFunc || e.sort == sortComponent {
+			return unrecognisedf("export %q is a component, or a type of functions", e.name)
 		}
 		if i, ok := e.of.(*instance); ok {
 			for _, inner := range i.exports {

@@ -43,6 +43,8 @@ type scope struct {
 	instances  []*instance
 	components []*definition
 	exports    instance
+	imported   distinct // names
+	exported   distinct
 }
 
 // function is a function of the component model.

@@ -123,9 +123,11 @@ func (s *scope) valueDef(r *reader) (*wit.Type, error) {
 			t.Items = append(t.Items, item)
 		}
 	case 0x6e:
-		t.Kind, t.Names = wit.Flags, r.names()
+		t.Kind = wit.Flags
+		t.Names, err = r.names()
 	case 0x6d:
-		t.Kind, t.Names = wit.Enum, r.names()
+		t.Kind = wit.Enum
+		t.Names, err = r.names()
 	case 0x6b:
 		t.Kind = wit.Option
 		t.Elem, err = s.value(r)
@@ -180,8 +182,12 @@ func (s *scope) optional(r *reader) (*wit.Type, error) {
 }
 
 func (s *scope) fields(r *reader) (out []wit.Field, err error) {
+	known := make(distinct)
 	for n := r.count(); n > 0; n-- {
-		f := wit.Field{Name: r.name()}
+		var f wit.Field
+		if f.Name, err = known.label(r); err != nil {
+			return nil, err
+		}
 		if f.Type, err = s.value(r); err != nil {
 			return nil, err
 		}
@@ -191,8 +197,12 @@ func (s *scope) fields(r *reader) (out []wit.Field, err error) {
 }
 
 func (s *scope) caseList(r *reader) (out []wit.Field, err error) {
+	known := make(distinct)
 	for n := r.count(); n > 0; n-- {
-		f := wit.Field{Name: r.name()}
+		var f wit.Field
+		if f.Name, err = known.label(r); err != nil {
+			return nil, err
+		}
 		if f.Type, err = s.optional(r); err != nil {
 			return nil, err
 		}
@@ -204,11 +214,16 @@ func (s *scope) caseList(r *reader) (out []wit.Field, err error) {
 	return out, nil
 }
 
-func (r *reader) names() (out []string) {
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		out = append(out, r.name())
+func (r *reader) names() (out []string, err error) {
+	known := make(distinct)
+	for n := r.count(); n > 0; n-- {
+		name, err := known.label(r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, name)
 	}
-	return out
+	return out, nil
 }
 
 func (s *scope) funcType(r *reader) (*wit.Func, error) {
@@ -268,8 +283,15 @@ func (s *scope) declaration(r *reader, w *world) error {
 	case 0x02:
 		return s.alias(r)
 	case 0x03, 0x04:
-		n := named{name: r.externName()}
-		var err error
+		known := &s.imported
+		if kind == 0x04 {
+			known = &s.exported
+		}
+		name, err := r.newName(known)
+		if err != nil {
+			return err
+		}
+		n := named{name: name}
 		if n.entity, err = s.extern(r, n.name); err != nil {
 			return err
 		}
@@ -292,8 +314,12 @@ func (s *scope) extern(r *reader, name string) (entity, error) {
 	switch sort {
 	case sortFunc, sortComponent, sortInstance:
 	case sortType:
-		if r.byte() == 0x01 {
+		switch r.byte() {
+		case 0x00:
+		case 0x01:
 			return entity{sortType, &resource{name}}, nil
+		default:
+			return entity{}, errBytes
 		}
 	default:
 		return entity{}, unrecognisedf("import or export %q is a value or a module", name)
@@ -327,4 +353,16 @@ func (r *reader) externName() string {
 		r.fail()
 	}
 	return name
+}
+
+// newName takes the name of an import or export that known has not.
+func (r *reader) newName(known *distinct) (string, error) {
+	name := r.externName()
+	if r.bad || !goodName(name) {
+		return "", unrecognisedf("%q is no name of an import or export", name)
+	}
+	if *known == nil {
+		*known = make(distinct)
+	}
+	return name, known.add(name)
 }
