@@ -85,7 +85,7 @@ func suiteCase(t *testing.T, e *Engine, path string) string {
 	}
 	m := load(t, e, code)
 	defer m.Close()
-	r := run(t, m, roomy, "_start", ipld.List(args...), ipld.List(env...), ipld.Null, ipld.List(files...))
+	r := run(t, m, roomy, m.Interface().Funcs[0].Name, ipld.List(args...), ipld.List(env...), ipld.Null, ipld.List(files...))
 	out := r.Outcome.Value
 	if f := r.Outcome.Failure; f != nil {
 		if out = f.Value; out.IsNull() {

@@ -101,7 +101,7 @@ func readWorld(data []byte) (*world, abi.Encoding, error) {
 	if HeaderOf(data) != Component {
 		return nil, 0, errors.New("not an encoded component type")
 	}
-	s := &scope{e: new(evaluator)}
+	s := &scope{e: newEvaluator()}
 	r := reader{buf: data[8:]}
 	encoding := abi.UTF8
 	for len(r.buf) > 0 && !r.bad {

@@ -13,7 +13,7 @@ func Read(code []byte) (*Program, error) {
 	if HeaderOf(code) != Component {
 		return nil, unrecognisedf("not a component")
 	}
-	e := new(evaluator)
+	e := newEvaluator()
 	s := &scope{e: e}
 	err := s.body(code[8:])
 	if err == nil {
@@ -246,15 +246,15 @@ func (s *scope) importItem(r *reader) error {
 	switch t := x.of.(type) {
 	case *function:
 		t.name = name
-		p.want("", named{name, x})
+		s.e.want("", named{name, x})
 	case *instance:
 		i := t.imported(name)
 		for _, e := range i.exports {
-			p.want(name, e)
+			s.e.want(name, e)
 		}
 		x.of = i
 	case *resource:
-		p.want("", named{name, x})
+		s.e.want("", named{name, x})
 	case *world:
 		return unrecognisedf("it imports the component %q", name)
 	}
@@ -266,15 +266,18 @@ func (s *scope) importItem(r *reader) error {
 }
 
 // want notes one thing that is imported. Types that are no resources come with
-// the functions that use them.
-func (p *Program) want(iface string, n named) {
+// the functions that use them, and a resource is wanted of the interface that
+// defines it, not of those that use it.
+func (e *evaluator) want(iface string, n named) {
+	p := &e.p
 	switch t := n.of.(type) {
 	case *function:
 		f := t.typ
 		f.Name = n.name
 		p.Wants = append(p.Wants, Want{iface, n.name, &f})
 	case *resource:
-		if t.name == n.name { // else it is that of another interface
+		if !e.seen[t] {
+			e.seen[t] = true
 			p.Wants = append(p.Wants, Want{iface, n.name, nil})
 		}
 	case *instance:

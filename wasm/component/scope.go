@@ -13,7 +13,10 @@ const (
 type evaluator struct {
 	p    Program
 	work int
+	seen map[*resource]bool // imported so far
 }
+
+func newEvaluator() *evaluator { return &evaluator{seen: make(map[*resource]bool)} }
 
 func (e *evaluator) spend(n int) error {
 	if e.work += n; e.work > maxWork {
