@@ -36,15 +36,18 @@ func (r *Receipt) ended() bool {
 // Answers tells whether r, of a pure task, is what running the task under the
 // limits wanted would give (RULES 11–13). The schedule must be the same, and
 //
-//   - a value, a guest's error or a trap counts where the gas used is below the
-//     limit wanted and the memory limit is the same;
+//   - a value or a guest's error counts where the gas used is below the limit
+//     wanted and the memory limit is the same;
+//   - a trap counts where the gas limit wanted is not below the one it ran
+//     under, and the memory limit is the same: the engine counts gas up to the
+//     last call before a trap, so that the gas used may be told too low;
 //   - out of gas counts for gas limits up to the one tried, and the same memory
 //     limit;
 //   - out of memory counts for the same memory limit, where the gas used is
 //     below the limit wanted. Under a lower limit an earlier request for memory
 //     is refused, and the function may do without what it asked for.
 //
-// Memory limits are compared as [RoundMemory] gives them. In the first two
+// Memory limits are compared as [RoundMemory] gives them. In the first three
 // cases they may differ where the module's declaredMax, the most memory in
 // bytes that it says it can have, fits both: it then never meets either. 0
 // means that it declares none; for a module without memory pass 1.
@@ -56,10 +59,12 @@ func (r *Receipt) Answers(want task.Limits, schedule string, declaredMax uint64)
 	}
 	memory := RoundMemory(want.Memory)
 	sameMemory := memory == r.Limits.Memory || declaredMax != 0 && declaredMax <= min(memory, r.Limits.Memory)
-	if r.ended() {
+	switch {
+	case !r.Out.OK() && r.Out.Failure.Kind == task.KindTrap:
+		return want.Gas >= r.Limits.Gas && sameMemory
+	case r.ended():
 		return r.Gas < want.Gas && sameMemory
-	}
-	if r.Out.Failure.Kind == task.KindOutOfGas {
+	case r.Out.Failure.Kind == task.KindOutOfGas:
 		return want.Gas <= r.Limits.Gas && sameMemory
 	}
 	return r.Gas < want.Gas && memory == r.Limits.Memory

@@ -74,6 +74,18 @@ func TestAnswers(t *testing.T) {
 		{100, 256, 64, false},
 		{1_000, 128, 1 << 12, true}, // equal limits need no declaration
 	}
+	// What a trap used up is known only to the last call before it.
+	trap := []row{
+		{1_000, 128, 0, true},
+		{999, 128, 0, false},
+		{101, 128, 0, false},
+		{0, 128, 0, false},
+		{1 << 63, 128, 0, true},
+		{1_000, 64, 0, false},
+		{1_000, 256, 0, false},
+		{1_000, 256, 128, true},
+		{1_000, 256, 129, false},
+	}
 	outOfGas := []row{
 		{100, 128, 0, true},
 		{99, 128, 0, true},
@@ -108,7 +120,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		"ok":            {task.Outcome{Value: ipld.Int(1)}, ended},
 		"guest":         {task.Outcome{Failure: &task.Failure{Kind: task.KindGuest}}, ended},
-		"trap":          {task.Outcome{Failure: &task.Failure{Kind: task.KindTrap, Trap: "unreachable"}}, ended},
+		"trap":          {task.Outcome{Failure: &task.Failure{Kind: task.KindTrap, Trap: "unreachable"}}, trap},
 		"out of gas":    {task.Outcome{Failure: &task.Failure{Kind: task.KindOutOfGas}}, outOfGas},
 		"out of memory": {task.Outcome{Failure: &task.Failure{Kind: task.KindOutOfMemory}}, outOfMemory},
 	}
