@@ -34,8 +34,11 @@ const (
 	// so that compiled code needs no bounds checks.
 	memoryReservation = 4 << 30
 	memoryGuard       = 32 << 20
-	// tightGuard replaces them where the address space is limited.
-	tightGuard = 64 << 10
+	// memoryGrowth is kept behind a memory that had to move as it grew.
+	memoryGrowth = 2 << 30
+	// tightGuard and tightGrowth replace them where the address space is limited.
+	tightGuard  = 64 << 10
+	tightGrowth = 16 << 20
 	// tightAddress is how much address space must be left for the pool.
 	tightAddress = 64 << 30
 	// tick is how often a running guest looks at its time limit.
@@ -216,6 +219,9 @@ func (e *Engine) start() error {
 	case e.tight || address != 0 && address < 2*need:
 		e.why = fmt.Sprintf("the address space is limited to %d MiB: instances are made on demand", address>>20)
 		e.cfg.Logger.Info("no instance pool", "why", e.why)
+	case !bool(C.ipvm_address_space(C.uint64_t(need))):
+		e.why = fmt.Sprintf("%d GiB of address space can not be had: instances are made on demand", need>>30)
+		e.cfg.Logger.Info("no instance pool", "why", e.why)
 	default:
 		c.calls, c.pool_memory = C.uint32_t(e.cfg.Calls), poolMemory
 		e.pool = C.ipvm_engine_new(&c)
@@ -231,13 +237,19 @@ func (e *Engine) start() error {
 func engineSettings(tight bool) C.ipvm_engine_config {
 	c := C.ipvm_engine_config{
 		table_elements: MaxTableElements, max_stack: MaxStack,
-		memory_reservation: memoryReservation, memory_guard: memoryGuard,
+		memory_reservation: memoryReservation, memory_growth: memoryGrowth, memory_guard: memoryGuard,
+		relaxed_simd: C.bool(canonicalRelaxed()),
 	}
 	if tight {
-		c.memory_reservation, c.memory_guard = 0, tightGuard
+		c.memory_reservation, c.memory_growth, c.memory_guard = 0, tightGrowth, tightGuard
 	}
 	return c
 }
+
+// canonicalRelaxed tells whether relaxed SIMD gives canonical NaNs here. Without
+// a fused multiply and add the engine calls a function for it, whose NaNs it
+// leaves as they are; then modules that use relaxed SIMD are unsupported.
+func canonicalRelaxed() bool { return runtime.GOARCH != "amd64" || cpu.X86.HasFMA }
 
 // cacheConfig is everything that machine code depends on beside the module.
 func cacheConfig(tight bool) string {

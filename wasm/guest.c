@@ -3,6 +3,7 @@
 #include "guest.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "internal.h"
@@ -44,7 +45,7 @@ wasm_engine_t *ipvm_engine_new(const ipvm_engine_config *e) {
   wasmtime_config_wasm_reference_types_set(c, true);
   wasmtime_config_wasm_tail_call_set(c, true);
   wasmtime_config_wasm_simd_set(c, true);
-  wasmtime_config_wasm_relaxed_simd_set(c, true);
+  wasmtime_config_wasm_relaxed_simd_set(c, e->relaxed_simd);
   wasmtime_config_wasm_relaxed_simd_deterministic_set(c, true);
   wasmtime_config_wasm_threads_set(c, false);
   wasmtime_config_shared_memory_set(c, false);
@@ -60,9 +61,17 @@ wasm_engine_t *ipvm_engine_new(const ipvm_engine_config *e) {
 
   wasmtime_config_memory_init_cow_set(c, true);
   wasmtime_config_memory_reservation_set(c, e->memory_reservation);
+  wasmtime_config_memory_reservation_for_growth_set(c, e->memory_growth);
   wasmtime_config_memory_guard_size_set(c, e->memory_guard);
   if (e->calls > 0) configure_pool(c, e);
   return wasm_engine_new_with_config(c);
+}
+
+bool ipvm_address_space(uint64_t bytes) {
+  void *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) return false;
+  munmap(p, bytes);
+  return true;
 }
 
 static int failed(ipvm_buf *err, wasmtime_error_t *e) {

@@ -93,9 +93,14 @@ typedef struct {
   uint64_t pool_memory; /* bytes of the largest pooled memory */
   uint64_t table_elements;
   uint64_t memory_reservation; /* bytes of address space kept per memory */
+  uint64_t memory_growth;      /* and behind a memory that had to move */
   uint64_t memory_guard;
   uint64_t max_stack;
+  bool relaxed_simd; /* off where the processor would make its NaNs other than canonical */
 } ipvm_engine_config;
+
+/* Tells whether so many bytes of address space can be had at once: a pool that gets none aborts the process. */
+bool ipvm_address_space(uint64_t bytes);
 
 wasm_engine_t *ipvm_engine_new(const ipvm_engine_config *);
 

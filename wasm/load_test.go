@@ -86,6 +86,26 @@ func TestRefused(t *testing.T) {
 			component(`(import "homestar:host/helpers" (instance (export "get-current-time" (func (result string)))))`),
 		},
 		{"10,001 exports", "unsupported: the types of the module are too large", component(`(core module $m (func (export "f"))) (core instance $i (instantiate $m)) (func $f (canon lift (core func $i "f")))` + many(10001, `(export "f%d" (func $f))`))},
+		{
+			// The engine would compile a module with both memories between the two
+			// components, and abort.
+			"a component that calls another", "unsupported: a component of a shape that does not run here: it makes several memories, and a component calls another within it",
+			component(`(component $inner
+				(core module $m (memory (export "m") 1)
+					(func (export "f") (param i32 i32) (result i32) (local.get 1))
+					(func (export "r") (param i32 i32 i32 i32) (result i32) (i32.const 16)))
+				(core instance $i (instantiate $m))
+				(func $f (param "s" string) (result u32) (canon lift (core func $i "f") (memory $i "m") (realloc (func $i "r"))))
+				(export "f" (func $f)))
+			(instance $a (instantiate $inner))
+			(core module $mem (memory (export "m") 1))
+			(core instance $mm (instantiate $mem))
+			(core func $low (canon lower (func $a "f") (memory $mm "m")))
+			(core module $n (import "x" "f" (func $f (param i32 i32) (result i32)))
+				(func (export "g") (result i32) (call $f (i32.const 0) (i32.const 3))))
+			(core instance $o (instantiate $n (with "x" (instance (export "f" (func $low))))))
+			(func (export "g") (result u32) (canon lift (core func $o "g")))`),
+		},
 		{"100,000 cases", "", component(`(type (enum ` + many(100000, `"c%d" `) + `))`)},
 		{"5,000 imports", "unsupported: ", component(many(5000, `(import "f%d" (func))`))},
 	}

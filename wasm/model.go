@@ -16,23 +16,42 @@ import (
 )
 
 // makeModelled makes s of a component that is no program in our eyes, with the
-// engine's component model. A core module has no such second way.
+// engine's component model. A core module has no such second way. Nor has a
+// component with several memories: where one of its parts calls another, the
+// engine compiles a module between them that has both memories, and aborts the
+// process since that feature is off.
 func (e *Engine) makeModelled(s *shared, code []byte, why error) error {
 	if component.HeaderOf(code) == component.CoreModule {
 		return e.refuseCore(s, code, why)
 	}
 	s.why = why.Error()
+	var err error
+	if s.mem, err = component.MemoriesOf(code); err != nil {
+		return &Refused{unreadable(err)}
+	}
+	if why != errTest && (!s.mem.Exact || s.mem.Count > 1) {
+		return &Refused{task.Failf(task.KindUnsupported, "a component of a shape that does not run here: it makes several memories, and %v", why)}
+	}
 	e.cfg.Logger.Debug("component of unusual shape", "module", s.link.String(), "why", why)
 	var first *loaded
-	err := e.obtain(e.unitOf(s, -1, code), func(src *source) (err error) {
+	err = e.obtain(e.unitOf(s, -1, code), func(src *source) (err error) {
 		first, err = e.placeModelled(s, src)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	s.mem = component.MemoriesOf(code)
 	return s.describe(first)
+}
+
+// unreadable is the failure of a component that is not well formed, or uses
+// what is off.
+func unreadable(err error) *task.Failure {
+	kind := task.KindMalformed
+	if errors.Is(err, component.ErrFeature) {
+		kind = task.KindUnsupported
+	}
+	return task.Failf(kind, "not a module that runs here: %v", err)
 }
 
 // refuseCore says why a core module can not be run: in the engine's words

@@ -216,7 +216,7 @@ func (e *Engine) trim() {
 func (e *Engine) make(s *shared, code []byte) error {
 	p, err := readProgram(code)
 	if err == nil && e.modelOnly {
-		err = errors.New("a test asked for it")
+		err = errTest
 	}
 	if err != nil {
 		err = e.makeModelled(s, code, err)
@@ -228,6 +228,9 @@ func (e *Engine) make(s *shared, code []byte) error {
 	}
 	return err
 }
+
+// errTest leaves a program to the engine's component model.
+var errTest = errors.New("a test asked for it")
 
 // readProgram reads code as a program; the error says why it is none.
 func readProgram(code []byte) (*component.Program, error) {

@@ -57,6 +57,12 @@ func (s *slot) look() {
 	}
 }
 
+func (s *slot) unwatch() {
+	s.mu.Lock()
+	s.ctx = nil
+	s.mu.Unlock()
+}
+
 func (s *slot) watch(ctx context.Context) {
 	s.mu.Lock()
 	s.ctx = ctx
@@ -239,7 +245,7 @@ func (m *Module) enter(ctx context.Context, s *slot, call *Call, handle cgo.Hand
 
 func (m *Module) leave(s *slot) {
 	m.e.active.Add(-1)
-	s.watch(nil)
+	s.unwatch()
 }
 
 // data is what the call gave: the flat result, or an error text. It is good

@@ -14,8 +14,9 @@ import (
 
 // oddity is a component of some shape and what its function f gives for 7. why
 // is part of the reason for which it is left to the engine's component model;
-// none for what is driven directly.
-type oddity struct{ name, text, fn, why string }
+// none for what is driven directly. refused is part of the reason for which it
+// does not run at all.
+type oddity struct{ name, text, fn, why, refused string }
 
 const plusOne = `(core module $m (memory (export "memory") 1)
 	(func (export "f") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
@@ -40,7 +41,7 @@ var oddities = []oddity{
 		(instance $x (instantiate $c)) (export "f" (func $x "f"))`, fn: "f"},
 	{name: "a module given to a component within", text: `(core module $m (func (export "f") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))
 		(component $c (import "m" (core module $n (export "f" (func (param i32) (result i32))))) (core instance $i (instantiate $n)) ` + lifted + ` (export "f" (func $f)))
-		(instance $x (instantiate $c (with "m" (core module $m)))) (export "f" (func $x "f"))`, fn: "f", why: "a core module is passed on"},
+		(instance $x (instantiate $c (with "m" (core module $m)))) (export "f" (func $x "f"))`, refused: "several memories, and a core module is passed on"},
 	{name: "a type of the outer component", text: plusOne + `(type $t u32) (component $c (alias outer 1 $t (type $u)) (import "f" (func $f (param "x" $u) (result u32))) (export "f" (func $f))) ` + lifted + `
 		(instance $x (instantiate $c (with "f" (func $f)))) (export "f" (func $x "f"))`, fn: "f"},
 	{name: "a shim and a fixup", text: `(core module $shim (table (export "t") 1 funcref) (type $s (func (param i32) (result i32)))
@@ -81,6 +82,13 @@ func TestShapes(t *testing.T) {
 	for _, o := range oddities {
 		t.Run(o.name, func(t *testing.T) {
 			code := wasmtest.Compile(t, "(component "+o.text+")")
+			if o.refused != "" {
+				var refused *Refused
+				if _, err := d.direct.Load(t.Context(), ipld.Link{}, code); !errors.As(err, &refused) || !strings.Contains(refused.Failure.Message, o.refused) {
+					t.Errorf("got %v, want %q", err, o.refused)
+				}
+				return
+			}
 			m := load(t, d.direct, code)
 			path, why := m.Path()
 			if want := (o.why != ""); want != (path == PathModel) || !strings.Contains(why, o.why) {

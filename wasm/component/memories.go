@@ -29,13 +29,11 @@ func (p *Program) Memories() Memories {
 }
 
 // MemoriesOf reads just enough of a component's sections to count the memories
-// that an instance of it makes. The engine has found it valid already.
-func MemoriesOf(code []byte) Memories {
+// that an instance of it makes. The error is [ErrFeature], or says that it is
+// not well formed.
+func MemoriesOf(code []byte) (Memories, error) {
 	m, err := memoriesOf(code, nil)
-	if err != nil {
-		return Memories{Count: MaxMemories}
-	}
-	return m.bounded()
+	return m.bounded(), err
 }
 
 // bounded is m, or the bound where m is not exact.
@@ -229,8 +227,8 @@ func (c *counter) export(r *reader) {
 func (c *counter) externDesc(r *reader) {
 	sort, core := r.sort()
 	switch sort {
-	case 0x02: // a value: needs a feature that is off
-		r.fail()
+	case 0x02: // a value
+		r.feature()
 	case sortType: // equal to another or a resource
 		if r.byte() == 0x00 {
 			r.u32()

@@ -51,11 +51,12 @@ func TestMemoriesOf(t *testing.T) {
 		"doubled 40 times":    {doubled(40), unknown},
 	}
 	for name, tt := range tests {
-		if diff := cmp.Diff(tt.want, component.MemoriesOf(wasmtest.Compile(t, "(component "+tt.text+")"))); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
+		got, err := component.MemoriesOf(wasmtest.Compile(t, "(component "+tt.text+")"))
+		if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
 	}
-	if got := component.MemoriesOf(guest(t, "echo")); got.Count != 1 || !got.Exact {
+	if got, _ := component.MemoriesOf(guest(t, "echo")); got.Count != 1 || !got.Exact {
 		t.Errorf("echo, which exports an interface: %+v", got)
 	}
 	files, err := filepath.Glob("../../examples/*/*.wasm")
@@ -67,7 +68,7 @@ func TestMemoriesOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := component.MemoriesOf(code); !got.Exact || got.Count > 1 {
+		if got, err := component.MemoriesOf(code); err != nil || !got.Exact || got.Count > 1 {
 			t.Errorf("%s: %+v", file, got)
 		}
 	}

@@ -123,7 +123,7 @@ func (m *Module) section(id byte, r *reader) error {
 
 func (m *Module) readType(r *reader) {
 	if r.byte() != 0x60 {
-		r.fail() // of a proposal that is off
+		r.feature()
 		return
 	}
 	m.types = append(m.types, abi.Signature{Params: r.values(), Results: r.values()})
@@ -147,7 +147,7 @@ func (r *reader) values() string {
 		case 0x70, 0x6f:
 			out[i] = 'r'
 		default:
-			r.fail()
+			r.feature()
 		}
 	}
 	return string(out)
@@ -168,7 +168,7 @@ func (m *Module) readImport(r *reader) {
 		r.byte()
 		r.byte()
 	default:
-		r.fail()
+		r.feature()
 	}
 	m.Imports = append(m.Imports, i)
 }
@@ -197,7 +197,7 @@ func (m *Module) readExport(r *reader) {
 
 func (r *reader) table() {
 	if b := r.byte(); b != 0x70 && b != 0x6f {
-		r.fail() // a table with initial values, or of a proposal that is off
+		r.feature() // a table with initial values is one too
 	}
 	r.memory()
 }
@@ -210,8 +210,8 @@ func (r *reader) memory() Memory {
 		m.Min = uint64(r.u32())
 	case 0x01:
 		m.Min, m.Max, m.HasMax = uint64(r.u32()), uint64(r.u32()), true
-	default: // of a proposal that is off
-		r.fail()
+	default:
+		r.feature()
 	}
 	return m
 }

@@ -33,11 +33,15 @@ func HeaderOf(code []byte) Header {
 // errBytes reports bytes that are not what their place in the format asks for.
 var errBytes = errors.New("bytes out of place")
 
+// ErrFeature reports a feature of WebAssembly that does not run here.
+var ErrFeature = errors.New("it uses a feature that is off")
+
 // reader takes bytes, LEB128 numbers and names from a buffer; bad once
 // anything is amiss, and from then on it gives zeros.
 type reader struct {
 	buf []byte
 	bad bool
+	off bool // bad, by a feature that does not run here
 }
 
 func (r *reader) byte() byte {
@@ -69,6 +73,11 @@ func (r *reader) u32() uint32 {
 func (r *reader) fail() {
 	r.bad = true
 	r.buf = nil
+}
+
+func (r *reader) feature() {
+	r.fail()
+	r.off = true
 }
 
 // take returns the next n bytes.
@@ -110,6 +119,9 @@ func (r *reader) section() (id byte, body reader) {
 
 // end tells whether everything was read and all was well.
 func (r *reader) end() error {
+	if r.off {
+		return ErrFeature
+	}
 	if r.bad || len(r.buf) > 0 {
 		return errBytes
 	}
