@@ -13,6 +13,7 @@ static void configure_pool(wasm_config_t *c, const ipvm_engine_config *e) {
   wasmtime_pooling_allocation_config_total_component_instances_set(p, e->calls);
   wasmtime_pooling_allocation_config_total_core_instances_set(p, 16 * e->calls);
   wasmtime_pooling_allocation_config_max_core_instances_per_component_set(p, 16);
+  wasmtime_pooling_allocation_config_total_stacks_set(p, e->calls); /* none is used; 1,000 otherwise, which take 2 ms to make */
   wasmtime_pooling_allocation_config_total_memories_set(p, 2 * e->calls);
   wasmtime_pooling_allocation_config_max_memories_per_component_set(p, 2);
   wasmtime_pooling_allocation_config_total_tables_set(p, 4 * e->calls);

@@ -109,7 +109,7 @@ type Config struct {
 }
 
 // The usual bounds of a compiler process. A component of 12 MB, half a
-// JavaScript engine in it, takes 16 seconds on two cores and 1 GiB.
+// JavaScript engine in it, takes 16 seconds on two cores and 0.4 GiB.
 const (
 	DefaultCompileTime   = 2 * time.Minute
 	DefaultCompileMemory = 4 << 30
