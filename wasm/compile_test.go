@@ -105,6 +105,12 @@ func TestCompileApart(t *testing.T) {
 			if cache == "" {
 				return
 			}
+			for _, code := range [][]byte{plainModule(1), guest(t, "echo"), plainModule(3)} {
+				there, err := e.Cached(ipld.LinkOf(ipld.CodecRaw, code), code)
+				if err != nil || there == bytes.Equal(code, plainModule(3)) {
+					t.Errorf("cached: %v, %v", there, err)
+				}
+			}
 			for _, f := range entries(t, cache) {
 				if filepath.Ext(f) != ".code" && filepath.Base(f) != cacheKeyFile {
 					t.Errorf("%s is left over", f)

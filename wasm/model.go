@@ -44,16 +44,6 @@ func (e *Engine) makeModelled(s *shared, code []byte, why error) error {
 	return s.describe(first)
 }
 
-// unreadable is the failure of a component that is not well formed, or uses
-// what is off.
-func unreadable(err error) *task.Failure {
-	kind := task.KindMalformed
-	if errors.Is(err, component.ErrFeature) {
-		kind = task.KindUnsupported
-	}
-	return task.Failf(kind, "not a module that runs here: %v", err)
-}
-
 // refuseCore says why a core module can not be run: in the engine's words
 // where it is invalid, else in ours.
 func (e *Engine) refuseCore(s *shared, code []byte, why error) error {

@@ -98,11 +98,8 @@ func (e *Engine) Load(ctx context.Context, link ipld.Link, code []byte) (*Module
 
 // refuse looks at what needs no engine.
 func (e *Engine) refuse(code []byte) *task.Failure {
-	switch component.HeaderOf(code) {
-	case component.NotWasm:
-		return task.Failf(task.KindMalformed, "not WebAssembly: it does not start with the magic number \\0asm")
-	case component.OtherVersion:
-		return task.Failf(task.KindUnsupported, "WebAssembly of version %x; modules of version 01000000 and components of version 0d000100 run here", code[4:8])
+	if f := headerFailure(code); f != nil {
+		return f
 	}
 	if len(code) > e.cfg.MaxModuleBytes {
 		return task.Failf(task.KindUnsupported, "a module of %d bytes; this node takes up to %d", len(code), e.cfg.MaxModuleBytes)
@@ -231,14 +228,6 @@ func (e *Engine) make(s *shared, code []byte) error {
 
 // errTest leaves a program to the engine's component model.
 var errTest = errors.New("a test asked for it")
-
-// readProgram reads code as a program; the error says why it is none.
-func readProgram(code []byte) (*component.Program, error) {
-	if component.HeaderOf(code) == component.CoreModule {
-		return component.ReadCore(code)
-	}
-	return component.Read(code)
-}
 
 // present makes the interface of s ready to be asked for.
 func (s *shared) present(face wit.Interface) {

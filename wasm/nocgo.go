@@ -32,6 +32,9 @@ func Compiler(_ io.Reader, _, errOut io.Writer) int {
 	return 1
 }
 
+// Cached returns [ErrNoEngine].
+func (e *Engine) Cached(ipld.Link, []byte) (bool, error) { return false, ErrNoEngine }
+
 // Doctor tells that there is no engine.
 func (e *Engine) Doctor() Info { return Info{Schedule: Schedule, Why: ErrNoEngine.Error()} }
 

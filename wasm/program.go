@@ -11,7 +11,6 @@ import (
 	"strings"
 	"unsafe"
 
-	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/wasm/component"
 )
 
@@ -295,18 +294,4 @@ func coreTypes(m *C.wasmtime_module_t) (map[string]string, error) {
 		return nil, errors.New("the exports of a module do not fit")
 	}
 	return out, nil
-}
-
-// bindProgram finds the host function behind each of p's imports. The failure
-// names everything that is not offered.
-func bindProgram(p *component.Program) ([]hostFunc, *task.Failure) {
-	var m misses
-	for _, w := range p.Wants {
-		m.want(w)
-	}
-	hosts := make([]hostFunc, len(p.Hosts))
-	for i, h := range p.Hosts {
-		hosts[i] = m.host(h)
-	}
-	return hosts, m.failure("")
 }

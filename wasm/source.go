@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"unsafe"
 
+	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
@@ -99,6 +100,30 @@ func (e *Engine) cached(name string) *source {
 		return nil
 	}
 	return &source{file: f, size: size}
+}
+
+// Cached tells whether the machine code of the module in code, which link
+// addresses, is in the cache as a whole.
+func (e *Engine) Cached(link ipld.Link, code []byte) (bool, error) {
+	if err := e.Start(); err != nil || e.cache == nil {
+		return false, err
+	}
+	s := &shared{link: link}
+	units := []unit{e.unitOf(s, -1, code)}
+	if p, err := readProgram(code); err == nil {
+		units = nil
+		for i, m := range p.Modules {
+			units = append(units, e.unitOf(s, i, m.Code))
+		}
+	}
+	for _, u := range units {
+		src := e.cached(u.entry)
+		if src == nil {
+			return false, nil
+		}
+		src.close()
+	}
+	return true, nil
 }
 
 // keep makes src the entry of u. The failure to keep it is not one of the
