@@ -12,6 +12,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm"
 	"github.com/ipvm-wg/go-ipvm/wit"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -110,6 +111,9 @@ func (c *checker) function(s *graph.Step, err error) {
 // arguments reports that the arguments of s do not fit fun.
 func (c *checker) arguments(s *graph.Step, fun wit.Func, err error) {
 	hint := "the function is " + fun.Signature()
+	if wasm.IsProgram(fun) {
+		hint = "a program takes args (list<string>), env (a map), stdin (bytes) and files (a map of paths to bytes); each may be left out"
+	}
 	if strings.Contains(err.Error(), fun.Signature()) {
 		hint = ""
 	}

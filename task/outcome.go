@@ -57,6 +57,9 @@ type Failure struct {
 func (f *Failure) String() string {
 	switch {
 	case f.Kind == KindGuest: // what it says itself tells most
+		if o, ok := ParseOutput(f.Value); ok {
+			return fmt.Sprintf("%s: %s", f.Kind, o.failed())
+		}
 		return fmt.Sprintf("%s: %s", f.Kind, f.Value)
 	case f.Message != "":
 		return fmt.Sprintf("%s: %s", f.Kind, f.Message)

@@ -3,7 +3,6 @@
 package wasm
 
 import (
-	"fmt"
 	"strings"
 	"unsafe"
 
@@ -73,27 +72,11 @@ func (p *programCall) output(res Result, v ipld.Value, exit *wasi.Exit) (Result,
 	for i, f := range left.Files {
 		files[i] = ipld.List(ipld.String(f.Path), ipld.Bytes(f.Data))
 	}
-	out := ipld.Map(
-		ipld.Entry{Key: "stdout", Value: ipld.Bytes(left.Stdout)},
-		ipld.Entry{Key: "stderr", Value: ipld.Bytes(left.Stderr)},
-		ipld.Entry{Key: "exit", Value: ipld.Uint(uint64(status))},
-		ipld.Entry{Key: "files", Value: ipld.List(files...)},
-	)
+	out := task.Output{Stdout: ipld.Bytes(left.Stdout), Stderr: ipld.Bytes(left.Stderr), Exit: uint64(status), Files: files}.Value()
 	if status == 0 {
 		res.Outcome = task.Outcome{Value: out}
 		return res, nil
 	}
-	res.Outcome = task.Outcome{Failure: &task.Failure{
-		Kind: task.KindGuest, Value: out, Message: fmt.Sprintf("the program ended with exit status %d%s", status, lastLine(left.Stderr)),
-	}}
+	res.Outcome = task.Outcome{Failure: guestError(out)}
 	return res, nil
-}
-
-// lastLine is the last line of what a program said, for a message.
-func lastLine(stderr []byte) string {
-	s := strings.TrimSpace(strings.ToValidUTF8(string(stderr), "�"))
-	if s == "" {
-		return ""
-	}
-	return ": " + cut(s[strings.LastIndexByte(s, '\n')+1:], 200)
 }

@@ -3,6 +3,7 @@
 package wasm
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -172,5 +173,29 @@ func TestPlain(t *testing.T) {
 	}
 	if limit, ok := m.MaxMemory(); !ok || limit != 1<<16 {
 		t.Errorf("%d, %v", limit, ok)
+	}
+}
+
+// TestCommandComponent runs a program of WASI 0.2.
+func TestCommandComponent(t *testing.T) {
+	t.Parallel()
+	m := load(t, newEngine(t, Config{}), guest(t, "copy"))
+	const fn = "wasi:cli/run@0.2.0#run"
+	input := ipld.BytesString(strings.Repeat("all work and no play ", 400)) // two reads and more
+	r := run(t, m, roomy, fn, ipld.Null, ipld.Null, input, ipld.Null)
+	if out, ok := task.ParseOutput(r.Outcome.Value); !ok || !out.Stdout.Equal(input) || out.Exit != 0 || len(out.Files) != 0 {
+		t.Errorf("%v", r.Outcome.Failure)
+	}
+	r = run(t, m, roomy, fn, ipld.Null, ipld.Null, ipld.BytesString(strings.Repeat("x", 10_001)), ipld.Null)
+	if f := r.Outcome.Failure; f == nil || f.Kind != task.KindGuest {
+		t.Errorf("too much: %v", r.Outcome)
+	} else if out, ok := task.ParseOutput(f.Value); !ok || out.Exit != 1 || out.Stdout.Len() != 8192 {
+		t.Errorf("too much: %d bytes, exit %d", out.Stdout.Len(), out.Exit)
+	}
+	if r = run(t, m, roomy, "misuse"); kindOf(r) != "trap abi" {
+		t.Errorf("misuse: %v", r.Outcome)
+	}
+	if path, why := m.Path(); path != PathDirect {
+		t.Errorf("%s, %s", path, why)
 	}
 }

@@ -387,5 +387,9 @@ func outcome(t *wit.Type, v ipld.Value) task.Outcome {
 	if e.Key == "ok" {
 		return task.Outcome{Value: e.Value}
 	}
-	return task.Outcome{Failure: &task.Failure{Kind: task.KindGuest, Value: e.Value, Message: "the function returned an error"}}
+	return task.Outcome{Failure: guestError(e.Value)}
+}
+
+func guestError(v ipld.Value) *task.Failure {
+	return &task.Failure{Kind: task.KindGuest, Value: v, Message: "the function returned an error"}
 }

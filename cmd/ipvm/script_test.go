@@ -67,9 +67,13 @@ func TestScripts(t *testing.T) {
 func modules(tb testing.TB) map[string][]byte {
 	tb.Helper()
 	all := map[string][]byte{}
-	examples, err := filepath.Glob("../../examples/*/*.*")
-	if err != nil || len(examples) == 0 {
-		tb.Fatal("no examples", err)
+	var examples []string
+	for _, pattern := range []string{"../../examples/*/*.*", "../../examples/languages/*/*.wasm"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			tb.Fatal("no examples", err)
+		}
+		examples = append(examples, files...)
 	}
 	for _, file := range examples {
 		if ext := filepath.Ext(file); ext == ".wasm" || ext == ".png" {

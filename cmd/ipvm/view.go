@@ -168,7 +168,36 @@ func outcome(j *engine.JobReport) string {
 	if v := j.Outcome.Value; v.Kind() == ipld.KindBytes {
 		return fmt.Sprintf("%d bytes", v.Len())
 	}
+	if o, ok := task.ParseOutput(j.Outcome.Value); ok {
+		return outputText(o)
+	}
 	return shorten(valueText(j.Outcome.Value), 120)
+}
+
+// outputText is what a program left behind, in one line.
+func outputText(o task.Output) string {
+	var parts []string
+	if said, ok := o.Stdout.AsBytes(); ok && utf8.ValidString(said) && said != "" {
+		parts = append(parts, shorten(valueText(ipld.String(said)), 80))
+	} else if ok && said != "" {
+		parts = append(parts, fmt.Sprintf("%d bytes", len(said)))
+	} else if !ok {
+		parts = append(parts, "output "+valueText(o.Stdout))
+	}
+	var names []string
+	for _, pair := range o.Files {
+		if e := pair.Elems(); len(e) == 2 {
+			name, _ := e[0].AsString()
+			names = append(names, printable(name))
+		}
+	}
+	if len(names) > 0 {
+		parts = append(parts, shorten("files "+strings.Join(names, ", "), 80))
+	}
+	if len(parts) == 0 {
+		return "no output"
+	}
+	return strings.Join(parts, "; ")
 }
 
 // valueText is v as a person or another program reads it: a link as its CID,

@@ -1,0 +1,68 @@
+;; A program of WASI 0.2 that copies its standard input to its standard output,
+;; and fails if that is longer than 10,000 bytes.
+(component
+  (import "wasi:io/error@0.2.0" (instance $errors (export "error" (type (sub resource)))))
+  (alias export $errors "error" (type $error))
+  (import "wasi:io/streams@0.2.0" (instance $streams
+    (export "input-stream" (type $in (sub resource)))
+    (export "output-stream" (type $out (sub resource)))
+    (alias outer 1 $error (type $error'))
+    (export "error" (type $e (eq $error')))
+    (type $failed' (variant (case "last-operation-failed" (own $e)) (case "closed")))
+    (export "stream-error" (type $failed (eq $failed')))
+    (export "[method]input-stream.blocking-read" (func (param "self" (borrow $in)) (param "len" u64) (result (result (list u8) (error $failed)))))
+    (export "[method]output-stream.blocking-write-and-flush" (func (param "self" (borrow $out)) (param "contents" (list u8)) (result (result (error $failed)))))))
+  (alias export $streams "input-stream" (type $input))
+  (alias export $streams "output-stream" (type $output))
+  (import "wasi:cli/stdin@0.2.0" (instance $stdin
+    (alias outer 1 $input (type $input'))
+    (export "input-stream" (type $in (eq $input')))
+    (export "get-stdin" (func (result (own $in))))))
+  (import "wasi:cli/stdout@0.2.0" (instance $stdout
+    (alias outer 1 $output (type $output'))
+    (export "output-stream" (type $out (eq $output')))
+    (export "get-stdout" (func (result (own $out))))))
+  (core module $memory
+    (memory (export "memory") 4)
+    (global $free (mut i32) (i32.const 1024))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (global.get $free)
+      (global.set $free (i32.add (global.get $free) (local.get 3)))))
+  (core instance $m (instantiate $memory))
+  (core func $read (canon lower (func $streams "[method]input-stream.blocking-read") (memory $m "memory") (realloc (func $m "realloc"))))
+  (core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush") (memory $m "memory")))
+  (core func $get-in (canon lower (func $stdin "get-stdin")))
+  (core func $get-out (canon lower (func $stdout "get-stdout")))
+  (core func $drop-in (canon resource.drop $input))
+  (core func $drop-out (canon resource.drop $output))
+  (core module $program
+    (import "env" "memory" (memory 4))
+    (import "env" "read" (func $read (param i32 i64 i32)))
+    (import "env" "write" (func $write (param i32 i32 i32 i32)))
+    (import "env" "in" (func $get-in (result i32)))
+    (import "env" "out" (func $get-out (result i32)))
+    (import "env" "drop-in" (func $drop-in (param i32)))
+    (import "env" "drop-out" (func $drop-out (param i32)))
+    (func (export "run") (result i32) (local $in i32) (local $out i32) (local $all i32)
+      (local.set $in (call $get-in))
+      (local.set $out (call $get-out))
+      (block $end
+        (loop $more
+          (call $read (local.get $in) (i64.const 4096) (i32.const 16))
+          (br_if $end (i32.load8_u (i32.const 16)))
+          (local.set $all (i32.add (local.get $all) (i32.load (i32.const 24))))
+          (if (i32.gt_u (local.get $all) (i32.const 10000)) (then (return (i32.const 1))))
+          (call $write (local.get $out) (i32.load (i32.const 20)) (i32.load (i32.const 24)) (i32.const 32))
+          (br_if $more (i32.eqz (i32.load8_u (i32.const 32))))
+          unreachable))
+      (call $drop-in (local.get $in))
+      (call $drop-out (local.get $out))
+      (i32.const 0))
+    ;; Reads from a handle that is none.
+    (func (export "misuse") (call $read (i32.const 7) (i64.const 1) (i32.const 16))))
+  (core instance $p (instantiate $program (with "env" (instance
+    (export "memory" (memory $m "memory")) (export "read" (func $read)) (export "write" (func $write))
+    (export "in" (func $get-in)) (export "out" (func $get-out)) (export "drop-in" (func $drop-in)) (export "drop-out" (func $drop-out))))))
+  (func $run (result (result)) (canon lift (core func $p "run")))
+  (instance (export "wasi:cli/run@0.2.0") (export "run" (func $run)))
+  (func (export "misuse") (canon lift (core func $p "misuse"))))
