@@ -37,16 +37,19 @@ func TestInspect(t *testing.T) {
 		{"version", []byte("\x00asm\x0e\x00\x01\x00"), About{}, "unsupported: WebAssembly of version 0e000100"},
 		{
 			"core", rawModule(types, function, "\x05\x01\x01\x02\x03", "\x07\x01\x01f\x00\x00", code),
-			About{Form: FormCore, Path: PathDirect, MinMemory: 128 << 10, MaxMemory: 192 << 10, HasMax: true}, "",
+			About{Form: FormCore, Path: PathDirect, MinMemory: 128 << 10, MaxMemory: 192 << 10, HasMax: true},
+			"",
 		},
 		{
 			"command with random numbers",
 			rawModule(types, "\x02\x01\x16wasi_snapshot_preview1\x0arandom_get\x00\x01", function, "\x05\x01\x00\x01", "\x07\x01\x06_start\x00\x01", code),
-			About{Form: FormCommand, Path: PathDirect, Imports: []string{"wasi_snapshot_preview1#random_get"}, MinMemory: 64 << 10, Random: true}, "",
+			About{Form: FormCommand, Path: PathDirect, Imports: []string{"wasi_snapshot_preview1#random_get"}, MinMemory: 64 << 10, Random: true},
+			"",
 		},
 		{
 			"not offered", rawModule(types, "\x02\x01\x03env\x02no\x00\x00", function, "\x07\x01\x01f\x00\x01", code),
-			About{Form: FormCore, Path: PathDirect, Imports: []string{"env#no"}, HasMax: true}, "unsupported: the module imports env#no; offered are",
+			About{Form: FormCore, Path: PathDirect, Imports: []string{"env#no"}, HasMax: true},
+			"unsupported: the module imports env#no; offered are",
 		},
 		{"broken", []byte("\x00asm\x01\x00\x00\x00\x01\x7f"), About{Form: FormCore, Path: PathDirect}, "unsupported: a core module that does not run here"},
 	}

@@ -45,11 +45,10 @@ type shared struct {
 	binds   []binding
 	pooled  *loaded // nil where the pool is none or too small for it
 
-	ctx      context.Context // of making it: ends when nobody waits for it
-	cancel   context.CancelFunc
-	small    int          // bytes of code that may still be compiled in this process
-	compiled bool         // not all of it was in the cache
-	bytes    atomic.Int64 // of machine code
+	ctx    context.Context // of making it: ends when nobody waits for it
+	cancel context.CancelFunc
+	small  int          // bytes of code that may still be compiled in this process
+	bytes  atomic.Int64 // of machine code
 
 	mu       sync.Mutex
 	onDemand *loaded // made when first needed
@@ -313,8 +312,8 @@ func (m *Module) Path() (Path, string) {
 	return PathModel, m.s.why
 }
 
-// Code tells about the module's machine code.
-func (m *Module) Code() Code { return Code{Bytes: m.s.bytes.Load(), Compiled: m.s.compiled} }
+// CodeBytes is the size of the module's machine code.
+func (m *Module) CodeBytes() int64 { return m.s.bytes.Load() }
 
 // Close gives the module back. Calls that run go on.
 func (m *Module) Close() error {

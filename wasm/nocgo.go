@@ -50,8 +50,8 @@ func (m *Module) Imports() []string { return nil }
 // MaxMemory is unknown.
 func (m *Module) MaxMemory() (uint64, bool) { return 0, false }
 
-// Code is empty.
-func (m *Module) Code() Code { return Code{} }
+// CodeBytes is 0.
+func (m *Module) CodeBytes() int64 { return 0 }
 
 // Run returns [ErrNoEngine].
 func (m *Module) Run(context.Context, Call) (Result, error) { return Result{}, ErrNoEngine }

@@ -57,7 +57,6 @@ func (e *Engine) obtain(u unit, load func(*source) error) error {
 		return err
 	}
 	defer src.close()
-	u.s.compiled = true
 	return u.load(src, load)
 }
 

@@ -155,14 +155,6 @@ type Result struct {
 	StackExhausted bool
 }
 
-// Code is about the machine code of a module.
-type Code struct {
-	Bytes int64
-	// Compiled tells whether it was made when the module was loaded, rather than
-	// found in the cache, whole or in part.
-	Compiled bool
-}
-
 // Refused is the error of [Engine.Load] for a module that is itself at fault:
 // not WebAssembly, or not what this node offers.
 type Refused struct{ Failure *task.Failure }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
@@ -68,7 +69,7 @@ func (a *app) check(cmd *cobra.Command, file string, asJSON bool) (err error) {
 		}
 		warn(cmd.ErrOrStderr(), w)
 		printChecked(cmd, w, a.config.options())
-		return nil
+		return warnRandom(cmd, node, w)
 	}
 	out := checkJSON{Schema: jsonSchema, OK: err == nil, Faults: []faultJSON{}}
 	var faults workflow.FaultList
@@ -130,6 +131,27 @@ func bound(w *ipvm.Workflow, o ipvm.Options) boundJSON {
 		b.MS = max(b.MS, longest[i])
 	}
 	return b
+}
+
+// warnRandom warns of modules that ask for random numbers, each once.
+func warnRandom(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow) error {
+	seen := map[ipld.Link]bool{}
+	for i := range w.Len() {
+		call, err := w.Step(i).Task.Call()
+		module, ok := call.Module.AsLink()
+		if err != nil || !ok || seen[module] {
+			continue
+		}
+		seen[module] = true
+		about, failure, err := node.Inspect(cmd.Context(), module)
+		if err != nil {
+			return err
+		}
+		if failure == nil && about.Random {
+			fmt.Fprintf(cmd.ErrOrStderr(), "warning: the module of job %s: %s\n", printable(w.Label(i)), randomWarning)
+		}
+	}
+	return nil
 }
 
 func printChecked(cmd *cobra.Command, w *ipvm.Workflow, o ipvm.Options) {

@@ -67,6 +67,7 @@ func TestReference(t *testing.T) {
 	}
 	for name, v := range map[string]any{
 		"ipvm run --json": runJSON{}, "ipvm run --dry-run --json": dryRunJSON{}, "ipvm check --json": checkJSON{}, "ipvm receipt ls --json": receiptJSON{},
+		"ipvm wasm inspect --json": inspectJSON{}, "ipvm wasm compile --json": compileJSON{},
 	} {
 		part := section("### `"+name+"`\n", "\n##")
 		if name != "ipvm run --json" { // what is said there of sources and errors is not said again

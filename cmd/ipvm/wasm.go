@@ -16,14 +16,9 @@ import (
 func newWasm(a *app) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:   "wasm",
-		Short: "Look into WebAssembly modules, and call their functions",
+		Short: "Look into WebAssembly modules, compile them, and call their functions",
 	})
-	cmd.AddCommand(&cobra.Command{
-		Use:   "inspect MODULE",
-		Short: "Show the functions of a module (a file or a CID) and what it can have",
-		Args:  wants(1, 1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.inspect(cmd, args[0]) },
-	}, newCall(a))
+	cmd.AddCommand(newInspect(a), newCompile(a), newCall(a))
 	return cmd
 }
 
@@ -52,39 +47,6 @@ func module(cmd *cobra.Command, node *ipvm.Node, name string) (ipld.Link, error)
 	}
 	link, err = node.Import(cmd.Context(), name)
 	return link, asMisuse(err)
-}
-
-func (a *app) inspect(cmd *cobra.Command, name string) (err error) {
-	node, err := a.open(cmd)
-	if err != nil {
-		return err
-	}
-	defer func() { err = closing(cmd, node, err) }()
-	link, err := module(cmd, node, name)
-	if err != nil {
-		return err
-	}
-	about, failure, err := node.Backend().Module(cmd.Context(), link)
-	if err != nil {
-		return err
-	}
-	if failure != nil {
-		return misusef("", "%s: %s", printable(name), printable(failure.Message))
-	}
-	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "module %s\n", link)
-	switch {
-	case about.MaxMemory == 1:
-		fmt.Fprintln(out, "memory: none")
-	case about.MaxMemory > 0:
-		fmt.Fprintf(out, "memory: at most %s\n", size(about.MaxMemory))
-	default:
-		fmt.Fprintln(out, "memory: as much as the job's limit allows")
-	}
-	for _, f := range about.Interface.Funcs {
-		fmt.Fprintf(out, "export %s\n", printable(f.String()))
-	}
-	return nil
 }
 
 func (a *app) call(cmd *cobra.Command, name, fun string, args []string, o runOptions) (err error) {
