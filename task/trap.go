@@ -16,10 +16,11 @@ const (
 	TrapCannotEnterComponent = "cannot-enter-component"
 	TrapABI                  = "abi"   // the guest broke the canonical ABI
 	TrapOther                = "other" // a trap without a code of its own
+	TrapExit                 = "exit"  // a function, not a program, ended with an exit status
 )
 
 // Traps lists every trap code in the order in which they were added.
 var Traps = [...]string{
 	TrapUnreachable, TrapMemoryOutOfBounds, TrapTableOutOfBounds, TrapIndirectCallNull, TrapIndirectCallType, TrapIntegerOverflow, TrapIntegerDivideByZero,
-	TrapBadConversion, TrapStackOverflow, TrapHeapMisaligned, TrapCannotEnterComponent, TrapABI, TrapOther,
+	TrapBadConversion, TrapStackOverflow, TrapHeapMisaligned, TrapCannotEnterComponent, TrapABI, TrapOther, TrapExit,
 }

@@ -140,7 +140,7 @@ var (
 	littleGas     = task.Limits{Gas: 5000, Memory: 64 << 20, Time: time.Minute}
 )
 
-const abiTrap = "trap " + TrapABI
+const abiTrap = "trap " + task.TrapABI
 
 // brokenResults are results that are none of their type.
 func brokenResults() []breach {

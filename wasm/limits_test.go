@@ -20,22 +20,22 @@ func TestTraps(t *testing.T) {
 	t.Parallel()
 	m := load(t, newEngine(t, Config{}), guest(t, "hostile"))
 	tests := map[string]string{
-		"unreachable":  TrapUnreachable,
-		"load":         TrapMemoryOutOfBounds,
-		"table":        TrapTableOutOfBounds,
-		"null":         TrapIndirectCallNull,
-		"type-of-call": TrapIndirectCallType,
-		"overflow":     TrapIntegerOverflow,
-		"zero":         TrapIntegerDivideByZero,
-		"conversion":   TrapBadConversion,
-		"recursion":    TrapStackOverflow,
+		"unreachable":  task.TrapUnreachable,
+		"load":         task.TrapMemoryOutOfBounds,
+		"table":        task.TrapTableOutOfBounds,
+		"null":         task.TrapIndirectCallNull,
+		"type-of-call": task.TrapIndirectCallType,
+		"overflow":     task.TrapIntegerOverflow,
+		"zero":         task.TrapIntegerDivideByZero,
+		"conversion":   task.TrapBadConversion,
+		"recursion":    task.TrapStackOverflow,
 	}
 	for fn, code := range tests {
 		r := run(t, m, roomy, fn)
 		if kindOf(r) != "trap "+code {
 			t.Errorf("%s: got %s (%v), want %s", fn, kindOf(r), r.Outcome.Failure, code)
 		}
-		if r.StackExhausted != (code == TrapStackOverflow) {
+		if r.StackExhausted != (code == task.TrapStackOverflow) {
 			t.Errorf("%s: StackExhausted = %v", fn, r.StackExhausted)
 		}
 	}

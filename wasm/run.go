@@ -279,7 +279,7 @@ func (e *ending) result(res Result) (Result, error) {
 		return Result{}, e.err
 	}
 	res.Outcome.Failure = e.failure
-	res.StackExhausted = e.failure.Trap == TrapStackOverflow
+	res.StackExhausted = e.failure.Trap == task.TrapStackOverflow
 	return res, nil
 }
 
@@ -366,7 +366,7 @@ func (m *Module) failure(stage int, text string, limits task.Limits) (*task.Fail
 		return task.Failf(task.KindUnsupported, "the module needs more than a guest may have here: %s", cause), nil
 	case stage == C.IPVM_STAGE_INSTANTIATE && strings.Contains(cause, textIncompatible): // the direct path does not look at these before
 		return task.Failf(task.KindMalformed, "a core module is given something of another type than it imports: %s", cut(cause, 300)), nil
-	case stage == C.IPVM_STAGE_INSTANTIATE && trapCode(cause) == TrapABI: // what a start function gave a host function
+	case stage == C.IPVM_STAGE_INSTANTIATE && trapCode(cause) == task.TrapABI: // what a start function gave a host function
 		return trapped(cause), nil
 	}
 	return nil, fmt.Errorf("WebAssembly engine: %s", cut(cause, 300))

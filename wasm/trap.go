@@ -9,24 +9,6 @@ import (
 	"github.com/ipvm-wg/go-ipvm/wasi"
 )
 
-// The closed list of trap codes in receipts.
-const (
-	TrapUnreachable          = "unreachable"
-	TrapMemoryOutOfBounds    = "memory-out-of-bounds"
-	TrapTableOutOfBounds     = "table-out-of-bounds"
-	TrapIndirectCallNull     = "indirect-call-null"
-	TrapIndirectCallType     = "indirect-call-type"
-	TrapIntegerOverflow      = "integer-overflow"
-	TrapIntegerDivideByZero  = "integer-divide-by-zero"
-	TrapBadConversion        = "bad-conversion-to-integer"
-	TrapStackOverflow        = "stack-overflow"
-	TrapHeapMisaligned       = "heap-misaligned"
-	TrapCannotEnterComponent = "cannot-enter-component"
-	TrapABI                  = "abi"  // the guest broke the canonical ABI
-	TrapExit                 = "exit" // a function, not a program, ended with an exit status
-	TrapOther                = "other"
-)
-
 // Parts of the engine's texts.
 const (
 	textHostcallFuel  = "too much data is being copied between the host and the guest"
@@ -39,23 +21,23 @@ const (
 
 // trapTexts are the engine's last cause lines, without "wasm trap: ".
 var trapTexts = map[string]string{
-	"wasm `unreachable` instruction executed":       TrapUnreachable,
-	"out of bounds memory access":                   TrapMemoryOutOfBounds,
-	"undefined element: out of bounds table access": TrapTableOutOfBounds,
-	"uninitialized element":                         TrapIndirectCallNull,
-	"indirect call type mismatch":                   TrapIndirectCallType,
-	"integer overflow":                              TrapIntegerOverflow,
-	"integer divide by zero":                        TrapIntegerDivideByZero,
-	"invalid conversion to integer":                 TrapBadConversion,
-	"call stack exhausted":                          TrapStackOverflow,
-	"unaligned atomic":                              TrapHeapMisaligned,
-	"cannot enter component instance":               TrapCannotEnterComponent,
-	"cannot leave component instance":               TrapABI,
-	"invalid `char` bit pattern":                    TrapABI,
-	"string content out-of-bounds":                  TrapABI,
-	"list content out-of-bounds":                    TrapABI,
-	"invalid variant discriminant":                  TrapABI,
-	"unaligned pointer":                             TrapABI,
+	"wasm `unreachable` instruction executed":       task.TrapUnreachable,
+	"out of bounds memory access":                   task.TrapMemoryOutOfBounds,
+	"undefined element: out of bounds table access": task.TrapTableOutOfBounds,
+	"uninitialized element":                         task.TrapIndirectCallNull,
+	"indirect call type mismatch":                   task.TrapIndirectCallType,
+	"integer overflow":                              task.TrapIntegerOverflow,
+	"integer divide by zero":                        task.TrapIntegerDivideByZero,
+	"invalid conversion to integer":                 task.TrapBadConversion,
+	"call stack exhausted":                          task.TrapStackOverflow,
+	"unaligned atomic":                              task.TrapHeapMisaligned,
+	"cannot enter component instance":               task.TrapCannotEnterComponent,
+	"cannot leave component instance":               task.TrapABI,
+	"invalid `char` bit pattern":                    task.TrapABI,
+	"string content out-of-bounds":                  task.TrapABI,
+	"list content out-of-bounds":                    task.TrapABI,
+	"invalid variant discriminant":                  task.TrapABI,
+	"unaligned pointer":                             task.TrapABI,
 }
 
 // abiTexts begin the last cause line when the engine itself, lifting a value,
@@ -87,10 +69,10 @@ func trapCode(cause string) string {
 	}
 	for _, prefix := range abiTexts {
 		if strings.HasPrefix(cause, prefix) {
-			return TrapABI
+			return task.TrapABI
 		}
 	}
-	return TrapOther
+	return task.TrapOther
 }
 
 // trapped is the failure of a guest whose call ended with cause.
@@ -120,9 +102,9 @@ func trapOf(code int) *task.Failure {
 func broke(err error) *task.Failure {
 	var exit *wasi.Exit
 	if errors.As(err, &exit) {
-		return &task.Failure{Kind: task.KindTrap, Trap: TrapExit, Message: fmt.Sprintf("the function ended the program, with exit status %d, instead of returning", exit.Code)}
+		return &task.Failure{Kind: task.KindTrap, Trap: task.TrapExit, Message: fmt.Sprintf("the function ended the program, with exit status %d, instead of returning", exit.Code)}
 	}
-	return &task.Failure{Kind: task.KindTrap, Trap: TrapABI, Message: "the function trapped: " + cut(err.Error(), 300)}
+	return &task.Failure{Kind: task.KindTrap, Trap: task.TrapABI, Message: "the function trapped: " + cut(err.Error(), 300)}
 }
 
 // isFeatureOff tells causes for which a module would run on an engine with
