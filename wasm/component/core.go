@@ -32,7 +32,7 @@ func ReadCore(code []byte) (*Program, error) {
 		return nil, err
 	}
 	p := &Program{Modules: []*Module{m}}
-	c := core{m: m, p: p}
+	c := core{m: m, p: p, budget: newEvaluator(len(code))}
 	if err := c.embedded(); err != nil {
 		return nil, err
 	}
@@ -60,6 +60,7 @@ type core struct {
 	p        *Program
 	worlds   []*world
 	encoding abi.Encoding
+	budget   *evaluator // spends only
 }
 
 func (c *core) export(name string) Item {
@@ -101,7 +102,7 @@ func readWorld(data []byte) (*world, abi.Encoding, error) {
 	if HeaderOf(data) != Component {
 		return nil, 0, errors.New("not an encoded component type")
 	}
-	s := &scope{e: newEvaluator()}
+	s := &scope{e: newEvaluator(len(data))}
 	r := reader{buf: data[8:]}
 	encoding := abi.UTF8
 	for len(r.buf) > 0 && !r.bad {
@@ -150,10 +151,18 @@ func (c *core) imports() error {
 
 // host is the host function behind the import i.
 func (c *core) host(i Import) (Host, error) {
+	for _, w := range c.worlds {
+		if err := c.budget.spend(len(w.imports) / 16); err != nil {
+			return Host{}, err
+		}
+	}
 	f, declared := c.declared(i)
 	name, isDrop := strings.CutPrefix(i.Name, dropPrefix)
 	switch {
 	case declared:
+		if err := c.budget.spendOn(&f); err != nil {
+			return Host{}, err
+		}
 		across, err := abi.Lowered(f, c.encoding)
 		if err != nil {
 			return Host{}, fmt.Errorf("import %s.%s: %w", i.Module, i.Name, err)
@@ -233,6 +242,9 @@ func (c *core) lift(name string, x entity) error {
 	}
 	t := f.typ
 	t.Name = name
+	if err := c.budget.spendOn(&t); err != nil {
+		return err
+	}
 	return c.p.addLifted(Func{
 		Func: t, Core: c.export(name), Encoding: c.encoding,
 		Memory: c.optional(nameMemory, SortMemory), Realloc: c.optional(nameRealloc, SortFunc),

@@ -13,11 +13,11 @@ func Read(code []byte) (*Program, error) {
 	if HeaderOf(code) != Component {
 		return nil, unrecognisedf("not a component")
 	}
-	e := newEvaluator()
+	e := newEvaluator(len(code))
 	s := &scope{e: e}
 	err := s.body(code[8:])
 	if err == nil {
-		err = e.p.finish(&s.exports)
+		err = e.finish(&s.exports)
 	}
 	if err == nil {
 		err = e.p.Interface().Check()
@@ -33,7 +33,7 @@ func Read(code []byte) (*Program, error) {
 
 // body goes through the sections of a component.
 func (s *scope) body(code []byte) error {
-	if err := s.e.spend(1 + len(code)>>8); err != nil {
+	if err := s.e.spend(8 + len(code)>>6); err != nil {
 		return err
 	}
 	r := reader{buf: code}
@@ -236,6 +236,9 @@ func (s *scope) importItem(r *reader) error {
 		return err
 	}
 	if s.given != nil {
+		if err := s.e.spend(len(s.given.exports) / 16); err != nil {
+			return err
+		}
 		if x, err = s.bind(name, x); err != nil {
 			return err
 		}
@@ -248,6 +251,9 @@ func (s *scope) importItem(r *reader) error {
 		t.name = name
 		s.e.want("", named{name, x})
 	case *instance:
+		if err := s.e.spend(len(t.exports)); err != nil {
+			return err
+		}
 		i := t.imported(name)
 		for _, e := range i.exports {
 			s.e.want(name, e)
@@ -417,7 +423,7 @@ func (s *scope) lower(r *reader) error {
 	}
 	t := f.typ
 	t.Name = f.name
-	if err := checkType(t); err != nil {
+	if err := s.e.spendOn(&t); err != nil {
 		return err
 	}
 	across, err := abi.Lowered(t, o.encoding)
@@ -473,7 +479,7 @@ func checkType(f wit.Func) error {
 }
 
 // finish lists the functions that the outermost component exports.
-func (p *Program) finish(exports *instance) error {
+func (e *evaluator) finish(exports *instance) error {
 	add := func(name string, x entity) error {
 		f, ok := x.of.(*function)
 		if !ok {
@@ -484,31 +490,38 @@ func (p *Program) finish(exports *instance) error {
 		}
 		out := *f.lift
 		out.Name = name
-		return p.addLifted(out)
-	}
-	for _, e := range exports.exports {
-		if _, isFunc := e.of.(*wit.Func); isFunc || e.sort == sortComponent {
-			return unrecognisedf("export %q is a component, or a type of functions", e.name)
+		if err := e.spendOn(&out.Func); err != nil {
+			return err
 		}
-		if i, ok := e.of.(*instance); ok {
+		return e.p.addLifted(out)
+	}
+	for _, x := range exports.exports {
+		if _, isFunc := x.of.(*wit.Func); isFunc || x.sort == sortComponent {
+			return unrecognisedf("export %q is a component, or a type of functions", x.name)
+		}
+		if i, ok := x.of.(*instance); ok {
+			if err := e.spend(len(i.exports)); err != nil {
+				return err
+			}
 			for _, inner := range i.exports {
-				if err := add(e.name+"#"+inner.name, inner.entity); err != nil {
+				if err := add(x.name+"#"+inner.name, inner.entity); err != nil {
 					return err
 				}
 			}
 			continue
 		}
-		if err := add(e.name, e.entity); err != nil {
+		if err := add(x.name, x.entity); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// addLifted adds f, whose type and ways are not checked yet.
+// addLifted adds f, whose type is within the bounds of package wit and whose
+// ways are not checked yet.
 func (p *Program) addLifted(f Func) (err error) {
-	if err := checkType(f.Func); err != nil {
-		return err
+	if len(p.Funcs) >= wit.MaxFuncs {
+		return unrecognisedf("more than %d functions", wit.MaxFuncs)
 	}
 	if hasHandle(f.Func) {
 		return unrecognisedf("function %s passes handles", f.Name)

@@ -5,24 +5,59 @@ import "github.com/ipvm-wg/go-ipvm/wit"
 // Bounds of reading. Components nest, and one may be instantiated many times.
 const (
 	maxNesting = 50
-	maxWork    = 1 << 20 // definitions
-	maxParts   = 4096    // of one type
+	maxParts   = 4096 // of one type
+	// What may be done for a component: so many definitions, and more for
+	// each of its bytes, up to a most.
+	leastWork = 1 << 16
+	workEach  = 4
+	mostWork  = 1 << 20
 )
 
 // evaluator makes a program by going through a component as if to run it.
 type evaluator struct {
 	p    Program
-	work int
+	work int                // what may still be done
 	seen map[*resource]bool // imported so far
 }
 
-func newEvaluator() *evaluator { return &evaluator{seen: make(map[*resource]bool)} }
+// newEvaluator is for a component of size bytes.
+func newEvaluator(size int) *evaluator {
+	return &evaluator{work: min(leastWork+workEach*size, mostWork), seen: make(map[*resource]bool)}
+}
 
 func (e *evaluator) spend(n int) error {
-	if e.work += n; e.work > maxWork {
-		return unrecognisedf("more than %d definitions", maxWork)
+	if e.work -= n; e.work < 0 {
+		return unrecognisedf("more definitions than are looked at")
 	}
 	return nil
+}
+
+// spendOn spends what the types of f come to when written out, if they are
+// within the bounds of package wit.
+func (e *evaluator) spendOn(f *wit.Func) error {
+	if err := checkType(*f); err != nil {
+		return err
+	}
+	n := extent(f.Result)
+	for _, p := range f.Params {
+		n += extent(p.Type)
+	}
+	return e.spend(n)
+}
+
+// extent is how many types and names t is made of, written out.
+func extent(t *wit.Type) int {
+	if t == nil {
+		return 0
+	}
+	n := 1 + len(t.Names) + extent(t.Elem) + extent(t.Err)
+	for _, f := range t.Fields {
+		n += 1 + extent(f.Type)
+	}
+	for _, i := range t.Items {
+		n += extent(i)
+	}
+	return n
 }
 
 // scope has the index spaces of one component, or of one type with
@@ -147,6 +182,9 @@ func (s *scope) alias(r *reader) error {
 		i, name := at(s.instances, r.u32()), r.name()
 		if i == nil {
 			return errBytes
+		}
+		if err := s.e.spend(len(i.exports) / 16); err != nil {
+			return err
 		}
 		x, ok := i.find(name)
 		if !ok || x.sort != sort {

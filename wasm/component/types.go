@@ -68,9 +68,6 @@ func (s *scope) typeSection(r *reader) error {
 		if err != nil {
 			return err
 		}
-		if v, ok := t.(*wit.Type); ok && len(v.Fields)+len(v.Items)+len(v.Names) > maxParts {
-			return unrecognisedf("a type of more than %d parts", maxParts)
-		}
 		s.types = append(s.types, t)
 	}
 	return r.end()
@@ -117,7 +114,7 @@ func (s *scope) valueDef(r *reader) (*wit.Type, error) {
 		t.Elem, err = s.value(r)
 	case 0x6f:
 		t.Kind = wit.Tuple
-		for n := r.count(); n > 0 && err == nil; n-- {
+		for n := r.parts(); n > 0 && err == nil; n-- {
 			var item *wit.Type
 			item, err = s.value(r)
 			t.Items = append(t.Items, item)
@@ -183,7 +180,7 @@ func (s *scope) optional(r *reader) (*wit.Type, error) {
 
 func (s *scope) fields(r *reader) (out []wit.Field, err error) {
 	known := make(distinct)
-	for n := r.count(); n > 0; n-- {
+	for n := r.parts(); n > 0; n-- {
 		var f wit.Field
 		if f.Name, err = known.label(r); err != nil {
 			return nil, err
@@ -198,7 +195,7 @@ func (s *scope) fields(r *reader) (out []wit.Field, err error) {
 
 func (s *scope) caseList(r *reader) (out []wit.Field, err error) {
 	known := make(distinct)
-	for n := r.count(); n > 0; n-- {
+	for n := r.parts(); n > 0; n-- {
 		var f wit.Field
 		if f.Name, err = known.label(r); err != nil {
 			return nil, err
@@ -216,7 +213,7 @@ func (s *scope) caseList(r *reader) (out []wit.Field, err error) {
 
 func (r *reader) names() (out []string, err error) {
 	known := make(distinct)
-	for n := r.count(); n > 0; n-- {
+	for n := r.parts(); n > 0; n-- {
 		name, err := known.label(r)
 		if err != nil {
 			return nil, err
@@ -224,6 +221,17 @@ func (r *reader) names() (out []string, err error) {
 		out = append(out, name)
 	}
 	return out, nil
+}
+
+// parts takes the count of the parts of a type. What has too many is made
+// unreadable.
+func (r *reader) parts() int {
+	n := r.count()
+	if n > maxParts {
+		r.fail()
+		return 1 // so that its first part fails
+	}
+	return n
 }
 
 func (s *scope) funcType(r *reader) (*wit.Func, error) {
