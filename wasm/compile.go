@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	// smallCode is how much code of one module is compiled in this process,
-	// because a process of its own would take longer than that. Cost grows with
-	// the cube of size at worst: 2 KiB of nested loops over as many locals take
-	// 0.1 s and 30 MB, 16 KiB take 17 s and 1.9 GB.
+	// smallCode is how much code of the core modules of one module is compiled
+	// in this process, because a process of its own would take longer than that.
+	// Cost grows with the cube of size at worst: 2 KiB of nested loops over as
+	// many locals take 0.1 s and 30 MB, 16 KiB take 17 s and 1.9 GB. What the
+	// engine makes of components is less tried: an abort in it was seen.
 	smallCode = 2 << 10
 	// spareTime is how long a module that could not be compiled is not tried
 	// again.
@@ -37,7 +38,7 @@ func (e *Engine) compile(u unit) (src *source, err error) {
 	switch {
 	case len(e.cfg.Compiler) == 0:
 		src, err = e.queued(u, e.compileHere)
-	case len(u.code) <= u.s.small:
+	case u.core && len(u.code) <= u.s.small:
 		u.s.small -= len(u.code)
 		src, err = e.compileHere(u)
 	default:
@@ -132,7 +133,7 @@ func (e *Engine) runCompiler(u unit, out *os.File) error {
 		core: u.core, size: len(u.code), tight: e.tight, memory: e.cfg.CompileMemory,
 		cpu: e.cfg.CompileTime * time.Duration(runtime.NumCPU()), config: cacheConfig(e.tight),
 	}
-	var complaint tail
+	var complaint start
 	cmd := exec.CommandContext(ctx, e.cfg.Compiler[0], e.cfg.Compiler[1:]...)
 	cmd.Stdin = io.MultiReader(strings.NewReader(o.String()), bytes.NewReader(u.code))
 	cmd.Stdout, cmd.Stderr = out, &complaint
@@ -210,15 +211,13 @@ func compilerEnv() []string {
 	return env
 }
 
-// tail keeps the last part of what is written to it.
-type tail struct{ data []byte }
+// start keeps the first part of what is written to it: the cause stands before
+// its traces.
+type start struct{ data []byte }
 
-func (t *tail) Write(p []byte) (int, error) {
-	t.data = append(t.data, p...)
-	if over := len(t.data) - maxComplaint; over > 0 {
-		t.data = append(t.data[:0], t.data[over:]...)
-	}
+func (s *start) Write(p []byte) (int, error) {
+	s.data = append(s.data, p[:min(len(p), maxComplaint-len(s.data))]...)
 	return len(p), nil
 }
 
-func (t *tail) String() string { return string(t.data) }
+func (s *start) String() string { return string(s.data) }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/wasm/wasmtest"
 )
 
 // compilerSelf is the test binary as a compiler.
@@ -193,6 +194,42 @@ func TestCompilerBreaks(t *testing.T) {
 			t.Errorf("%s: got %v", text, err)
 		}
 	}
+}
+
+// TestCompilerAborts compiles a component on which the engine aborts: it makes a
+// module with two memories between two components, and that feature is off.
+func TestCompilerAborts(t *testing.T) {
+	t.Parallel()
+	code := wasmtest.Compile(t, `(component
+		(component $inner
+			(core module $m (memory (export "m") 1)
+				(func (export "f") (param i32 i32) (result i32) (local.get 1))
+				(func (export "r") (param i32 i32 i32 i32) (result i32) (i32.const 16)))
+			(core instance $i (instantiate $m))
+			(func $f (param "s" string) (result u32) (canon lift (core func $i "f") (memory $i "m") (realloc (func $i "r"))))
+			(export "f" (func $f)))
+		(instance $a (instantiate $inner))
+		(core module $mem (memory (export "m") 1))
+		(core instance $mm (instantiate $mem))
+		(core func $low (canon lower (func $a "f") (memory $mm "m")))
+		(core module $n (import "x" "f" (func $f (param i32 i32) (result i32)))
+			(func (export "g") (result i32) (call $f (i32.const 0) (i32.const 3))))
+		(core instance $o (instantiate $n (with "x" (instance (export "f" (func $low))))))
+		(func (export "g") (result u32) (canon lift (core func $o "g"))))`)
+	var log strings.Builder
+	e := newEngine(t, Config{Compiler: compilerSelf(t), Logger: testLogger(&log)})
+	if err := e.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := e.compile(unit{s: &shared{ctx: t.Context(), small: smallCode}, code: code})
+	var refused *Refused
+	if !errors.As(err, &refused) || !strings.HasPrefix(refused.Failure.String(), "unsupported: the compiler broke on the module (") {
+		t.Errorf("got %v", err)
+	}
+	if !strings.Contains(log.String(), "panicked at") {
+		t.Errorf("logged is %s", log.String())
+	}
+	load(t, e, plainModule(1))
 }
 
 // TestCompilerProcess looks at what a compiler process is given.

@@ -88,8 +88,8 @@ type Config struct {
 	// Compiler is a command, its name and its arguments, that compiles in a
 	// process of its own: a program that calls [Compiler] and does nothing else,
 	// such as this one with an argument that it knows. Empty means that code is
-	// compiled in this process, where nothing bounds and nothing can end it. A
-	// module of up to 2 KiB always is: the worst of them takes 0.2 seconds.
+	// compiled in this process, where nothing bounds and nothing can end it. Core
+	// modules of up to 2 KiB always are: the worst of them takes 0.2 seconds.
 	Compiler []string
 	// CompileTime and CompileMemory bound a compiler process; 0 means
 	// [DefaultCompileTime] and [DefaultCompileMemory]. Memory is bounded on
