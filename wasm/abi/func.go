@@ -68,7 +68,7 @@ func Plain(f wit.Func) (*Func, error) {
 	if err != nil {
 		return nil, err
 	}
-	if out.spilled() || out.NeedsRealloc || out.result != nil && out.result.flat == tooFlat {
+	if out.spilled() || out.NeedsRealloc || out.result != nil && (out.result.flat == tooFlat || holdsPointer(out.result)) {
 		return nil, ErrPlain
 	}
 	out.plain, out.NeedsMemory = true, false
