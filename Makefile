@@ -51,10 +51,12 @@ guests/node_modules/.package-lock.json: guests/package.json guests/package-lock.
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
 
-# Some 3,000 kills of the program, then all tests again and again, in another
-# order each time, until SOAK has passed.
+# Some 3,000 kills of the program, then hostile guests for as long as SOAK says,
+# without the race detector to see what memory they leave behind; then all tests
+# again and again, in another order each time, until SOAK has passed.
 soak:
 	IPVM_CRASHES=100 $(GO) test -count=1 -timeout 3h -run Kill ./internal/crashtest
+	IPVM_SOAK=$(SOAK) $(GO) test -count=1 -timeout 30h -v -run Survival ./wasm
 	end=$$(( $$(date +%s) + $$(echo '$(SOAK)' | sed 's/h/*3600/; s/m/*60/; s/s//' | xargs -I N sh -c 'echo $$((N))') )); \
 	while [ $$(date +%s) -lt $$end ]; do $(GO) test -race -count=1 -shuffle=on ./... || exit 1; done
 
