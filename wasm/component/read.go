@@ -55,13 +55,9 @@ func (s *scope) section(id byte, r *reader) error {
 		}
 		return nil
 	case 1:
-		m, err := ReadModule(r.buf)
-		if err != nil {
-			return err
-		}
-		s.modules = append(s.modules, len(s.e.p.Modules))
-		s.e.p.Modules = append(s.e.p.Modules, m)
-		return s.e.spend(1)
+		number, err := s.e.module(r.buf)
+		s.modules = append(s.modules, number)
+		return err
 	case 2:
 		item = s.coreInstance
 	case 4:
@@ -94,6 +90,27 @@ func (s *scope) section(id byte, r *reader) error {
 		}
 	}
 	return r.end()
+}
+
+// module is the number of the core module in code, which is one however often
+// the component around it is instantiated.
+func (e *evaluator) module(code []byte) (int, error) {
+	if err := e.spend(1); err != nil {
+		return 0, err
+	}
+	if len(code) == 0 {
+		return 0, errBytes
+	}
+	if number, ok := e.modules[&code[0]]; ok {
+		return number, nil
+	}
+	m, err := ReadModule(code)
+	if err != nil {
+		return 0, err
+	}
+	e.modules[&code[0]] = len(e.p.Modules)
+	e.p.Modules = append(e.p.Modules, m)
+	return len(e.p.Modules) - 1, nil
 }
 
 func (s *scope) coreInstance(r *reader) error {

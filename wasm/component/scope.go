@@ -18,11 +18,13 @@ type evaluator struct {
 	p    Program
 	work int                // what may still be done
 	seen map[*resource]bool // imported so far
+	// modules are the numbers of core modules by where their code is.
+	modules map[*byte]int
 }
 
 // newEvaluator is for a component of size bytes.
 func newEvaluator(size int) *evaluator {
-	return &evaluator{work: min(leastWork+workEach*size, mostWork), seen: make(map[*resource]bool)}
+	return &evaluator{work: min(leastWork+workEach*size, mostWork), seen: make(map[*resource]bool), modules: make(map[*byte]int)}
 }
 
 func (e *evaluator) spend(n int) error {
