@@ -8,11 +8,11 @@ import (
 	"github.com/ipvm-wg/go-ipvm/wit"
 )
 
-func of(k wit.Kind) *wit.Type            { return &wit.Type{Kind: k} }
-func list(t *wit.Type) *wit.Type         { return &wit.Type{Kind: wit.List, Elem: t} }
-func option(t *wit.Type) *wit.Type       { return &wit.Type{Kind: wit.Option, Elem: t} }
-func result(ok, err *wit.Type) *wit.Type { return &wit.Type{Kind: wit.Result, Elem: ok, Err: err} }
-func tuple(items ...*wit.Type) *wit.Type { return &wit.Type{Kind: wit.Tuple, Items: items} }
+func of(k wit.Kind) *wit.Type              { return &wit.Type{Kind: k} }
+func list(t *wit.Type) *wit.Type           { return &wit.Type{Kind: wit.List, Elem: t} }
+func option(t *wit.Type) *wit.Type         { return &wit.Type{Kind: wit.Option, Elem: t} }
+func result(ok, err *wit.Type) *wit.Type   { return &wit.Type{Kind: wit.Result, Elem: ok, Err: err} }
+func tuple(items ...*wit.Type) *wit.Type   { return &wit.Type{Kind: wit.Tuple, Items: items} }
 func record(fields ...*wit.Type) *wit.Type { return &wit.Type{Kind: wit.Record, Fields: named(fields)} }
 
 func variant(cases ...*wit.Type) *wit.Type { return &wit.Type{Kind: wit.Variant, Fields: named(cases)} }
