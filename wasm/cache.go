@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
@@ -153,6 +154,19 @@ func (c *cache) keep(f *os.File, size int64, name string) error {
 
 // discard removes the entry called name.
 func (c *cache) discard(name string) { _ = os.Remove(filepath.Join(c.dir, name)) }
+
+// staleAfter is when a new file is taken for one that a killed process left.
+const staleAfter = time.Hour
+
+// sweep removes what killed processes left half done.
+func (c *cache) sweep() {
+	files, _ := filepath.Glob(filepath.Join(c.dir, "new-*"))
+	for _, f := range files {
+		if info, err := os.Lstat(f); err == nil && time.Since(info.ModTime()) > staleAfter {
+			_ = os.Remove(f)
+		}
+	}
+}
 
 // writeTemp writes data to a new file 0600 in dir, which stays open. Nothing is
 // synced: a torn entry fails its check and is made again.

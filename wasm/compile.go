@@ -116,6 +116,7 @@ func (e *Engine) compileApart(u unit) (*source, error) {
 // one without a name.
 func (e *Engine) artifact() (*os.File, error) {
 	if e.cache != nil {
+		e.cache.sweep()
 		return writeTemp(e.cache.dir, nil)
 	}
 	f, err := os.CreateTemp("", "ipvm-code-*")

@@ -134,12 +134,16 @@ func TestCompileLimits(t *testing.T) {
 		config     Config
 	}{
 		{"time", "unsupported: compiling takes more than 300ms; this node allows no more", Config{CompileTime: 300 * time.Millisecond}},
+		{"idle", "unsupported: compiling takes more than 100ms; this node allows no more", Config{CompileTime: 100 * time.Millisecond, Compiler: script("sleep 600")}},
 		{"memory", "unsupported: compiling takes more than 100 MiB of memory; this node allows no more", Config{CompileMemory: 100 << 20}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			tt.config.Compiler, tt.config.CacheDir = compilerSelf(t), t.TempDir()
+			tt.config.CacheDir = t.TempDir()
+			if tt.config.Compiler == nil {
+				tt.config.Compiler = compilerSelf(t)
+			}
 			e := newEngine(t, tt.config)
 			if got := refusal(t, e, slow); got != tt.want {
 				t.Fatalf("got %s\nwant %s", got, tt.want)
@@ -151,7 +155,7 @@ func TestCompileLimits(t *testing.T) {
 			if n := len(entries(t, tt.config.CacheDir)); n != 1 {
 				t.Errorf("in the cache: %v", entries(t, tt.config.CacheDir))
 			}
-			e.cfg.Compiler = compilerSelf(t)
+			e.cfg.Compiler, e.cfg.CompileTime = compilerSelf(t), time.Minute
 			load(t, e, plainModule(1))
 		})
 	}
@@ -166,6 +170,16 @@ func TestSmallCompiledHere(t *testing.T) {
 		t.Fatalf("%d bytes", len(small))
 	}
 	load(t, e, small)
+	s := &shared{ctx: t.Context(), small: smallCode} // two of them in one module are too much
+	for i, want := range []bool{true, false} {
+		src, err := e.compile(unit{s: s, code: small, core: true})
+		if (err == nil) != want {
+			t.Errorf("piece %d: %v", i, err)
+		}
+		if err == nil {
+			src.close()
+		}
+	}
 	_, err := e.Load(t.Context(), ipld.Link{}, plainModule(1))
 	var refused *Refused
 	if err == nil || errors.As(err, &refused) || !strings.Contains(err.Error(), "start the compiler") {
@@ -463,6 +477,29 @@ func TestLock(t *testing.T) {
 		t.Errorf("no locks: %v", err)
 	}
 	unlock()
+}
+
+// TestSweep removes what a killed process left, and nothing that is in use.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	left, fresh := filepath.Join(dir, "new-1"), filepath.Join(dir, "new-2")
+	for _, name := range []string{left, fresh} {
+		if err := os.WriteFile(name, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := time.Now().Add(-2 * staleAfter)
+	if err := os.Chtimes(left, old, old); err != nil {
+		t.Fatal(err)
+	}
+	load(t, newEngine(t, Config{Compiler: compilerSelf(t), CacheDir: dir}), plainModule(1))
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what was left: %v", err)
+	}
+	if _, err := os.Stat(fresh); err != nil {
+		t.Errorf("what is in use: %v", err)
+	}
 }
 
 // TestIdleBytes keeps the machine code of unused modules within bounds.
