@@ -82,6 +82,8 @@ func whyNot(r *receipt.Signed, limits task.Limits) string {
 		return fmt.Sprintf("it ran with a memory limit of %d bytes, now it is %d", r.Limits.Memory, limits.Memory)
 	case !r.Out.OK() && r.Out.Failure.Kind == task.KindOutOfGas:
 		return fmt.Sprintf("it ran out of %d gas, now the limit is %d", r.Limits.Gas, limits.Gas)
+	case !r.Out.OK() && r.Out.Failure.Kind == task.KindTrap && limits.Gas < r.Limits.Gas:
+		return fmt.Sprintf("it trapped under a limit of %d gas; under %d its gas may have run out before", r.Limits.Gas, limits.Gas)
 	case r.Gas >= limits.Gas:
 		return fmt.Sprintf("it used %d gas, which the limit of %d does not allow", r.Gas, limits.Gas)
 	}

@@ -67,7 +67,10 @@ func (c *checker) call(ctx context.Context, s *graph.Step) error {
 	if err != nil {
 		return fmt.Errorf("job %s: %w", s.Label, err)
 	}
-	module, _ := written.Module.AsLink()
+	module, known := written.Module.AsLink()
+	if !known { // the result of another job
+		return nil
+	}
 	about, failure, err := c.modules.Module(ctx, module)
 	if err != nil {
 		return err

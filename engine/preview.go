@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/plan"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
@@ -19,10 +20,41 @@ type Forecast struct {
 	Call *task.Call
 	// Remembered is what is remembered; nil when the job would run.
 	Remembered *JobReport
+	// Skipped tells that the job would not be called for.
+	Skipped bool
 	// Failure is why the call can not be made; nil when it can.
 	Failure *task.Failure
 	// Limits are those that would be in force: the most that a run may cost.
 	Limits task.Limits
+}
+
+// foresee tells from what is remembered of the jobs that s waits for whether it
+// would run, and with what.
+func (f *Forecast) foresee(s *graph.Step, all []Forecast) {
+	triggers, fired := false, false
+	for _, d := range s.Deps {
+		from := &all[d.From]
+		if f.Known = f.Known && from.Known && (from.Remembered != nil || from.Skipped); !f.Known {
+			return
+		}
+		on := plan.OnError
+		if !from.Skipped && from.Remembered.Outcome.OK() {
+			on = plan.OnOK
+		}
+		met := !from.Skipped && d.On&on != 0
+		switch {
+		case d.Kind == plan.Trigger:
+			triggers, fired = true, fired || met
+		case from.Skipped:
+			f.Skipped = true
+		case !met && f.Failure == nil:
+			f.Failure = task.Failf(task.KindBranchMismatch, "job %s did not end as it would have to", from.Label)
+		}
+	}
+	f.Skipped = f.Skipped || triggers && !fired
+	if f.Skipped {
+		f.Failure = nil
+	}
 }
 
 // Preview tells, without running anything, which jobs of g are remembered and
@@ -37,10 +69,8 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 		s := g.Step(i)
 		f := &all[i]
 		*f = Forecast{Label: s.Label, Task: s.ID, Limits: e.Limits(s.Job.Limits), Known: true}
-		for _, d := range s.Deps {
-			f.Known = f.Known && all[d].Remembered != nil && all[d].Remembered.Outcome.OK()
-		}
-		if !f.Known {
+		f.foresee(s, all)
+		if !f.Known || f.Skipped || f.Failure != nil {
 			continue
 		}
 		c, failure, err := (&step{engine: e, step: s, outcome: outcome}).resolve(ctx)

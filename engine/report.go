@@ -24,7 +24,8 @@ type JobStatus string
 const (
 	JobOK        JobStatus = "ok"
 	JobError     JobStatus = "error"
-	JobUpstream  JobStatus = "upstream"  // never started: what it waits for failed
+	JobUpstream  JobStatus = "upstream"  // never started: what it waits for did not end as it should
+	JobSkipped   JobStatus = "skipped"   // never started: it was not called for, which is no failure
 	JobCancelled JobStatus = "cancelled" // never started, or given up while running
 )
 
@@ -45,6 +46,9 @@ type Report struct {
 	// Reason says why the workflow did not end well where no job's failure
 	// does: a limit on the whole run was reached. It is text for people.
 	Reason string
+	// First is the label of the job whose failure was the first that nothing
+	// handled; empty when there was none.
+	First string
 	// Jobs has one entry for each step of the graph, in the graph's order.
 	Jobs []JobReport
 	// Time is the wall clock from acceptance to the last durable receipt.
@@ -62,10 +66,14 @@ type JobReport struct {
 	Task task.ID
 	// Written is the Task ID as written.
 	Written task.ID
+	// Outcome is what the job came to. That of a skipped job means nothing.
 	Outcome task.Outcome
-	// Upstream is the label of the failed job that an upstream job waits for.
+	// Upstream is the label of the job for which an upstream job did not run.
 	Upstream string
-	Receipt  ipld.Link
+	// Handled tells that the job failed and that other jobs took care of it, so
+	// that the workflow does not fail for it.
+	Handled bool
+	Receipt ipld.Link
 	// Gas is what the run used, now or when it was remembered.
 	Gas uint64
 	// Memory is the peak in bytes, where it was truly read.
@@ -95,14 +103,12 @@ func (r *Report) Job(label string) (*JobReport, bool) {
 	return nil, false
 }
 
-// FirstError is the failed job that caused the rest; nil when none failed.
+// FirstError is the job whose failure caused the rest: the first that nothing
+// handled; nil when there was none.
 func (r *Report) FirstError() *JobReport {
-	var first *JobReport
-	for i := range r.Jobs {
-		j := &r.Jobs[i]
-		if j.Status == JobError && (first == nil || j.Ended.Before(first.Ended)) {
-			first = j
-		}
+	if r.First == "" {
+		return nil
 	}
-	return first
+	j, _ := r.Job(r.First)
+	return j
 }

@@ -65,7 +65,8 @@ type run struct {
 	queue    []int // offered by the plan, not yet started
 	busy     int   // started, not yet settled
 	done     chan finished
-	failed   bool
+	failures []int // steps that failed, in the order of their ends
+	exceeded bool  // the gas of the whole run
 	gas      uint64
 	why      string // nothing starts any more, for people
 	err      error  // why this node can not go on
@@ -182,8 +183,8 @@ func (r *run) settle(ctx context.Context, f finished, events *teller) {
 	}
 	r.record(f.step, f.report, events)
 	r.gas += f.report.Gas
-	if limit := r.graph.Workflow().Config.Gas; limit > 0 && r.gas > limit && !r.failed {
-		r.failed = true
+	if limit := r.graph.Workflow().Config.Gas; limit > 0 && r.gas > limit && !r.exceeded {
+		r.exceeded = true
 		r.report.Reason = fmt.Sprintf("the jobs used %d gas, and the workflow's config allows %d", r.gas, limit)
 		r.why = ": " + r.report.Reason
 		r.cancel(events)
@@ -201,7 +202,9 @@ func (r *run) record(i int, report JobReport, events *teller) {
 	case JobCancelled: // it has not failed, nor has what waits for it
 		err = r.plan.Drop(i)
 	default:
-		r.failed = r.failed || report.Status != JobOK
+		if report.Status != JobOK {
+			r.failures = append(r.failures, i)
+		}
 		err = r.plan.Settle(i, report.Status == JobOK)
 	}
 	if err != nil && r.err == nil {
@@ -230,17 +233,47 @@ func (r *run) ended(events *teller) {
 		if r.report.Jobs[i].Label != "" { // it was given up while it ran
 			continue
 		}
-		report := JobReport{Label: s.Label, Task: s.ID, Written: s.ID, Status: JobCancelled, Outcome: task.Outcome{
-			Failure: task.Failf(task.KindCancelled, "not started%s", r.why),
-		}}
-		if r.plan.State(i) == plan.Upstream {
-			report.Status = JobUpstream
-			report.Upstream = r.graph.Label(r.plan.Cause(i))
-			report.Outcome.Failure = task.Failf(task.KindUpstream, "waits for %s, which failed", report.Upstream)
-		}
+		report := JobReport{Label: s.Label, Task: s.ID, Written: s.ID}
+		r.unrun(&report, i)
 		r.report.Jobs[i] = report
 		r.outcomes[i] = report.Outcome
 		events.add(Event{Kind: JobSettled, Label: report.Label, Job: &r.report.Jobs[i]})
+	}
+}
+
+// unrun enters why step i did not run.
+func (r *run) unrun(report *JobReport, i int) {
+	fail := func(status JobStatus, kind task.Kind, format string, args ...any) {
+		report.Status, report.Outcome.Failure = status, task.Failf(kind, format, args...)
+	}
+	switch r.plan.State(i) {
+	case plan.Skipped:
+		report.Status = JobSkipped
+	case plan.Mismatch:
+		cause := r.plan.Cause(i)
+		report.Upstream = r.graph.Label(cause)
+		if r.plan.State(cause) == plan.OK {
+			fail(JobUpstream, task.KindBranchMismatch, "expected the error of %s, which went well", report.Upstream)
+			r.failures = append(r.failures, i)
+			return
+		}
+		fail(JobUpstream, task.KindBranchMismatch, "expected the result of %s, which failed", report.Upstream)
+	case plan.Upstream:
+		report.Upstream = r.graph.Label(r.plan.Cause(i))
+		fail(JobUpstream, task.KindUpstream, "waits for a job that did not run because of %s", report.Upstream)
+	default:
+		fail(JobCancelled, task.KindCancelled, "not started%s", r.why)
+	}
+}
+
+// judge enters which failures were handled, and the first that was not.
+func (r *run) judge() {
+	for _, i := range r.failures {
+		j := &r.report.Jobs[i]
+		j.Handled = r.plan.Handled(i)
+		if !j.Handled && r.report.First == "" {
+			r.report.First = j.Label
+		}
 	}
 }
 
@@ -253,11 +286,12 @@ func (r *run) cancel(events *teller) {
 
 // finish decides how the workflow ended.
 func (r *run) finish(ctx context.Context) {
+	r.judge()
 	switch {
 	case errors.Is(context.Cause(ctx), errTime):
 		r.report.Status = StatusFailed
 		r.report.Reason = fmt.Sprintf("the run took longer than the %v that the workflow's config allows", r.graph.Workflow().Config.Time)
-	case r.failed:
+	case r.report.First != "", r.exceeded:
 		r.report.Status = StatusFailed
 	case ctx.Err() != nil:
 		r.report.Status = StatusCancelled

@@ -100,11 +100,37 @@ func (s *step) resolve(ctx context.Context) (call, *task.Failure, error) {
 		return call{}, failure, err
 	}
 	c := call{}
-	c.module, _ = written.Module.AsLink()
+	if failure, err = s.module(&c); failure != nil || err != nil {
+		return call{}, failure, err
+	}
 	if c.about, failure, err = s.engine.Module(ctx, c.module); failure != nil || err != nil {
 		return call{}, failure, err
 	}
 	return c, s.engine.canonical(&c, s.step.Task, written.Func, params), nil
+}
+
+// module finds the module that is called: named in the document, or the result
+// of another job, as a link or as bytes.
+func (s *step) module(c *call) (*task.Failure, error) {
+	v, failure, err := s.reify(s.step.Job.Call.Module)
+	if failure != nil || err != nil {
+		return failure, err
+	}
+	if code, ok := v.AsBytes(); ok {
+		c.module, err = ipld.ImportFile([]byte(code), func(b ipld.Block) error {
+			c.blocks = append(c.blocks, b)
+			return nil
+		})
+		if err == nil { // it is loaded before anything else is kept
+			err = s.engine.Store.Put(store.Batch{Blocks: c.blocks})
+		}
+		return nil, err
+	}
+	var ok bool
+	if c.module, ok = v.AsLink(); !ok {
+		return task.Failf(task.KindType, "with: want a module as bytes or a link, got %s", v.Kind()), nil
+	}
+	return nil, nil
 }
 
 // reify is params with each promise replaced by its value. What is substituted

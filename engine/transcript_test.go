@@ -148,6 +148,9 @@ func detail(ev engine.Event) string {
 		return " " + ev.Label
 	}
 	j := ev.Job
+	if j.Status == engine.JobSkipped {
+		return fmt.Sprintf(" %s: %s", ev.Label, j.Status)
+	}
 	out := fmt.Sprintf("%.80s", j.Outcome.Value)
 	if f := j.Outcome.Failure; f != nil {
 		out = f.String()
@@ -171,6 +174,8 @@ func (s *script) preview(t *testing.T) string {
 	for _, f := range all {
 		what := "not known yet"
 		switch {
+		case f.Skipped:
+			what = "would be skipped"
 		case f.Failure != nil:
 			what = "fails: " + f.Failure.String()
 		case f.Remembered != nil:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/plan"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -31,8 +32,9 @@ type Step struct {
 	Task task.Task
 	// ID is the as-written Task ID.
 	ID task.ID
-	// Deps are the steps that this one waits for, ascending, each once.
-	Deps []int
+	// Deps are the edges from the steps that this one waits for, as a plan has
+	// them.
+	Deps []plan.Edge
 	// Depth is the length of the longest path of promises that leads here.
 	Depth int
 }
@@ -69,13 +71,15 @@ type builder struct {
 	workflow *workflow.Workflow
 	jobs     []workflow.Job
 	byLabel  map[string]int
-	deps     [][]int
+	edges    [][]plan.Edge
+	deps     [][]int // the jobs that edges come from, ascending, each once
 	depth    []int
 	faults   workflow.FaultList
 }
 
-// connect fills in deps from the promises of each job.
+// connect fills in edges and deps from what each job waits for.
 func (b *builder) connect() {
+	b.edges = make([][]plan.Edge, len(b.jobs))
 	b.deps = make([][]int, len(b.jobs))
 	for i := range b.jobs {
 		for _, e := range b.jobs[i].Edges {
@@ -87,11 +91,43 @@ func (b *builder) connect() {
 				})
 				continue
 			}
+			b.edges[i] = append(b.edges[i], planEdge(target, e))
 			b.deps[i] = append(b.deps[i], target)
 		}
+		b.edges[i] = merge(b.edges[i])
 		slices.Sort(b.deps[i])
 		b.deps[i] = slices.Compact(b.deps[i])
 	}
+}
+
+// branches are the ways to end that a promise waits for.
+var branches = map[task.Branch]plan.Branch{task.AwaitOK: plan.OnOK, task.AwaitError: plan.OnError, task.AwaitAny: plan.OnAny}
+
+func planEdge(from int, e workflow.Edge) plan.Edge {
+	out := plan.Edge{From: from, On: branches[e.Promise.Branch]}
+	if e.Kind == workflow.EdgeTrigger {
+		out.Kind = plan.Trigger
+	}
+	return out
+}
+
+// merge makes one edge of those of one kind from one job: what is awaited twice
+// must end as both say, and either of two triggers sets off.
+func merge(edges []plan.Edge) []plan.Edge {
+	slices.SortStableFunc(edges, func(a, b plan.Edge) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Kind, b.Kind)) })
+	out := edges[:0]
+	for _, e := range edges {
+		last := len(out) - 1
+		switch {
+		case last < 0 || out[last].From != e.From || out[last].Kind != e.Kind:
+			out = append(out, e)
+		case e.Kind == plan.Trigger:
+			out[last].On |= e.On
+		default:
+			out[last].On &= e.On
+		}
+	}
+	return out
 }
 
 // sort returns the jobs by depth and label, or records the cycles it found.
@@ -137,10 +173,11 @@ func (g *Graph) lower(b *builder, order []int) error {
 	for k, i := range order {
 		job := &b.jobs[i]
 		s := Step{Label: job.Label, Job: job, Depth: b.depth[i]}
-		for _, d := range b.deps[i] {
-			s.Deps = append(s.Deps, g.byLabel[b.jobs[d].Label])
+		for _, e := range b.edges[i] {
+			e.From = g.byLabel[b.jobs[e.From].Label]
+			s.Deps = append(s.Deps, e)
 		}
-		slices.Sort(s.Deps)
+		s.Deps = merge(s.Deps)
 		g.byLabel[s.Label] = k
 		var err error
 		if s.Task, err = g.task(job); err == nil {
@@ -203,8 +240,8 @@ func (g *Graph) Len() int { return len(g.steps) }
 // Step returns step i of [0, Len).
 func (g *Graph) Step(i int) *Step { return &g.steps[i] }
 
-// Deps are the steps that step i waits for, ascending.
-func (g *Graph) Deps(i int) []int { return g.steps[i].Deps }
+// Deps are the edges from the steps that step i waits for, as a plan has them.
+func (g *Graph) Deps(i int) []plan.Edge { return g.steps[i].Deps }
 
 // Label is the label of step i.
 func (g *Graph) Label(i int) string { return g.steps[i].Label }
@@ -215,13 +252,15 @@ func (g *Graph) Find(label string) (int, bool) {
 	return i, ok
 }
 
-// Sinks are the steps that no other step waits for, ascending: what the
+// Sinks are the steps whose result no other step takes, ascending: what the
 // workflow is for.
 func (g *Graph) Sinks() []int {
 	awaited := make([]bool, len(g.steps))
 	for i := range g.steps {
-		for _, d := range g.steps[i].Deps {
-			awaited[d] = true
+		for _, e := range g.steps[i].Job.Edges {
+			if e.Kind == workflow.EdgePromise {
+				awaited[g.byLabel[e.Promise.Label]] = true
+			}
 		}
 	}
 	var sinks []int

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/plan"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -90,7 +91,8 @@ func transcript(document string) string {
 		s := g.Step(i)
 		fmt.Fprintf(&b, "%d %s %s", s.Depth, s.Label, s.ID)
 		for _, d := range g.Deps(i) {
-			fmt.Fprintf(&b, " < %s", g.Label(d))
+			mark := map[plan.EdgeKind]string{plan.Await: " < ", plan.Trigger: " if "}[d.Kind]
+			fmt.Fprintf(&b, "%s%s%s", mark, g.Label(d.From), map[plan.Branch]string{plan.OnError: "!", plan.OnAny: "*", 0: "?"}[d.On])
 		}
 		b.WriteByte('\n')
 	}
@@ -290,10 +292,10 @@ func TestOrder(t *testing.T) {
 			s := g.Step(i)
 			depth := 0
 			for k, d := range s.Deps {
-				if d >= i || k > 0 && s.Deps[k-1] >= d {
+				if d.From >= i || k > 0 && s.Deps[k-1].From >= d.From {
 					t.Fatalf("step %d waits for %v", i, s.Deps)
 				}
-				depth = max(depth, g.Step(d).Depth+1)
+				depth = max(depth, g.Step(d.From).Depth+1)
 			}
 			if s.Depth != depth {
 				t.Fatalf("step %d has depth %d, not %d", i, s.Depth, depth)

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -29,7 +30,8 @@ func (g *Graph) normalValue() ipld.Value {
 	jobs := make([]ipld.Entry, len(g.steps))
 	for i, s := range g.steps {
 		job := []ipld.Entry{{Key: "run", Value: s.Task.Value()}}
-		jobs[i] = ipld.Entry{Key: s.Label, Value: ipld.Map(appendConfig(job, s.Job.Limits)...)}
+		job = appendOrder(appendConfig(job, s.Job.Limits), s.Job)
+		jobs[i] = ipld.Entry{Key: s.Label, Value: ipld.Map(job...)}
 	}
 	w := g.workflow
 	doc := []ipld.Entry{
@@ -47,6 +49,35 @@ func (g *Graph) normalValue() ipld.Value {
 		doc = append(doc, ipld.Entry{Key: "parent", Value: ipld.LinkValue(w.Parent)})
 	}
 	return ipld.Map(ipld.Entry{Key: "ipvm/workflow", Value: ipld.Map(doc...)})
+}
+
+// appendOrder appends the labels that j waits for without their result, and those
+// that it sets off, each list in canonical key order.
+func appendOrder(entries []ipld.Entry, j *workflow.Job) []ipld.Entry {
+	var await []string
+	for _, e := range j.Edges {
+		if e.Kind == workflow.EdgeAwait {
+			await = append(await, e.Promise.Label)
+		}
+	}
+	slices.SortFunc(await, ipld.CompareKeys)
+	entries = appendLabels(entries, "await", await)
+	on := appendLabels(appendLabels(nil, "error", j.On.Error), "success", j.On.Success)
+	if len(on) > 0 {
+		entries = append(entries, ipld.Entry{Key: "on", Value: ipld.Map(on...)})
+	}
+	return entries
+}
+
+func appendLabels(entries []ipld.Entry, key string, labels []string) []ipld.Entry {
+	if len(labels) == 0 {
+		return entries
+	}
+	list := make([]ipld.Value, len(labels))
+	for i, l := range labels {
+		list[i] = ipld.String(l)
+	}
+	return append(entries, ipld.Entry{Key: key, Value: ipld.List(list...)})
 }
 
 // appendConfig appends the config of l to entries unless l asks for nothing.

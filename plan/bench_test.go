@@ -9,16 +9,21 @@ import (
 )
 
 // flat is a graph in flat arrays, as large ones are kept.
-type flat struct{ first, deps []int }
+type flat struct {
+	first []int
+	deps  []Edge
+}
 
-func (g *flat) Len() int            { return len(g.first) - 1 }
-func (g *flat) Deps(step int) []int { return g.deps[g.first[step]:g.first[step+1]] }
-func (g *flat) Label(int) string    { return "" }
+func (g *flat) Len() int             { return len(g.first) - 1 }
+func (g *flat) Deps(step int) []Edge { return g.deps[g.first[step]:g.first[step+1]] }
+func (g *flat) Label(int) string     { return "" }
 
 func newFlat(n int, deps func(step int) []int) *flat {
 	g := &flat{first: make([]int, 1, n+1)}
 	for i := range n {
-		g.deps = append(g.deps, deps(i)...)
+		for _, d := range deps(i) {
+			g.deps = append(g.deps, Edge{From: d, On: OnOK})
+		}
 		g.first = append(g.first, len(g.deps))
 	}
 	return g

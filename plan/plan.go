@@ -13,11 +13,51 @@ import (
 type Graph interface {
 	// Len is the number of steps.
 	Len() int
-	// Deps are the steps that step waits for, ascending and each once, the
+	// Deps are the edges that lead to step, ascending by the step they come
+	// from, at most one [Await] and one [Trigger] from each, the former first; the
 	// same whenever asked. The plan does not keep the slice.
-	Deps(step int) []int
+	Deps(step int) []Edge
 	// Label is the name of step in error messages.
 	Label(step int) string
+}
+
+// Edge is one thing that a step waits for.
+type Edge struct {
+	From int
+	Kind EdgeKind
+	// On is how From must return.
+	On Branch
+}
+
+// EdgeKind says what an edge is for.
+type EdgeKind uint8
+
+// The kinds of edges.
+const (
+	// Await is an edge whose other end must return, on the right branch, or
+	// the step does not run.
+	Await EdgeKind = iota
+	// Trigger is an edge that may set the step off. A step with triggers runs
+	// once one of them has fired, and is skipped if none does.
+	Trigger
+)
+
+// Branch is a set of ways for a step to return.
+type Branch uint8
+
+// The ways to return. The empty set is none that any step can take.
+const (
+	OnOK Branch = 1 << iota
+	OnError
+	OnAny = OnOK | OnError
+)
+
+// branchOf is the way that a step returned.
+func branchOf(ok bool) Branch {
+	if ok {
+		return OnOK
+	}
+	return OnError
 }
 
 // Options change how a plan goes on after a failure. The zero value stops.
@@ -37,11 +77,13 @@ const (
 	Running                // handed out, not yet settled
 	OK                     // ran and returned a value
 	Failed                 // ran and did not
-	Upstream               // never ran: a step that it depends on failed
+	Mismatch               // never ran: a step that it awaits returned on the other branch
+	Upstream               // never ran: a step that it awaits never returned
+	Skipped                // never ran: none of its triggers fired, or a step that it awaits was skipped
 	Cancelled              // never ran: the plan had stopped
 )
 
-var stateNames = [...]string{"waiting", "ready", "running", "ok", "failed", "upstream", "cancelled"}
+var stateNames = [...]string{"waiting", "ready", "running", "ok", "failed", "mismatch", "upstream", "skipped", "cancelled"}
 
 // String is the state's name in lower case.
 func (s State) String() string {
@@ -68,18 +110,45 @@ type Plan struct {
 	graph   Graph
 	options Options
 	stopped bool
-	ended   int // steps with a final state
+	ended   int  // steps with a final state
+	halting bool // a failure that nothing handles was found
 
 	states  []State
-	waiting []int32 // per step: dependencies that are not ok yet
-	causes  []int32 // per step: the failed step of an Upstream one; nil until the first failure
+	waiting []int32 // per step: awaited steps that have not ended
+	causes  []int32 // per step: the step for which one did not run; nil until there is one
 	first   []int32 // per step: where its successors begin in next; one more at the end
-	next    []int32 // successors of all steps, ascending for each
+	next    []successor
+	// Of steps with triggers; nil where there are none.
+	triggers []trigger
+	skips    []bool // per step: an awaited step was skipped; nil until one was
+	handling []handling
 
 	ready, lentReady     []int // ready since the last call of Ready, and what that returned
 	settled, lentSettled []int
-	stack                []int32  // reused while a failure spreads
+	stack                []int32  // reused while the end of a step spreads
 	bits                 []uint64 // reused by sort, one bit per step
+}
+
+// successor is an edge from the side of the step that is waited for.
+type successor struct {
+	step int32
+	kind EdgeKind
+	on   Branch
+}
+
+// trigger counts the triggers of one step.
+type trigger struct {
+	open  int32 // those that may still fire
+	fired bool
+	has   bool
+}
+
+// handling counts the handlers of a step that failed: the steps that its
+// failure sets off, or that await it.
+type handling struct {
+	open, ok int32
+	bad      bool // one came to another end than ok or skipped
+	judged   bool
 }
 
 // New returns a plan in which nothing has run. It takes time and memory linear
@@ -104,32 +173,41 @@ func New(g Graph, o Options) (*Plan, error) {
 		return nil, err
 	}
 	for i, w := range p.waiting {
-		if w == 0 {
+		if w == 0 && !p.unfired(i) {
 			p.makeReady(i)
 		}
 	}
 	return p, nil
 }
 
-// count fills waiting, and first with the end of each step's successors.
+// count fills waiting and triggers, and first with the end of each step's
+// successors.
 func (p *Plan) count() error {
 	edges := 0
 	for i := range p.states {
-		last := -1
+		last := Edge{From: -1}
 		for _, d := range p.graph.Deps(i) {
-			if d <= last || d >= len(p.states) {
-				return fmt.Errorf("%w: %s: dependency %d after %d, of %d steps", ErrGraph, p.name(i), d, last, len(p.states))
+			if d.From < last.From || d.From == last.From && d.Kind <= last.Kind || d.From >= len(p.states) {
+				return fmt.Errorf("%w: %s: dependency %d after %d, of %d steps", ErrGraph, p.name(i), d.From, last.From, len(p.states))
 			}
 			last = d
-			p.waiting[i]++
-			p.first[d]++
+			if d.Kind == Await {
+				p.waiting[i]++
+			} else {
+				if p.triggers == nil {
+					p.triggers = make([]trigger, len(p.states))
+				}
+				p.triggers[i].open++
+				p.triggers[i].has = true
+			}
+			p.first[d.From]++
 			edges++
 		}
 	}
 	if edges > math.MaxInt32 {
 		return fmt.Errorf("%w: %d dependencies", ErrGraph, edges)
 	}
-	p.next = make([]int32, edges)
+	p.next = make([]successor, edges)
 	end := int32(0)
 	for i, n := range p.first {
 		end += n
@@ -142,8 +220,8 @@ func (p *Plan) count() error {
 func (p *Plan) link() {
 	for i := len(p.states) - 1; i >= 0; i-- {
 		for _, d := range p.graph.Deps(i) {
-			p.first[d]--
-			p.next[p.first[d]] = int32(i)
+			p.first[d.From]--
+			p.next[p.first[d.From]] = successor{int32(i), d.Kind, d.On}
 		}
 	}
 }
@@ -151,6 +229,9 @@ func (p *Plan) link() {
 // checkAcyclic refuses a graph in which some step could never become ready.
 func (p *Plan) checkAcyclic() error {
 	waiting := slices.Clone(p.waiting)
+	for i := range p.triggers {
+		waiting[i] += p.triggers[i].open
+	}
 	queue := make([]int32, 0, len(waiting))
 	for i, w := range waiting {
 		if w == 0 {
@@ -159,8 +240,8 @@ func (p *Plan) checkAcyclic() error {
 	}
 	for at := 0; at < len(queue); at++ {
 		for _, s := range p.successors(int(queue[at])) {
-			if waiting[s]--; waiting[s] == 0 {
-				queue = append(queue, s)
+			if waiting[s.step]--; waiting[s.step] == 0 {
+				queue = append(queue, s.step)
 			}
 		}
 	}
@@ -186,36 +267,43 @@ func (p *Plan) Ready() []int {
 
 // Settle tells that a running step ended, with a value or without one.
 //
-// After a failure every step that depends on the failed one ends as Upstream,
-// and nothing new starts: the other steps that do not run end as Cancelled,
-// unless [Options] say to keep going. Steps that run are still to be settled.
-// The error wraps [ErrNotRunning] and means that nothing changed.
+// What awaits the other branch ends as Mismatch, and what waits for that as
+// Upstream. What the end sets off may run; a step whose last trigger did not
+// fire is skipped, and so is what waits for it.
+//
+// A failure is handled by the steps that it sets off or that await it: if each
+// of them ends ok or skipped, and one at least ok. When it is certain that a
+// failure is not handled nothing new starts: the other steps that do not run
+// end as Cancelled, unless [Options] say to keep going. Steps that run are still
+// to be settled. The error wraps [ErrNotRunning] and means that nothing changed.
 func (p *Plan) Settle(step int, ok bool) error {
 	if err := p.checkRunning(step); err != nil {
 		return err
 	}
+	p.states[step] = Failed
+	if ok {
+		p.states[step] = OK
+	}
 	p.ended++
 	if !ok {
-		p.states[step] = Failed
-		p.spread(step)
-		if !p.options.KeepGoing {
-			p.Cancel()
-		}
-		return nil
+		p.watch(step)
 	}
-	p.states[step] = OK
-	for _, s := range p.successors(step) {
-		p.waiting[s]--
-		if p.waiting[s] == 0 && p.states[s] == Waiting {
-			p.makeReady(int(s))
-		}
-	}
+	p.spread(step)
+	p.halt()
 	return nil
+}
+
+// halt stops the plan after a failure that nothing handles, unless it is to
+// keep going.
+func (p *Plan) halt() {
+	if p.halting && !p.options.KeepGoing {
+		p.Cancel()
+	}
 }
 
 // Drop tells that a running step was never begun and is given up, as the owner
 // of a plan does with steps in its queue once the plan [Plan.Stopped]. The
-// step ends as Cancelled, and so does everything that depends on it. The error
+// step ends as Cancelled, and so does everything that awaits it. The error
 // wraps [ErrNotRunning].
 func (p *Plan) Drop(step int) error {
 	if err := p.checkRunning(step); err != nil {
@@ -223,7 +311,42 @@ func (p *Plan) Drop(step int) error {
 	}
 	p.endUnrun(step, Cancelled)
 	p.spread(step)
+	p.halt()
 	return nil
+}
+
+// Fire sets a step off that has triggers, as one of them would: another step
+// needs its result. It does nothing to a step that has none or has ended.
+func (p *Plan) Fire(step int) {
+	if p.triggers == nil || p.stopped {
+		return
+	}
+	p.triggers[step].fired = p.triggers[step].has
+	p.stack = p.stack[:0]
+	p.look(step)
+	p.drain()
+	p.halt()
+}
+
+// Awaits tells whether step cannot end before other has, by the edges of the
+// graph.
+func (p *Plan) Awaits(step, other int) bool {
+	seen := make(map[int]bool)
+	for open := []int{step}; len(open) > 0; {
+		at := open[len(open)-1]
+		open = open[:len(open)-1]
+		if at == other {
+			return true
+		}
+		if seen[at] || p.states[at].Ended() {
+			continue
+		}
+		seen[at] = true
+		for _, d := range p.graph.Deps(at) {
+			open = append(open, d.From)
+		}
+	}
+	return false
 }
 
 // Cancel stops the plan: nothing new starts, and every step that does not run
@@ -242,7 +365,7 @@ func (p *Plan) Cancel() {
 }
 
 // Stopped tells whether nothing new starts any more: after [Plan.Cancel], and
-// after a failure unless the plan keeps going.
+// after a failure that nothing handles unless the plan keeps going.
 func (p *Plan) Stopped() bool { return p.stopped }
 
 // Settled returns the steps that ended without having run since the last call,
@@ -262,16 +385,42 @@ func (p *Plan) Len() int { return len(p.states) }
 // State is where step stands.
 func (p *Plan) State(step int) State { return p.states[step] }
 
-// Cause is the failed step for which an Upstream step did not run, the first
-// one to fail if there are several, and -1 for a step in any other state.
+// Cause is the step for which a step did not run that ended as Mismatch or
+// Upstream: the one that failed, or that returned where a failure was awaited,
+// or for an Upstream one that awaited wrongly; the first if there are several. It is -1 for a step in any other state.
 func (p *Plan) Cause(step int) int {
-	if p.states[step] != Upstream {
+	if s := p.states[step]; s != Mismatch && s != Upstream {
 		return -1
 	}
 	return int(p.causes[step])
 }
 
-func (p *Plan) successors(step int) []int32 { return p.next[p.first[step]:p.first[step+1]] }
+// Handled tells whether step failed and that failure is handled.
+func (p *Plan) Handled(step int) bool {
+	if p.states[step] != Failed || p.handling == nil {
+		return false
+	}
+	h := p.handling[step]
+	return h.open == 0 && h.ok > 0 && !h.bad
+}
+
+// Lost tells, once the plan is done, whether there was a failure that nothing
+// handled.
+func (p *Plan) Lost() bool {
+	for i, s := range p.states {
+		if s == Failed && !p.Handled(i) || p.wrong(i) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Plan) successors(step int) []successor { return p.next[p.first[step]:p.first[step+1]] }
+
+// unfired tells whether step has triggers of which none has fired.
+func (p *Plan) unfired(step int) bool {
+	return p.triggers != nil && p.triggers[step].has && !p.triggers[step].fired
+}
 
 func (p *Plan) makeReady(step int) {
 	p.states[step] = Ready
@@ -284,31 +433,200 @@ func (p *Plan) endUnrun(step int, s State) {
 	p.ended++
 }
 
-// spread ends every step that waits for from, directly or not: as Upstream if
-// from failed, else as from did.
-func (p *Plan) spread(from int) {
-	end := p.states[from]
-	if end == Failed {
-		end = Upstream
-		if p.causes == nil {
-			p.causes = make([]int32, len(p.states))
-		}
-	}
-	p.stack = append(p.stack[:0], int32(from))
+// spread takes the end of step, and of all that ends because of it, to the
+// steps behind it.
+func (p *Plan) spread(step int) {
+	p.stack = append(p.stack[:0], int32(step))
+	p.drain()
+}
+
+func (p *Plan) drain() {
 	for len(p.stack) > 0 {
-		at := p.stack[len(p.stack)-1]
+		at := int(p.stack[len(p.stack)-1])
 		p.stack = p.stack[:len(p.stack)-1]
-		for _, s := range p.successors(int(at)) {
-			if p.states[s] != Waiting {
-				continue
+		for _, s := range p.successors(at) {
+			if s.kind == Trigger {
+				p.triggered(at, s)
+			} else {
+				p.awaited(at, s)
 			}
-			p.endUnrun(int(s), end)
-			if end == Upstream {
-				p.causes[s] = int32(from)
-			}
-			p.stack = append(p.stack, s)
+		}
+		p.handle(at)
+	}
+}
+
+// triggered tells s that its trigger has ended.
+func (p *Plan) triggered(from int, s successor) {
+	t := &p.triggers[s.step]
+	t.open--
+	switch p.states[from] {
+	case OK:
+		t.fired = t.fired || s.on&OnOK != 0
+	case Failed:
+		t.fired = t.fired || s.on&OnError != 0
+	}
+	p.look(int(s.step))
+}
+
+// awaited tells s that a step that it awaits has ended.
+func (p *Plan) awaited(from int, s successor) {
+	step := int(s.step)
+	p.waiting[step]--
+	switch state := p.states[from]; state {
+	case OK, Failed:
+		if s.on&branchOf(state == OK) == 0 {
+			p.blame(step, from)
+			p.halting = p.halting || p.wrong(step) // it may have ended for another reason
+		}
+	case Mismatch, Upstream:
+		cause := p.Cause(from)
+		if p.states[cause] == OK { // from is a failure of its own
+			cause = from
+		}
+		p.blame(step, cause)
+	case Cancelled:
+		if p.states[step] == Waiting {
+			p.endUnrun(step, Cancelled)
+			p.stack = append(p.stack, s.step)
+		}
+	case Skipped:
+		if p.skips == nil {
+			p.skips = make([]bool, len(p.states))
+		}
+		p.skips[step] = true
+	}
+	p.look(step)
+}
+
+// blame notes the first step for which step will not run.
+func (p *Plan) blame(step, cause int) {
+	if p.causes == nil {
+		p.causes = make([]int32, len(p.states))
+		for i := range p.causes {
+			p.causes[i] = -1
 		}
 	}
+	if p.causes[step] < 0 {
+		p.causes[step] = int32(cause)
+	}
+}
+
+// look sees whether a waiting step can run by now, or ends without.
+func (p *Plan) look(step int) {
+	if p.states[step] != Waiting {
+		return
+	}
+	end := Waiting
+	switch {
+	case p.unfired(step):
+		if p.triggers[step].open == 0 {
+			end = Skipped
+		}
+	case p.causes != nil && p.causes[step] >= 0:
+		end = p.blocked(step)
+	case p.waiting[step] > 0:
+	case p.skips != nil && p.skips[step]:
+		end = Skipped
+	default:
+		p.makeReady(step)
+	}
+	if end == Waiting {
+		return
+	}
+	p.endUnrun(step, end)
+	p.stack = append(p.stack, int32(step))
+	p.halting = p.halting || p.wrong(step)
+}
+
+// wrong tells whether step did not run and awaits the failure of a step that
+// went well: a failure of its own.
+func (p *Plan) wrong(step int) bool {
+	if s := p.states[step]; s != Mismatch && s != Upstream {
+		return false
+	}
+	for _, d := range p.graph.Deps(step) {
+		if d.Kind == Await && d.On&OnOK == 0 && p.states[d.From] == OK {
+			return true
+		}
+	}
+	return false
+}
+
+// blocked is how a step ends that has a cause not to run: it awaits the cause
+// itself, or something else that did not return because of it.
+func (p *Plan) blocked(step int) State {
+	cause := int(p.causes[step])
+	if s := p.states[cause]; s != OK && s != Failed {
+		return Upstream
+	}
+	for _, d := range p.graph.Deps(step) {
+		if d.Kind == Await && d.From == cause {
+			return Mismatch
+		}
+	}
+	return Upstream
+}
+
+// handles tells whether an edge makes its step a handler of failures.
+func (s successor) handles() bool { return s.on&OnError != 0 }
+
+// watch counts the handlers of a step that failed.
+func (p *Plan) watch(step int) {
+	if p.handling == nil {
+		p.handling = make([]handling, len(p.states))
+	}
+	h := &p.handling[step]
+	last := int32(-1)
+	for _, s := range p.successors(step) {
+		if !s.handles() || s.step == last {
+			continue
+		}
+		last = s.step
+		if state := p.states[s.step]; state.Ended() {
+			h.count(state)
+		} else {
+			h.open++
+		}
+	}
+	p.judge(step)
+}
+
+func (h *handling) count(end State) {
+	switch end {
+	case OK:
+		h.ok++
+	case Skipped:
+	default:
+		h.bad = true
+	}
+}
+
+// handle tells the failed steps whose failure step handles that it has ended.
+func (p *Plan) handle(step int) {
+	if p.handling == nil {
+		return
+	}
+	last := -1
+	for _, d := range p.graph.Deps(step) {
+		if d.On&OnError == 0 || d.From == last || p.states[d.From] != Failed {
+			continue
+		}
+		last = d.From
+		h := &p.handling[d.From]
+		h.open--
+		h.count(p.states[step])
+		p.judge(d.From)
+	}
+}
+
+// judge sees whether a failure is certain not to be handled.
+func (p *Plan) judge(step int) {
+	h := &p.handling[step]
+	if h.judged || !h.bad && (h.open > 0 || h.ok > 0) {
+		return
+	}
+	h.judged = true
+	p.halting = true
 }
 
 // sort sorts list, in which each step is at most once, ascending. Long lists

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,19 +17,35 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 // steps is a graph by labels.
 type steps struct {
 	labels []string
-	deps   [][]int
+	deps   [][]int  // awaited ok
+	more   [][]Edge // of other kinds; nil for none
 }
 
 func (g steps) Len() int              { return len(g.deps) }
-func (g steps) Deps(step int) []int   { return g.deps[step] }
 func (g steps) Label(step int) string { return g.labels[step] }
+
+func (g steps) Deps(step int) []Edge {
+	var out []Edge
+	for _, d := range g.deps[step] {
+		out = append(out, Edge{From: d, On: OnOK})
+	}
+	if g.more == nil {
+		return out
+	}
+	out = append(out, g.more[step]...)
+	slices.SortFunc(out, func(a, b Edge) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Kind, b.Kind)) })
+	return out
+}
 
 // TestTranscripts runs every file in testdata: commands, and after "----" what
 // each must bring about. Transcripts are separated by blank lines.
 //
-//	graph [keep-going]      a new plan; one line per step, "label: dependency…"
+//	graph [keep-going]      a new plan; one line per step, "label: dependency…",
+//	                        where a is awaited ok, a! in error, a* in any case,
+//	                        and on:a and on:a! set the step off
 //	ready                   hand out what is ready
 //	ok, fail, drop label…   settle or drop these, in this order
+//	fire label              set it off
 //	cancel                  stop
 //	state                   every step's state
 //
@@ -93,6 +110,8 @@ func (r *runner) run(command string) string {
 		out = append(out, strings.TrimSpace("ready: "+r.names(r.plan.Ready())))
 	case "cancel":
 		r.plan.Cancel()
+	case "fire":
+		r.plan.Fire(slices.Index(r.graph.labels, words[1]))
 	case "state":
 		for i, label := range r.graph.labels {
 			out = append(out, label+": "+r.state(i))
@@ -119,7 +138,9 @@ func (r *runner) run(command string) string {
 		r.stopped = true
 		out = append(out, "stopped")
 	}
-	if r.plan.Done() {
+	if r.plan.Done() && r.plan.Lost() {
+		out = append(out, "done, lost")
+	} else if r.plan.Done() {
 		out = append(out, "done")
 	}
 	if len(out) == 0 {
@@ -140,16 +161,38 @@ func (r *runner) parse(body string, keepGoing bool) error {
 	for _, line := range lines {
 		_, deps, _ := strings.Cut(line, ":")
 		var on []int
+		var more []Edge
 		for _, d := range strings.Fields(deps) {
-			on = append(on, slices.Index(r.graph.labels, d))
+			if e := r.edge(d); e.Kind != Await || e.On != OnOK {
+				more = append(more, e)
+			} else {
+				on = append(on, e.From)
+			}
 		}
 		slices.Sort(on)
 		r.graph.deps = append(r.graph.deps, on)
+		r.graph.more = append(r.graph.more, more)
 	}
 	var err error
 	r.stopped = false
 	r.plan, err = New(r.graph, Options{KeepGoing: keepGoing})
 	return err
+}
+
+// edge reads a, a!, a*, on:a or on:a!.
+func (r *runner) edge(text string) Edge {
+	e := Edge{On: OnOK}
+	if label, ok := strings.CutPrefix(text, "on:"); ok {
+		e.Kind, text = Trigger, label
+	}
+	if label, ok := strings.CutSuffix(text, "!"); ok {
+		e.On, text = OnError, label
+	}
+	if label, ok := strings.CutSuffix(text, "*"); ok {
+		e.On, text = OnAny, label
+	}
+	e.From = slices.Index(r.graph.labels, text)
+	return e
 }
 
 func (r *runner) names(steps []int) string {
@@ -161,6 +204,9 @@ func (r *runner) names(steps []int) string {
 }
 
 func (r *runner) state(step int) string {
+	if r.plan.Handled(step) {
+		return "failed, handled"
+	}
 	if cause := r.plan.Cause(step); cause >= 0 {
 		return fmt.Sprintf("%s of %s", r.plan.State(step), r.graph.labels[cause])
 	}

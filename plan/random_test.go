@@ -205,6 +205,7 @@ func (m *model) settle(step int, end State) {
 	after := func(i int) bool { return m.reaches(step, i) }
 	switch end {
 	case Failed:
+		m.endUnrun(Mismatch, step, func(i int) bool { return slices.Contains(m.g.deps[i], step) })
 		m.endUnrun(Upstream, step, after)
 		if !m.keepGoing {
 			m.cancel()
@@ -256,7 +257,7 @@ func TestPlanIsItsModel(t *testing.T) {
 			if !s.Ended() {
 				t.Fatalf("done while %d is %s", i, s)
 			}
-			if told[i] && s < Upstream || !told[i] && s == Upstream {
+			if told[i] && s < Mismatch || !told[i] && (s == Mismatch || s == Upstream) {
 				t.Fatalf("%d is %s, told as not run: %t", i, s, told[i])
 			}
 		}
@@ -310,4 +311,111 @@ func step(t *rapid.T, m *model, p *Plan) {
 		}
 		m.settle(s, end)
 	}
+}
+
+// drawBranches draws a graph with edges of all kinds, numbered in order.
+func drawBranches(t *rapid.T) steps {
+	n := rapid.IntRange(1, 10).Draw(t, "steps")
+	g := steps{labels: make([]string, n), deps: make([][]int, n), more: make([][]Edge, n)}
+	for i := range n {
+		g.labels[i] = fmt.Sprint(i)
+		for j := range i {
+			on := rapid.SampledFrom([]Branch{OnOK, OnOK, OnError, OnAny}).Draw(t, "branch")
+			switch rapid.IntRange(0, 7).Draw(t, "edge") {
+			case 0, 1:
+				g.more[i] = append(g.more[i], Edge{j, Await, on})
+			case 2:
+				g.more[i] = append(g.more[i], Edge{j, Trigger, on})
+			case 3:
+				g.more[i] = append(g.more[i], Edge{j, Await, on}, Edge{j, Trigger, rapid.SampledFrom([]Branch{OnOK, OnError}).Draw(t, "trigger")})
+			}
+		}
+	}
+	return g
+}
+
+// play runs g to its end, each step ending as well says, in an order that next
+// chooses. It checks that nothing runs that should not.
+func play(t *rapid.T, g steps, o Options, well []bool, next func(n int) int) *Plan {
+	p, err := New(g, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := make([]bool, g.Len())
+	var running []int
+	for !p.Done() {
+		for _, s := range p.Ready() {
+			if ran[s] {
+				t.Fatalf("%d is handed out twice", s)
+			}
+			ran[s] = true
+			running = append(running, s)
+			allowed(t, g, p, s)
+		}
+		if len(running) == 0 {
+			t.Fatal("nothing runs, nothing is ready, and the plan is not done")
+		}
+		i := next(len(running))
+		s := running[i]
+		running = slices.Delete(running, i, i+1)
+		if err := p.Settle(s, well[s]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
+}
+
+// allowed tells whether step may run as things stand.
+func allowed(t *rapid.T, g steps, p *Plan, step int) {
+	triggers, fired := false, false
+	for _, d := range g.Deps(step) {
+		s := p.State(d.From)
+		returned := s == OK && d.On&OnOK != 0 || s == Failed && d.On&OnError != 0
+		switch {
+		case d.Kind == Trigger:
+			triggers, fired = true, fired || returned
+		case !returned:
+			t.Fatalf("%d runs while %d is %s", step, d.From, s)
+		}
+	}
+	if triggers && !fired {
+		t.Fatalf("%d runs though nothing set it off", step)
+	}
+}
+
+// kept is s, but for which of several failures it was that kept a step from
+// running: that is the first.
+func kept(s State) State {
+	if s == Mismatch {
+		return Upstream
+	}
+	return s
+}
+
+// Whatever fails, everything ends, what runs was allowed to, and going on in
+// spite of failures gives the same states in whatever order steps end.
+func TestBranchesSettle(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		g := drawBranches(t)
+		well := make([]bool, g.Len())
+		for i := range well {
+			well[i] = rapid.Bool().Draw(t, "well")
+		}
+		choose := func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "next") }
+		stopping := play(t, g, Options{}, well, choose)
+		a := play(t, g, Options{KeepGoing: true}, well, choose)
+		b := play(t, g, Options{KeepGoing: true}, well, func(int) int { return 0 })
+		for i := range g.Len() {
+			if kept(a.State(i)) != kept(b.State(i)) || a.Handled(i) != b.Handled(i) {
+				t.Fatalf("%d ends as %s or %s", i, a.State(i), b.State(i))
+			}
+			if a.State(i) == Cancelled {
+				t.Fatalf("%d is cancelled though the plan goes on", i)
+			}
+		}
+		if a.Lost() != b.Lost() || stopping.Lost() != a.Lost() {
+			t.Fatalf("lost: %t, %t; %t when it stops", a.Lost(), b.Lost(), stopping.Lost())
+		}
+	})
 }

@@ -13,7 +13,7 @@ import (
 // wireVersion is the version of what follows, and of the paths. Nodes of one
 // state directory talk only when theirs are equal, so it changes whenever
 // anything here does.
-const wireVersion = 1
+const wireVersion = 2
 
 // encoder gives the form that an engine's words have on the wire.
 type encoder struct {
@@ -134,6 +134,7 @@ func (e encoder) job(j *engine.JobReport) ipld.Value {
 	o.link("written", j.Written.Link)
 	o.value("out", e.outcome(j.Outcome))
 	o.text("upstream", j.Upstream)
+	o.bool("handled", j.Handled)
 	o.link("receipt", j.Receipt)
 	o.uint("gas", j.Gas)
 	o.uint("memory", j.Memory)
@@ -160,6 +161,7 @@ func decodeJob(v ipld.Value) (*engine.JobReport, error) {
 		Task:      task.ID{Link: f.link("task")},
 		Written:   task.ID{Link: f.link("written")},
 		Upstream:  f.text("upstream"),
+		Handled:   f.bool("handled"),
 		Receipt:   f.link("receipt"),
 		Gas:       f.uint("gas"),
 		Memory:    f.uint("memory"),
@@ -234,13 +236,14 @@ func encodeReport(r *engine.Report) ipld.Value {
 	o.link("workflow", r.Workflow)
 	o.text("status", string(r.Status))
 	o.text("reason", r.Reason)
+	o.text("first", r.First)
 	o.int("time", int64(r.Time))
 	return o.done()
 }
 
 func decodeReport(v ipld.Value) (*engine.Report, error) {
 	f := fieldsOf(v)
-	r := &engine.Report{Workflow: f.link("workflow"), Status: engine.Status(f.text("status")), Reason: f.text("reason"), Time: time.Duration(f.int("time"))}
+	r := &engine.Report{Workflow: f.link("workflow"), Status: engine.Status(f.text("status")), Reason: f.text("reason"), First: f.text("first"), Time: time.Duration(f.int("time"))}
 	return r, f.end()
 }
 
@@ -248,6 +251,7 @@ func (e encoder) forecast(c engine.Forecast) ipld.Value {
 	var o object
 	o.text("label", c.Label)
 	o.bool("known", c.Known)
+	o.bool("skipped", c.Skipped)
 	o.link("task", c.Task.Link)
 	if c.Call != nil {
 		o.value("call", e.call(c.Call))
@@ -264,7 +268,7 @@ func (e encoder) forecast(c engine.Forecast) ipld.Value {
 
 func decodeForecast(v ipld.Value) (engine.Forecast, error) {
 	f := fieldsOf(v)
-	c := engine.Forecast{Label: f.text("label"), Known: f.bool("known"), Task: task.ID{Link: f.link("task")}, Limits: f.limits("limits")}
+	c := engine.Forecast{Label: f.text("label"), Known: f.bool("known"), Skipped: f.bool("skipped"), Task: task.ID{Link: f.link("task")}, Limits: f.limits("limits")}
 	var err error
 	if call, ok := f.value("call"); ok {
 		c.Call, err = decodeCall(call)

@@ -102,8 +102,7 @@ func (r *reader) arg(n *node) ipld.Value {
 		}
 		return r.file(n, v.text())
 	case "/data":
-		r.notYet(n, `the escape {"/data": …}`, "")
-		return ipld.Null
+		return task.Escape(r.data(v))
 	}
 	return r.plain(n, r.arg)
 }
@@ -177,7 +176,7 @@ func (r *reader) file(n *node, path string) ipld.Value {
 	return ipld.Null
 }
 
-const dataHint = "a map of this shape is a promise; plain data of the same shape can not be written yet"
+const dataHint = `a map of this shape is a promise; plain data of the same shape is written {"/data": …}`
 
 // isPromise tells whether a map stands for another job's result: {from} with
 // nothing beside it but out and on, or one of the other spellings alone.
@@ -215,23 +214,20 @@ func (r *reader) promise(n *node) ipld.Value {
 		case "out":
 			ok = r.out(&p, v) && ok
 		case "on":
-			ok = r.branch(v) && ok
-		case "await/ok":
-			target = v
-			ok = r.await(&p, v)
+			ok = r.branch(&p, v) && ok
 		case "ucan/promise":
 			target = v
 			ok = r.draftPromise(&p, v)
 		default:
-			r.notYet(v, "a promise of a failure ("+k+")", "await/ok waits for a success")
-			ok = false
+			target, p.Branch = v, task.Branch(k)
+			ok = r.await(&p, v)
 		}
 		r.leave()
 	}
 	if !ok || target == nil {
 		return ipld.Null
 	}
-	r.edges = append(r.edges, Edge{p, r.posOf(n)})
+	r.edges = append(r.edges, Edge{Promise: p, Pos: r.posOf(n)})
 	return p.Value()
 }
 
@@ -287,19 +283,20 @@ func (r *reader) out(p *task.Promise, v *node) bool {
 	return true
 }
 
-func (r *reader) branch(v *node) bool {
+// branch reads which way the awaited job must end.
+func (r *reader) branch(p *task.Promise, v *node) bool {
 	switch v.text() {
 	case "success", "ok":
-		return true
 	case "error":
-		r.notYet(v, "a promise of a failure (on: error)", "leave on out: a promise waits for a success")
+		p.Branch = task.AwaitError
 	default:
 		r.fault(v, BadPromise, dataHint, `expected on: error or on: success, got %s`, v.show())
+		return false
 	}
-	return false
+	return true
 }
 
-// await reads the content of {"await/ok": …}: a label, or a list of a label
+// await reads the content of {"await/ok": …} and its like: a label, or a list of a label
 // and steps into the result.
 func (r *reader) await(p *task.Promise, v *node) bool {
 	if v.kind != listNode {

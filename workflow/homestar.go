@@ -344,11 +344,8 @@ type legacyArg struct {
 func (a *legacyArg) value(n *node) ipld.Value {
 	k, v := n.sole()
 	switch k {
-	case string(task.AwaitOK):
-		return a.promise(n, v)
-	case string(task.AwaitError), string(task.AwaitAny):
-		a.notYet(n, "a promise of a failure ("+k+")", "await/ok waits for a success")
-		return ipld.Null
+	case string(task.AwaitOK), string(task.AwaitError), string(task.AwaitAny):
+		return a.promise(task.Branch(k), n, v)
 	case "/data":
 		if awaits(v) {
 			a.notYet(n, `a promise inside a map whose only key is "/data"`, "")
@@ -376,12 +373,12 @@ func awaits(n *node) bool {
 	return false
 }
 
-// promise reads {"await/ok": CID} of the instruction of a task in this
-// document.
-func (a *legacyArg) promise(n, v *node) ipld.Value {
+// promise reads {"await/ok": CID}, or another branch, of the instruction of a
+// task in this document.
+func (a *legacyArg) promise(branch task.Branch, n, v *node) ipld.Value {
 	link, ok := v.value.AsLink()
 	if !ok {
-		a.fault(n, BadPromise, `write {"await/ok": {"/": CID}}`, "expected the CID of an instruction, got %s", v.show())
+		a.fault(n, BadPromise, `write {"`+string(branch)+`": {"/": CID}}`, "expected the CID of an instruction, got %s", v.show())
 		return ipld.Null
 	}
 	i, ok := a.jobs[link]
@@ -389,8 +386,8 @@ func (a *legacyArg) promise(n, v *node) ipld.Value {
 		a.fault(n, BadPromise, a.candidates(), "waits for the instruction %s, which no task of this document has: nothing in reach will ever settle it", link)
 		return ipld.Null
 	}
-	p := task.Promise{Branch: task.AwaitOK, Label: strconv.Itoa(i)}
-	a.edges = append(a.edges, Edge{p, a.posOf(n)})
+	p := task.Promise{Branch: branch, Label: strconv.Itoa(i)}
+	a.edges = append(a.edges, Edge{Promise: p, Pos: a.posOf(n)})
 	return p.Value()
 }
 

@@ -1,9 +1,11 @@
 package workflow
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
 )
 
 // job reads one job.
@@ -25,15 +27,20 @@ func (r *reader) job(label string, pos Pos, n *node, d *defaults) Job {
 		r.finishJob(&j, n, &g)
 	}
 	j.Limits = d.merge(j.Limits)
+	if g.await != nil {
+		r.enter("await")
+		r.order(g.await)
+		r.leave()
+	}
 	j.Edges = r.edges
 	return j
 }
 
 // given is what a job's fields were, where one depends on another.
 type given struct {
-	run, with, args, input, config *node
-	effect                         bool
-	inline                         string // a limit given beside config
+	run, with, args, input, config, await *node
+	effect                                bool
+	inline                                string // a limit given beside config
 }
 
 func (r *reader) jobField(j *Job, g *given, name string, v *node) {
@@ -63,7 +70,11 @@ func (r *reader) jobField(j *Job, g *given, name string, v *node) {
 		g.config = v
 	case "nonce":
 		r.fault(v, UnknownField, "only the workflow's header has a nonce; a pure job never needs one", "a job has no nonce of its own")
-	case "on", "await", "do", "emits", "fresh", "share", "scheme":
+	case "on":
+		r.on(j, v)
+	case "await":
+		g.await = v
+	case "do", "emits", "fresh", "share", "scheme":
 		r.later(name, v)
 		g.effect = g.effect || name == "do"
 	default:
@@ -93,10 +104,6 @@ func (r *reader) later(name string, v *node) {
 		return
 	}
 	switch name {
-	case "on":
-		r.on(v)
-	case "await":
-		r.notYet(v, "waiting for a job without using its result (await)", "use its result: args: [{from: label}]")
 	case "do":
 		r.notYet(v, "an effect (do)", "only functions can be run; do the effect outside the workflow")
 	default:
@@ -104,17 +111,77 @@ func (r *reader) later(name string, v *node) {
 	}
 }
 
-// on accepts {error: [], success: []}, as the specification's example has it.
-func (r *reader) on(v *node) {
+// on reads {error: [label…], success: [label…]}: the jobs that j sets off.
+func (r *reader) on(j *Job, v *node) {
+	if v.kind == nullNode {
+		return
+	}
 	r.record(v, "on", spellings("error", "success"), func(name string, v *node) {
-		switch {
-		case v.kind == nullNode, v.kind == listNode && len(v.items) == 0:
-		case v.kind == listNode:
-			r.notYet(v, "a job that runs only on "+name+" of another (on)", "remove it, or leave the list empty")
-		default:
-			r.fault(v, Type, "", "expected a list of labels, got %s", v.show())
+		branch, list := task.AwaitOK, &j.On.Success
+		if name == "error" {
+			branch, list = task.AwaitError, &j.On.Error
 		}
+		r.labelList(v, func(label string, at Pos) {
+			*list = append(*list, label)
+			t := Edge{Kind: EdgeTrigger, Promise: task.Promise{Branch: branch, Label: j.Label}, Pos: at}
+			r.triggers = append(r.triggers, trigger{label, t})
+		})
+		slices.SortFunc(*list, ipld.CompareKeys)
 	})
+}
+
+// trigger is an edge that leads to the job with a label.
+type trigger struct {
+	label string
+	edge  Edge
+}
+
+// order reads [label…]: jobs that must go well before this one starts.
+func (r *reader) order(v *node) {
+	r.labelList(v, func(label string, at Pos) {
+		r.edges = append(r.edges, Edge{Kind: EdgeAwait, Promise: task.Promise{Branch: task.AwaitOK, Label: label}, Pos: at})
+	})
+}
+
+// labelList reads a list of labels of this document, each once.
+func (r *reader) labelList(v *node, f func(label string, at Pos)) {
+	if v.kind == nullNode {
+		return
+	}
+	if v.kind != listNode {
+		r.fault(v, Type, "write a list, also of one: [label]", "expected a list of labels, got %s", v.show())
+		return
+	}
+	seen := make(map[string]bool, len(v.items))
+	for i := range v.items {
+		r.enterItem(i)
+		var p task.Promise
+		if r.target(&p, &v.items[i]) {
+			if seen[p.Label] {
+				r.fault(&v.items[i], Duplicate, "name each job once", "the job %s is named twice", quote(p.Label))
+			} else {
+				f(p.Label, r.posOf(&v.items[i]))
+			}
+			seen[p.Label] = true
+		}
+		r.leave()
+	}
+}
+
+// connect gives each job the edges of those that set it off.
+func (r *reader) connect(w *Workflow) {
+	if len(r.triggers) == 0 {
+		return
+	}
+	byLabel := make(map[string]*Job, len(w.Jobs))
+	for i := range w.Jobs {
+		byLabel[w.Jobs[i].Label] = &w.Jobs[i]
+	}
+	for _, t := range r.triggers {
+		if j := byLabel[t.label]; j != nil {
+			j.Edges = append(j.Edges, t.edge)
+		}
+	}
 }
 
 // finishJob checks what only the whole job shows.
@@ -156,8 +223,7 @@ func (r *reader) module(v *node) ipld.Value {
 			return r.file(v, path.text())
 		}
 		if isPromise(v) {
-			r.notYet(v, "a module that is the result of another job (a promise in with)", "name the module by its CID or path")
-			return ipld.Null
+			return r.promise(v)
 		}
 	}
 	r.fault(v, Type, `write a CID, ipfs://CID, {"/": CID} or a path such as ./module.wasm`, "expected a module, got %s", v.show())

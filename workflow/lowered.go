@@ -18,12 +18,14 @@ func lowered(jobs *node) bool {
 }
 
 // lowered reads a job of the normalised form, {run: {sub, cmd, args, nonce},
-// config}. Its promises wait for Task IDs, which resolveLowered turns into
+// config, on, await}. Its promises wait for Task IDs, which resolveLowered turns into
 // labels once all jobs are known; their place is the job's.
 func (r *reader) lowered(j *Job, n *node, g *given) {
 	for i := range n.keys {
-		if k := n.keys[i]; k.text != "run" && k.text != "config" {
-			r.report(k.line, k.col, UnknownField, "", "a job with run has no field %s beside it but config", quote(k.text))
+		switch k := n.keys[i]; k.text {
+		case "run", "config", "on", "await":
+		default:
+			r.report(k.line, k.col, UnknownField, "", "a job with run has no field %s beside it but config, on and await", quote(k.text))
 		}
 	}
 	r.enter("run")
@@ -37,7 +39,7 @@ func (r *reader) lowered(j *Job, n *node, g *given) {
 	}
 	if err != nil {
 		r.fault(g.run, Invalid, "run is {sub, cmd, args, nonce} of the task as `ipvm` writes it", "not a task: %s", strings.TrimPrefix(err.Error(), "task: "))
-	} else if j.Call.Module.Kind() != ipld.KindLink {
+	} else if _, promised, _ := task.AsPromise(j.Call.Module); j.Call.Module.Kind() != ipld.KindLink && !promised {
 		r.fault(g.run, Unsupported, "", "the module is a %s, not a link", j.Call.Module.Kind())
 	} else if _, whole, _ := task.AsPromise(j.Call.Params); whole {
 		r.fault(g.run, Unsupported, "", "a promise can stand for an argument, not for all of them")
@@ -69,24 +71,27 @@ func (r *reader) resolveLowered(w *Workflow) {
 		j := &w.Jobs[i]
 		at := node{line: int32(j.Pos.Line), col: int32(j.Pos.Col)}
 		r.path = append(r.path, step{key: j.Label, isKey: true}, step{key: "run", isKey: true})
-		params, err := task.MapPromises(j.Call.Params, func(p task.Promise) (ipld.Value, error) {
+		var promises []Edge
+		byLabel := func(p task.Promise) (ipld.Value, error) {
 			label, ok := labels[p.Task.Link]
 			switch {
-			case p.Branch != task.AwaitOK:
-				r.notYet(&at, "a promise of "+string(p.Branch), "")
 			case p.Label != "":
 				r.fault(&at, BadPromise, "", "a task awaits a Task ID, not the label %s", quote(p.Label))
 			case !ok:
 				r.fault(&at, BadPromise, "", "awaits the task %s, which is not in this workflow", p.Task)
 			}
 			p.Label, p.Task = label, task.ID{}
-			j.Edges = append(j.Edges, Edge{p, j.Pos})
+			promises = append(promises, Edge{Promise: p, Pos: j.Pos})
 			return p.Value(), nil
-		})
+		}
+		var err error
+		if j.Call.Module, err = task.MapPromises(j.Call.Module, byLabel); err == nil {
+			j.Call.Params, err = task.MapPromises(j.Call.Params, byLabel)
+		}
 		if err != nil {
 			r.fault(&at, BadPromise, "", "%v", err)
 		}
-		j.Call.Params = params
+		j.Edges = append(promises, j.Edges...)
 		r.path = r.path[:len(r.path)-2]
 	}
 }

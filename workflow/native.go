@@ -35,7 +35,7 @@ var (
 // unlisted are the fields that hints do not offer: those that have no effect
 // yet and those that only `ipvm` writes.
 var unlisted = map[string]bool{
-	"await": true, "catch": true, "check": true, "disk": true, "do": true, "emits": true, "fresh": true, "nonce": true, "requestor": true,
+	"catch": true, "check": true, "disk": true, "do": true, "emits": true, "fresh": true, "nonce": true, "requestor": true,
 	"retries": true, "run": true, "scheme": true, "secret": true, "share": true, "signature": true,
 }
 
@@ -140,6 +140,7 @@ func (r *reader) document(root *node) *Workflow {
 	case isJob(root):
 		r.labels, r.known = []string{soleLabel}, map[string]bool{soleLabel: true}
 		w.Jobs = append(w.Jobs, r.job(soleLabel, r.posOf(root), root, &defaults{}))
+		r.connect(w)
 	default:
 		r.jobs(w, root, &defaults{})
 	}
@@ -281,6 +282,7 @@ func (r *reader) jobs(w *Workflow, n *node, d *defaults) {
 	if d.lowered {
 		r.resolveLowered(w)
 	}
+	r.connect(w)
 }
 
 func (r *reader) label(k key) {

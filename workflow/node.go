@@ -131,7 +131,8 @@ type reader struct {
 	known    map[string]bool
 	imported map[string]imported
 	edges    []Edge // of the job being read
-	lookups  int    // near-name searches made, which are bounded
+	triggers []trigger
+	lookups  int // near-name searches made, which are bounded
 }
 
 type imported struct {

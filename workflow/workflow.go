@@ -112,18 +112,41 @@ type Job struct {
 	Limits task.Limits
 	// Pos is the place of the job's label.
 	Pos Pos
-	// Edges are the promises in the job, in the order of the document.
+	// Edges are what the job waits for: the promises in it, in the order of the
+	// document, then the jobs under await, then those that set it off.
 	Edges []Edge
+	// On are the jobs that this one sets off. Each has an Edge for it.
+	On On
 	// Instruction and Ran are the identifiers that a foreign dialect gives
 	// this job; undefined for native documents.
 	Instruction, Ran ipld.Link
 }
 
-// Edge is one promise and where it stands.
+// On are the labels of the jobs that run only when a job ended one way or the
+// other, each list in canonical key order.
+type On struct{ Error, Success []string }
+
+// Edge is one job that another waits for, and where that is said.
 type Edge struct {
+	Kind EdgeKind
+	// Promise names the job and how it must end. Its path is empty for an edge
+	// that is no promise.
 	Promise task.Promise
 	Pos     Pos
 }
+
+// EdgeKind says what an edge is for.
+type EdgeKind int
+
+// The kinds of edges.
+const (
+	// EdgePromise passes a result.
+	EdgePromise EdgeKind = iota
+	// EdgeAwait passes nothing: the job waits for the other to go well.
+	EdgeAwait
+	// EdgeTrigger sets the job off: it runs only if the other ends that way.
+	EdgeTrigger
+)
 
 // Read reads a whole document of at most [MaxBytes]. A longer one is refused
 // with a [FaultList]; a file's size is looked at before anything is read.

@@ -125,7 +125,7 @@ func bound(w *ipvm.Workflow, o ipvm.Options) boundJSON {
 			b.Gas = ^uint64(0)
 		}
 		for _, d := range s.Deps {
-			longest[i] = max(longest[i], longest[d])
+			longest[i] = max(longest[i], longest[d.From])
 		}
 		longest[i] += l.Time.Milliseconds()
 		b.MS = max(b.MS, longest[i])

@@ -44,6 +44,8 @@ func dryRun(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow, asJSON bool) 
 	for i, f := range all {
 		job := forecastJSON{Task: f.Task.String(), Known: f.Known, Will: "run"}
 		switch {
+		case f.Skipped:
+			job.Will = "skip"
 		case f.Failure != nil:
 			job.Will, job.Error = "fail", &errorJSON{Kind: string(f.Failure.Kind), Message: f.Failure.Message}
 		case f.Remembered != nil:
@@ -82,6 +84,8 @@ func printForecasts(w io.Writer, all []engine.Forecast, out dryRunJSON) {
 		switch job.Will {
 		case "fail":
 			text = "would fail: " + printable(f.Failure.String())
+		case "skip":
+			text = "would be skipped"
 		case "remembered":
 			text = "is remembered"
 		case "run":

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/plan"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
@@ -73,6 +74,30 @@ func uses(w *ipvm.Workflow, i, d int) string {
 	return strings.Join(parts, " ")
 }
 
+// when says how the step that e comes from must end, where that is not well.
+func when(e plan.Edge) string {
+	what := map[plan.Branch]string{plan.OnError: "the failure of ", plan.OnAny: "the end of ", 0: "what can not be of "}[e.On]
+	if e.Kind == plan.Trigger && e.On == plan.OnOK {
+		what = "the success of "
+	}
+	if e.Kind == plan.Trigger {
+		what = "set off by " + what
+	}
+	return what
+}
+
+// edgeLabel says what an edge is for: the parts of a result, or the end that it
+// waits for.
+func edgeLabel(w *ipvm.Workflow, i int, e plan.Edge) string {
+	u := uses(w, i, e.From)
+	if on := (map[plan.Branch]string{plan.OnError: "error", plan.OnAny: "any"})[e.On]; on != "" {
+		u = strings.TrimSpace(on + " " + u)
+	} else if e.Kind == plan.Trigger {
+		u = strings.TrimSpace("success " + u)
+	}
+	return u
+}
+
 func steps(path []task.Step) string {
 	var b strings.Builder
 	for _, s := range path {
@@ -99,7 +124,7 @@ func drawText(out io.Writer, w *ipvm.Workflow) {
 			if k == 0 {
 				sep = " ← "
 			}
-			fmt.Fprintf(out, "%s%s%s", sep, printable(w.Label(d)), printable(uses(w, i, d)))
+			fmt.Fprintf(out, "%s%s%s%s", sep, when(d), printable(w.Label(d.From)), printable(uses(w, i, d.From)))
 		}
 		fmt.Fprintln(out)
 	}
@@ -112,11 +137,18 @@ func drawDOT(out io.Writer, w *ipvm.Workflow) {
 	}
 	for i := range w.Len() {
 		for _, d := range w.Step(i).Deps {
-			label := ""
-			if u := uses(w, i, d); u != "" {
-				label = " [label=" + dotQuote(printable(u)) + "]"
+			var attributes []string
+			if u := edgeLabel(w, i, d); u != "" {
+				attributes = append(attributes, "label="+dotQuote(printable(u)))
 			}
-			fmt.Fprintf(out, "  n%d -> n%d%s;\n", d, i, label)
+			if d.Kind == plan.Trigger {
+				attributes = append(attributes, "style=dashed")
+			}
+			label := ""
+			if len(attributes) > 0 {
+				label = " [" + strings.Join(attributes, ", ") + "]"
+			}
+			fmt.Fprintf(out, "  n%d -> n%d%s;\n", d.From, i, label)
 		}
 	}
 	fmt.Fprintln(out, "}")
@@ -135,10 +167,13 @@ func drawMermaid(out io.Writer, w *ipvm.Workflow) {
 	for i := range w.Len() {
 		for _, d := range w.Step(i).Deps {
 			arrow := "-->"
-			if u := uses(w, i, d); u != "" {
+			if d.Kind == plan.Trigger {
+				arrow = "-.->"
+			}
+			if u := edgeLabel(w, i, d); u != "" {
 				arrow += "|" + mermaidQuote(printable(u)) + "|"
 			}
-			fmt.Fprintf(out, "  n%d %s n%d\n", d, arrow, i)
+			fmt.Fprintf(out, "  n%d %s n%d\n", d.From, arrow, i)
 		}
 	}
 }

@@ -40,6 +40,7 @@ type jobJSON struct {
 	How     engine.How       `json:"how,omitempty"`
 	Value   json.RawMessage  `json:"value,omitempty"`
 	Error   *errorJSON       `json:"error,omitempty"`
+	Handled bool             `json:"handled,omitempty"` // it failed, and others took care of it
 	Gas     uint64           `json:"gas"`
 	Memory  *uint64          `json:"memory,omitempty"`
 	MS      float64          `json:"ms"`
@@ -123,6 +124,10 @@ func jobReportJSON(j *engine.JobReport) jobJSON {
 		started, ended := j.Started.UTC().Format(layout), j.Ended.UTC().Format(layout)
 		out.Started, out.Ended = &started, &ended
 		out.MS = milliseconds(j.Ended.Sub(j.Started))
+	}
+	out.Handled = j.Handled
+	if j.Status == engine.JobSkipped {
+		return out
 	}
 	if j.Outcome.OK() {
 		out.Value = rawJSON(j.Outcome.Value)

@@ -226,6 +226,10 @@ func (a *app) explain(cmd *cobra.Command, file, label string) (err error) {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s can not be said yet: it waits for %s, which is not remembered\n", printable(label), printable(unknownDep(w, all, i)))
 		return nil
 	}
+	if all[i].Skipped {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s would be skipped: nothing sets it off\n", printable(label))
+		return nil
+	}
 	if f := all[i].Failure; f != nil {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s would fail: %s\n", printable(label), printable(f.String()))
 		return nil
@@ -242,8 +246,8 @@ func (a *app) explain(cmd *cobra.Command, file, label string) (err error) {
 // not run.
 func unknownDep(w *ipvm.Workflow, all []engine.Forecast, i int) string {
 	for _, d := range w.Deps(i) {
-		if all[d].Remembered == nil {
-			return w.Label(d)
+		if from := all[d.From]; from.Remembered == nil && !from.Skipped {
+			return w.Label(d.From)
 		}
 	}
 	return ""

@@ -162,6 +162,9 @@ func (v *view) line(j *engine.JobReport) {
 
 // outcome is what a job came to, in one line.
 func outcome(j *engine.JobReport) string {
+	if j.Status == engine.JobSkipped {
+		return "was not called for"
+	}
 	if !j.Outcome.OK() {
 		return printable(j.Outcome.Failure.String())
 	}
@@ -222,14 +225,18 @@ func (v *view) summary(r *ipvm.Report, files map[string]string) {
 		switch {
 		case j.Status == engine.JobOK:
 			counts[string(j.How)]++
+		case j.Status == engine.JobError && j.Handled:
+			counts["failed and handled"]++
 		case j.Status == engine.JobError:
 			counts["failed"]++
+		case j.Status == engine.JobSkipped:
+			counts["skipped"]++
 		default:
 			counts["not run"]++
 		}
 	}
 	var parts []string
-	for _, what := range []string{"ran", "remembered", "failed", "not run"} {
+	for _, what := range []string{"ran", "remembered", "failed", "failed and handled", "skipped", "not run"} {
 		if counts[what] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[what], what))
 		}
