@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/wasm/wasmtest"
 )
 
@@ -154,7 +156,7 @@ func TestMutants(t *testing.T) {
 			at := 8 + g.IntN(len(code)-8)
 			code[at] = []byte{byte(g.Uint32()), code[at] ^ 1<<g.IntN(8), code[at] + 1, code[at] - 1}[g.IntN(4)]
 		}
-		if alike(t, d, code) {
+		if alike(t, d, g, code) {
 			loaded++
 		}
 		if t.Failed() {
@@ -166,8 +168,9 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// alike loads code on both paths, and tells whether both took it.
-func alike(t *testing.T, d *duo, code []byte) bool {
+// alike loads code on both paths, and tells whether both took it. Some of its
+// functions are called.
+func alike(t *testing.T, d *duo, g generator, code []byte) bool {
 	t.Helper()
 	var refused *Refused
 	direct, err := d.direct.Load(t.Context(), ipld.Link{}, code)
@@ -188,11 +191,21 @@ func alike(t *testing.T, d *duo, code []byte) bool {
 			t.Errorf("refused by the component model only: %v", other)
 		}
 	case err == nil:
-		if path, _ := direct.Path(); path == PathDirect {
-			(&pair{direct, model}).check(t)
+		defer direct.Close()
+		defer model.Close()
+		p := &pair{direct, model}
+		if path, _ := direct.Path(); path != PathDirect {
+			return true
 		}
-		direct.Close()
-		model.Close()
+		p.check(t)
+		for range 4 {
+			f := direct.Interface().Funcs[g.IntN(len(direct.Interface().Funcs))]
+			call := Call{Func: f.Name, Limits: task.Limits{Gas: 50_000, Memory: 4 << 20, Time: time.Minute}}
+			for _, param := range f.Params {
+				call.Params = append(call.Params, g.value(param.Type))
+			}
+			p.agree(t, call)
+		}
 		return true
 	}
 	return false
