@@ -372,3 +372,27 @@ func callAll(t *testing.T, p *pair) {
 		}
 	}
 }
+
+// TestLogAlike calls guests that log: with no one who listens, and more than is
+// kept.
+func TestLogAlike(t *testing.T) {
+	t.Parallel()
+	p := newDuo(t).load(t, guest(t, "logging"))
+	r := p.agree(t, Call{Func: "chatter", Params: []ipld.Value{ipld.Int(MaxLogLines + 5)}, Limits: roomy})
+	for _, m := range []*Module{p.direct, p.model} {
+		quiet := run(t, m, roomy, "chatter", ipld.Int(MaxLogLines+5))
+		if kindOf(quiet) != "ok" || quiet.Gas != r.Gas {
+			t.Errorf("unheard: %s, gas %d, heard %d", kindOf(quiet), quiet.Gas, r.Gas)
+		}
+		for _, fn := range []string{"say", "garbage"} {
+			var params []ipld.Value
+			if fn == "say" {
+				params = []ipld.Value{ipld.String("hello")}
+			}
+			_, err := m.Run(t.Context(), Call{Func: fn, Params: params, Limits: roomy, Log: func(string, string, string) { panic("no") }})
+			if (err != nil) != (fn == "say") {
+				t.Errorf("%s with a log that panics: %v", fn, err)
+			}
+		}
+	}
+}
