@@ -6,7 +6,7 @@ COUNT    ?= 6
 SOAK     ?= 10m
 FUZZTIME ?= 30s
 
-.PHONY: all build test lint fuzz guests guests-check guests-test guests-large bench soak ci
+.PHONY: all build test lint fuzz guests guests-check guests-test guests-large guests-third-party guests-components bench soak ci
 all: build
 
 build:
@@ -38,6 +38,17 @@ guests-test: guests/node_modules/.package-lock.json
 guests-large: guests/node_modules/.package-lock.json guests/javascript/node_modules/.package-lock.json
 	node guests/build.mjs --large guests/build
 	cd guests && npm run --silent test-large
+
+# Programs that others wrote and built, as npm packages.
+guests-third-party: guests/third-party/node_modules/.package-lock.json
+
+# Some of these, and one of ours, as components of WASI 0.2, into guests/build.
+guests-components: guests/node_modules/.package-lock.json guests/javascript/node_modules/.package-lock.json guests-third-party
+	node guests/build.mjs --components guests/build
+
+guests/third-party/node_modules/.package-lock.json: guests/third-party/package.json guests/third-party/package-lock.json guests/third-party/.npmrc
+	cd guests/third-party && npm ci
+	touch $@
 
 guests/javascript/node_modules/.package-lock.json: guests/javascript/package.json guests/javascript/package-lock.json guests/javascript/.npmrc
 	cd guests/javascript && npm ci

