@@ -115,6 +115,9 @@ func record(tb testing.TB, m *Module, call Call) recorded {
 	r.text = fmt.Sprintf("%s gas %d exhausted %v log%s", kindOf(res), res.Gas, res.StackExhausted, log.String())
 	if f := res.Outcome.Failure; f != nil {
 		r.value = f.Value
+		if f.Kind == task.KindTimeout { // how far it came is the clock's doing
+			r.text = kindOf(res)
+		}
 	}
 	return r
 }
