@@ -40,6 +40,9 @@ func Check(ctx context.Context, m Modules, g *graph.Graph, most task.Limits) (wo
 		if err := c.call(ctx, g.Step(i)); err != nil {
 			return nil, err
 		}
+		if err := c.handler(ctx, g.Step(i).Job); err != nil {
+			return nil, err
+		}
 	}
 	slices.SortStableFunc(c.faults, func(a, b workflow.Fault) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col)) })
 	return slices.Compact(c.faults), nil
@@ -54,6 +57,8 @@ type checker struct {
 	most    task.Limits
 	places  *workflow.Places
 	faults  workflow.FaultList
+	// handlers are those that were looked at.
+	handlers map[workflow.Handler]bool
 }
 
 // fault records that a part of the job of s is wrong; path leads on to where.
@@ -76,14 +81,7 @@ func (c *checker) call(ctx context.Context, s *graph.Step) error {
 		return err
 	}
 	if failure != nil {
-		kind := workflow.Invalid
-		switch failure.Kind {
-		case task.KindNotFound:
-			kind = workflow.Missing
-		case task.KindUnsupported:
-			kind = workflow.Unsupported
-		}
-		c.fault(s, kind, failure.Message, moduleHint(failure), workflow.PartModule)
+		c.fault(s, kindOfFault(failure), failure.Message, moduleHint(failure), workflow.PartModule)
 		return nil
 	}
 	fun, err := about.Interface.Find(written.Func)
@@ -95,6 +93,17 @@ func (c *checker) call(ctx context.Context, s *graph.Step) error {
 		c.arguments(s, fun, err)
 	}
 	return nil
+}
+
+// kindOfFault is the fault of a document whose module can not be used.
+func kindOfFault(f *task.Failure) workflow.Kind {
+	switch f.Kind {
+	case task.KindNotFound:
+		return workflow.Missing
+	case task.KindUnsupported:
+		return workflow.Unsupported
+	}
+	return workflow.Invalid
 }
 
 // function reports that the function of s is not there, or not clear.

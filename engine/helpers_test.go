@@ -21,10 +21,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var compileGuest = sync.OnceValues(func() ([]byte, error) { return os.ReadFile("testdata/guest.wat") })
 
-// rig is an engine that knows testdata/guest.wat.
+// rig is an engine that knows the guests in testdata.
 type rig struct {
 	*ipvmtest.Engine
-	guest string // the link of the module, in DAG-JSON
+	guest   string // the link of the module, in DAG-JSON
+	handler string // that of testdata/handler.wat
+}
+
+func readFile(tb testing.TB, name string) string {
+	tb.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(data)
 }
 
 func newRig(tb testing.TB, o ipvmtest.Options) *rig {
@@ -35,7 +45,8 @@ func newRig(tb testing.TB, o ipvmtest.Options) *rig {
 		tb.Fatal(err)
 	}
 	link := e.Import(tb, wasmtest.Compile(tb, string(wat)))
-	return &rig{e, fmt.Sprintf(`{"/": %q}`, link)}
+	handler := e.Import(tb, wasmtest.Compile(tb, readFile(tb, "testdata/handler.wat")))
+	return &rig{e, fmt.Sprintf(`{"/": %q}`, link), fmt.Sprintf(`{"/": %q}`, handler)}
 }
 
 // document loads a document in which GUEST is the guest, and FUNC(ARGS) is short
@@ -57,7 +68,7 @@ func (r *rig) expand(text string) string {
 		}
 		fmt.Fprintf(&b, "%s: {with: GUEST, func: %s, args: [%s]%s}\n", label, name, args, limits)
 	}
-	return strings.ReplaceAll(b.String(), "GUEST", r.guest)
+	return strings.NewReplacer("GUEST", r.guest, "HANDLER", r.handler).Replace(b.String())
 }
 
 // one runs a document of one job and returns what came of it.

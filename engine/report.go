@@ -73,6 +73,9 @@ type JobReport struct {
 	// Handled tells that the job failed and that other jobs took care of it, so
 	// that the workflow does not fail for it.
 	Handled bool
+	// Caught is what the job's handler made of its failure; nil when none was
+	// asked.
+	Caught  *Caught
 	Receipt ipld.Link
 	// Gas is what the run used, now or when it was remembered.
 	Gas uint64

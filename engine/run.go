@@ -68,8 +68,9 @@ type run struct {
 	failures []int // steps that failed, in the order of their ends
 	exceeded bool  // the gas of the whole run
 	gas      uint64
-	why      string // nothing starts any more, for people
-	err      error  // why this node can not go on
+	why      string           // nothing starts any more, for people
+	err      error            // why this node can not go on
+	rewired  map[int][]waiter // by the step whose outcome they take
 }
 
 // finished is what a step in progress hands back.
@@ -181,7 +182,11 @@ func (r *run) settle(ctx context.Context, f finished, events *teller) {
 		f.report.Status = JobCancelled
 		f.report.Outcome.Failure = task.Failf(task.KindCancelled, "%v", f.err)
 	}
-	r.record(f.step, f.report, events)
+	if c := f.report.Caught; f.err == nil && c != nil && c.Answer == AnswerRewire && !r.plan.Stopped() {
+		r.rewire(f.step, f.report, events)
+	} else {
+		r.record(f.step, f.report, events)
+	}
 	r.gas += f.report.Gas
 	if limit := r.graph.Workflow().Config.Gas; limit > 0 && r.gas > limit && !r.exceeded {
 		r.exceeded = true
@@ -214,6 +219,7 @@ func (r *run) record(i int, report JobReport, events *teller) {
 		r.drop()
 	}
 	r.ended(events)
+	r.deliver(i, events)
 }
 
 // drop gives up the steps in the queue.
@@ -238,6 +244,7 @@ func (r *run) ended(events *teller) {
 		r.report.Jobs[i] = report
 		r.outcomes[i] = report.Outcome
 		events.add(Event{Kind: JobSettled, Label: report.Label, Job: &r.report.Jobs[i]})
+		r.deliver(i, events)
 	}
 }
 

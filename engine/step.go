@@ -39,19 +39,28 @@ func (s *step) run(ctx context.Context) (JobReport, error) {
 		Label: s.step.Label, Task: s.step.ID, Written: s.step.ID,
 		Limits: s.engine.Limits(s.step.Job.Limits),
 	}
+	err := s.attempt(ctx, &report)
+	if err == nil && report.Status == JobError && s.step.Job.Catch != nil {
+		err = s.catch(ctx, &report)
+	}
+	return report, err
+}
+
+// attempt takes the step to the end that its own task comes to.
+func (s *step) attempt(ctx context.Context, report *JobReport) error {
 	c, failure, err := s.resolve(ctx)
 	if err != nil {
-		return report, err
+		return err
 	}
 	if failure != nil {
 		r, err := s.engine.attest(report.Written, nil, wasm.Result{Outcome: task.Outcome{Failure: failure}}, report.Limits, nil)
 		report.fill(r, Ran)
-		return report, err
+		return err
 	}
 	report.Task = c.id
 	r, how, err := s.settle(ctx, c, report.Limits)
 	report.fill(r, how)
-	return report, err
+	return err
 }
 
 // fill enters what a run or a memory came to.

@@ -155,6 +155,13 @@ func detail(ev engine.Event) string {
 	if f := j.Outcome.Failure; f != nil {
 		out = f.String()
 	}
+	if c := j.Caught; c != nil {
+		answer := string(c.Answer)
+		if answer == "" {
+			answer = "handler failed"
+		}
+		out += strings.TrimRight(fmt.Sprintf(" (was %s; %s %s", c.Failure.Kind, answer, c.To), " ") + ")"
+	}
 	switch {
 	case kindOf(j.Outcome) == "trap "+task.TrapStackOverflow: // its gas depends on the processor
 		out = fmt.Sprintf("%s: %s", j.How, out)

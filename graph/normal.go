@@ -52,7 +52,7 @@ func (g *Graph) normalValue() ipld.Value {
 }
 
 // appendOrder appends the labels that j waits for without their result, and those
-// that it sets off, each list in canonical key order.
+// that it sets off, each list in canonical key order, and its handler.
 func appendOrder(entries []ipld.Entry, j *workflow.Job) []ipld.Entry {
 	var await []string
 	for _, e := range j.Edges {
@@ -65,6 +65,13 @@ func appendOrder(entries []ipld.Entry, j *workflow.Job) []ipld.Entry {
 	on := appendLabels(appendLabels(nil, "error", j.On.Error), "success", j.On.Success)
 	if len(on) > 0 {
 		entries = append(entries, ipld.Entry{Key: "on", Value: ipld.Map(on...)})
+	}
+	if h := j.Catch; h != nil {
+		handler := []ipld.Entry{{Key: "with", Value: ipld.LinkValue(h.Module)}}
+		if h.Func != "" {
+			handler = append(handler, ipld.Entry{Key: "func", Value: ipld.String(h.Func)})
+		}
+		entries = append(entries, ipld.Entry{Key: "catch", Value: ipld.Map(handler...)})
 	}
 	return entries
 }

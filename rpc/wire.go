@@ -135,6 +135,9 @@ func (e encoder) job(j *engine.JobReport) ipld.Value {
 	o.value("out", e.outcome(j.Outcome))
 	o.text("upstream", j.Upstream)
 	o.bool("handled", j.Handled)
+	if j.Caught != nil {
+		o.value("caught", e.caught(j.Caught))
+	}
 	o.link("receipt", j.Receipt)
 	o.uint("gas", j.Gas)
 	o.uint("memory", j.Memory)
@@ -174,12 +177,35 @@ func decodeJob(v ipld.Value) (*engine.JobReport, error) {
 	var err error
 	j.Outcome, err = decodeOutcome(out)
 	f.fail("out", err)
+	if caught, ok := f.value("caught"); ok {
+		j.Caught, err = decodeCaught(caught)
+		f.fail("caught", err)
+	}
 	for _, v := range f.list("log") {
 		line, err := decodeLogLine(v)
 		f.fail("log", err)
 		j.Log = append(j.Log, line)
 	}
 	return j, f.end()
+}
+
+func (e encoder) caught(c *engine.Caught) ipld.Value {
+	var o object
+	o.value("failure", e.failure(c.Failure))
+	o.link("handler", c.Handler.Link)
+	o.text("answer", string(c.Answer))
+	o.text("to", c.To)
+	return o.done()
+}
+
+func decodeCaught(v ipld.Value) (*engine.Caught, error) {
+	f := fieldsOf(v)
+	c := &engine.Caught{Handler: task.ID{Link: f.link("handler")}, Answer: engine.Answer(f.text("answer")), To: f.text("to")}
+	failure, _ := f.value("failure")
+	var err error
+	c.Failure, err = decodeFailure(failure)
+	f.fail("failure", err)
+	return c, f.end()
 }
 
 func encodeLogLine(line engine.LogLine) ipld.Value {

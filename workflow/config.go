@@ -5,36 +5,44 @@ import (
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
+// settings are what a config says.
+type settings struct {
+	task.Limits
+	catch *Handler
+}
+
+// fill takes from d what s leaves open.
+func (s *settings) fill(d settings) {
+	if s.Gas == 0 {
+		s.Gas = d.Gas
+	}
+	if s.Memory == 0 {
+		s.Memory = d.Memory
+	}
+	if s.Time == 0 {
+		s.Time = d.Time
+	}
+	if s.catch == nil {
+		s.catch = d.catch
+	}
+}
+
 // defaults are what the workflow gives every job.
 type defaults struct {
-	limits  task.Limits
+	settings
 	lowered bool // the jobs are in the normalised form
 }
 
-// merge fills what l leaves open.
-func (d *defaults) merge(l task.Limits) task.Limits {
-	if l.Gas == 0 {
-		l.Gas = d.limits.Gas
-	}
-	if l.Memory == 0 {
-		l.Memory = d.limits.Memory
-	}
-	if l.Time == 0 {
-		l.Time = d.limits.Time
-	}
-	return l
-}
-
-func (r *reader) config(n *node, what string, l *task.Limits, lowered bool) {
+func (r *reader) config(n *node, what string, s *settings, lowered bool) {
 	if n.kind == nullNode {
 		return
 	}
-	r.record(n, what, configFields, func(name string, v *node) { r.limit(l, name, v, lowered) })
+	r.record(n, what, configFields, func(name string, v *node) { r.setting(s, name, v, lowered) })
 }
 
-// limit reads one field of a config. In the normalised form a time is a
+// setting reads one field of a config. In the normalised form a time is a
 // number of nanoseconds.
-func (r *reader) limit(l *task.Limits, name string, v *node, lowered bool) {
+func (r *reader) setting(s *settings, name string, v *node, lowered bool) {
 	if v.kind == nullNode {
 		return
 	}
@@ -44,11 +52,11 @@ func (r *reader) limit(l *task.Limits, name string, v *node, lowered bool) {
 			list := node{kind: listNode, line: v.line, col: v.col, items: []node{*v, {kind: stringNode, value: ipld.String("ns")}}}
 			v = &list
 		}
-		l.Time = r.time(v)
+		s.Time = r.time(v)
 	case "memory":
-		l.Memory = r.memory(v)
+		s.Memory = r.memory(v)
 	case "gas":
-		l.Gas = r.gas(v)
+		s.Gas = r.gas(v)
 	case "disk":
 		r.notYet(v, "a disk limit", "leave it out: a pure job can not write to a disk")
 	case "check":
@@ -66,8 +74,38 @@ func (r *reader) limit(l *task.Limits, name string, v *node, lowered bool) {
 		}
 		r.warn(v.line, v.col, "", "retries are for jobs that ask the world; a pure job needs none and has none")
 	case "catch":
-		r.catch(v)
+		s.catch = r.handler(v)
 	}
+}
+
+// handler reads {with: module, func: name}, the function that is asked about a
+// failure.
+func (r *reader) handler(v *node) *Handler {
+	if v.kind == nullNode {
+		return nil
+	}
+	h := &Handler{Pos: r.posOf(v)}
+	r.record(v, "a handler", spellings("with", "func", "type"), func(name string, v *node) {
+		switch name {
+		case "with":
+			module := r.module(v)
+			if p, promised, _ := task.AsPromise(module); promised {
+				r.fault(v, Invalid, "name the module by its CID or path", "a handler can not wait for the result of %s", quote(p.Label))
+			}
+			h.Module, _ = module.AsLink()
+		case "func":
+			if v.kind != stringNode && v.kind != nullNode {
+				r.fault(v, Type, "leave func out when the module exports exactly one function", "expected the name of a function, got %s", v.show())
+			}
+			h.Func = v.text()
+		case "type":
+			r.jobType(v)
+		}
+	})
+	if v.kind == mapNode && v.lookup("with") == nil {
+		r.fault(v, Missing, "add with: CID, or with: ./module.wasm on the command line", "the handler does not say which module it runs: there is no field with")
+	}
+	return h
 }
 
 // check reads how results are to be verified (specification, "Verification").

@@ -17,7 +17,7 @@ func (r *reader) job(label string, pos Pos, n *node, d *defaults) Job {
 		r.fault(n, Type, "a document is {jobs: {label: job}}, only {label: job}, or one job; a job is {with: …, func: …}", "expected a job as a map, got %s", n.show())
 		return j
 	}
-	r.record(n, "a job", jobFields, func(name string, v *node) { r.jobField(&j, &g, name, v) })
+	r.record(n, "a job", jobFields, func(name string, v *node) { r.jobField(&j, &g, d, name, v) })
 	switch {
 	case (g.run != nil) != d.lowered:
 		r.fault(n, Invalid, "run is what `ipvm` writes, for all jobs of a workflow; people write with, func and args", "either all jobs have the field run or none has")
@@ -26,7 +26,8 @@ func (r *reader) job(label string, pos Pos, n *node, d *defaults) Job {
 	default:
 		r.finishJob(&j, n, &g)
 	}
-	j.Limits = d.merge(j.Limits)
+	g.settings.fill(d.settings)
+	j.Limits, j.Catch = g.settings.Limits, g.settings.catch
 	if g.await != nil {
 		r.enter("await")
 		r.order(g.await)
@@ -38,12 +39,13 @@ func (r *reader) job(label string, pos Pos, n *node, d *defaults) Job {
 
 // given is what a job's fields were, where one depends on another.
 type given struct {
+	settings
 	run, with, args, input, config, await *node
 	effect                                bool
 	inline                                string // a limit given beside config
 }
 
-func (r *reader) jobField(j *Job, g *given, name string, v *node) {
+func (r *reader) jobField(j *Job, g *given, d *defaults, name string, v *node) {
 	switch name {
 	case "type":
 		g.effect = g.effect || strings.HasPrefix(v.text(), "effect/")
@@ -79,7 +81,7 @@ func (r *reader) jobField(j *Job, g *given, name string, v *node) {
 		g.effect = g.effect || name == "do"
 	default:
 		g.inline = name
-		r.limit(&j.Limits, name, v, false)
+		r.setting(&g.settings, name, v, d.lowered)
 	}
 }
 
@@ -206,7 +208,7 @@ func (r *reader) finishJob(j *Job, n *node, g *given) {
 		if g.inline != "" {
 			r.fault(g.config, Duplicate, "put them all into the job, or all into config", "limits are given both in config and beside it (%s)", g.inline)
 		}
-		r.config(g.config, "config", &j.Limits, false)
+		r.config(g.config, "config", &g.settings, false)
 		r.leave()
 	}
 }

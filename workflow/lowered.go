@@ -18,14 +18,14 @@ func lowered(jobs *node) bool {
 }
 
 // lowered reads a job of the normalised form, {run: {sub, cmd, args, nonce},
-// config, on, await}. Its promises wait for Task IDs, which resolveLowered turns into
+// config, on, await, catch}. Its promises wait for Task IDs, which resolveLowered turns into
 // labels once all jobs are known; their place is the job's.
 func (r *reader) lowered(j *Job, n *node, g *given) {
 	for i := range n.keys {
 		switch k := n.keys[i]; k.text {
-		case "run", "config", "on", "await":
+		case "run", "config", "on", "await", "catch":
 		default:
-			r.report(k.line, k.col, UnknownField, "", "a job with run has no field %s beside it but config, on and await", quote(k.text))
+			r.report(k.line, k.col, UnknownField, "", "a job with run has no field %s beside it but config, on, await and catch", quote(k.text))
 		}
 	}
 	r.enter("run")
@@ -47,7 +47,7 @@ func (r *reader) lowered(j *Job, n *node, g *given) {
 	r.leave()
 	if g.config != nil {
 		r.enter("config")
-		r.config(g.config, "config", &j.Limits, true)
+		r.config(g.config, "config", &g.settings, true)
 		r.leave()
 	}
 }

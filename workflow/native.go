@@ -35,7 +35,7 @@ var (
 // unlisted are the fields that hints do not offer: those that have no effect
 // yet and those that only `ipvm` writes.
 var unlisted = map[string]bool{
-	"catch": true, "check": true, "disk": true, "do": true, "emits": true, "fresh": true, "nonce": true, "requestor": true,
+	"check": true, "disk": true, "do": true, "emits": true, "fresh": true, "nonce": true, "requestor": true,
 	"retries": true, "run": true, "scheme": true, "secret": true, "share": true, "signature": true,
 }
 
@@ -163,19 +163,7 @@ func isJob(n *node) bool {
 
 // header reads {v, meta, …, jobs}.
 func (r *reader) header(w *Workflow, n *node) {
-	var d defaults
-	var jobs *node
-	// Defaults and the form of the jobs are needed before the jobs are read.
-	for i := range n.items {
-		switch headerFields[n.keys[i].text] {
-		case "jobs":
-			jobs = &n.items[i]
-		case "defaults":
-			r.enter(n.keys[i].text)
-			r.config(&n.items[i], "defaults", &d.limits, false)
-			r.leave()
-		}
-	}
+	d, jobs := r.forJobs(w, n)
 	r.record(n, "the workflow", headerFields, func(name string, v *node) {
 		switch name {
 		case "v":
@@ -187,8 +175,6 @@ func (r *reader) header(w *Workflow, n *node) {
 			w.Meta = r.data(v)
 		case "parent":
 			w.Parent = r.parent(v)
-		case "config":
-			r.config(v, "config", &w.Config, lowered(jobs))
 		case "nonce":
 			w.Nonce = r.nonce(v, 16)
 		case "jobs":
@@ -197,13 +183,38 @@ func (r *reader) header(w *Workflow, n *node) {
 			r.notYet(v, "a workflow with a requestor", "leave it out: whoever submits the workflow is its owner")
 		case "signature":
 			r.signature(v)
-		case "catch":
-			r.catch(v)
 		}
 	})
 	if n.kind == mapNode && jobs == nil {
 		r.fault(n, Missing, `add jobs: {label: {with: …, func: …}}`, "the workflow has no jobs")
 	}
+}
+
+// forJobs reads what is needed before the jobs are: their form, and what each of
+// them is given. Defaults come before what config says, that before a handler
+// of the whole workflow.
+func (r *reader) forJobs(w *Workflow, n *node) (d defaults, jobs *node) {
+	fields := make(map[string]*node)
+	for i := range n.items {
+		if name, ok := headerFields[n.keys[i].text]; ok && fields[name] == nil {
+			fields[name] = &n.items[i]
+		}
+	}
+	read := func(name string, f func(v *node)) {
+		if v := fields[name]; v != nil && v.kind != badNode {
+			r.enter(name)
+			f(v)
+			r.leave()
+		}
+	}
+	var config settings
+	jobs = fields["jobs"]
+	read("defaults", func(v *node) { r.config(v, "defaults", &d.settings, false) })
+	read("config", func(v *node) { r.config(v, "config", &config, lowered(jobs)) })
+	w.Config = config.Limits
+	d.fill(settings{catch: config.catch})
+	read("catch", func(v *node) { d.fill(settings{catch: r.handler(v)}) })
+	return d, jobs
 }
 
 func (r *reader) version(w *Workflow, v *node) {
@@ -244,12 +255,6 @@ func (r *reader) notYet(v *node, what, hint string) {
 func (r *reader) signature(v *node) {
 	if v.kind != nullNode {
 		r.notYet(v, "a signed workflow", "remove the signature to run the workflow as your own")
-	}
-}
-
-func (r *reader) catch(v *node) {
-	if v.kind != nullNode {
-		r.notYet(v, "a handler (catch)", "remove it: a failure then ends the workflow")
 	}
 }
 

@@ -117,6 +117,9 @@ type Job struct {
 	Edges []Edge
 	// On are the jobs that this one sets off. Each has an Edge for it.
 	On On
+	// Catch is asked first when the job fails: its own handler or the
+	// workflow's; nil when there is none.
+	Catch *Handler
 	// Instruction and Ran are the identifiers that a foreign dialect gives
 	// this job; undefined for native documents.
 	Instruction, Ran ipld.Link
@@ -125,6 +128,13 @@ type Job struct {
 // On are the labels of the jobs that run only when a job ended one way or the
 // other, each list in canonical key order.
 type On struct{ Error, Success []string }
+
+// Handler is a function that decides what becomes of a failure.
+type Handler struct {
+	Module ipld.Link
+	Func   string // empty for the only one
+	Pos    Pos
+}
 
 // Edge is one job that another waits for, and where that is said.
 type Edge struct {

@@ -8,6 +8,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
@@ -41,6 +42,7 @@ type jobJSON struct {
 	Value   json.RawMessage  `json:"value,omitempty"`
 	Error   *errorJSON       `json:"error,omitempty"`
 	Handled bool             `json:"handled,omitempty"` // it failed, and others took care of it
+	Caught  *caughtJSON      `json:"caught,omitempty"`
 	Gas     uint64           `json:"gas"`
 	Memory  *uint64          `json:"memory,omitempty"`
 	MS      float64          `json:"ms"`
@@ -64,6 +66,14 @@ type errorJSON struct {
 	Value   json.RawMessage `json:"value,omitempty"`
 	Message string          `json:"message,omitempty"`
 	From    string          `json:"from,omitempty"`
+}
+
+// caughtJSON is what a job's handler made of its failure.
+type caughtJSON struct {
+	Error   *errorJSON    `json:"error"`             // how the job failed at first
+	Handler string        `json:"handler,omitempty"` // the task in which the handler was asked
+	Answer  engine.Answer `json:"answer,omitempty"`  // not there when the handler failed
+	To      string        `json:"to,omitempty"`
 }
 
 type totalsJSON struct {
@@ -126,6 +136,12 @@ func jobReportJSON(j *engine.JobReport) jobJSON {
 		out.MS = milliseconds(j.Ended.Sub(j.Started))
 	}
 	out.Handled = j.Handled
+	if c := j.Caught; c != nil {
+		out.Caught = &caughtJSON{Error: failureJSON(c.Failure), Answer: c.Answer, To: c.To}
+		if c.Handler.Defined() {
+			out.Caught.Handler = c.Handler.String()
+		}
+	}
 	if j.Status == engine.JobSkipped {
 		return out
 	}
@@ -133,10 +149,15 @@ func jobReportJSON(j *engine.JobReport) jobJSON {
 		out.Value = rawJSON(j.Outcome.Value)
 		return out
 	}
-	f := j.Outcome.Failure
-	out.Error = &errorJSON{Kind: string(f.Kind), Trap: f.Trap, Message: f.Message, From: j.Upstream}
+	out.Error = failureJSON(j.Outcome.Failure)
+	out.Error.From = j.Upstream
+	return out
+}
+
+func failureJSON(f *task.Failure) *errorJSON {
+	out := &errorJSON{Kind: string(f.Kind), Trap: f.Trap, Message: f.Message}
 	if !f.Value.IsNull() {
-		out.Error.Value = rawJSON(f.Value)
+		out.Value = rawJSON(f.Value)
 	}
 	return out
 }

@@ -160,8 +160,21 @@ func (v *view) line(j *engine.JobReport) {
 	fmt.Fprintln(v.out, strings.TrimRight(fmt.Sprintf("%-*s  %-10s  %-26s  %s", v.width, shorten(printable(j.Label), maxLabelWidth), how, cost, outcome(j)), " "))
 }
 
-// outcome is what a job came to, in one line.
+// outcome is what a job came to, in one line, and how if a handler had a say.
 func outcome(j *engine.JobReport) string {
+	text := outcomeText(j)
+	c := j.Caught
+	if c == nil || c.Answer == "" {
+		return text
+	}
+	how := "by its handler"
+	if c.Answer == engine.AnswerRewire {
+		how = "that of " + printable(c.To) + ", " + how
+	}
+	return fmt.Sprintf("%s (%s; was %s)", text, how, shorten(printable(c.Failure.String()), 80))
+}
+
+func outcomeText(j *engine.JobReport) string {
 	if j.Status == engine.JobSkipped {
 		return "was not called for"
 	}
