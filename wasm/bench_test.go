@@ -74,6 +74,13 @@ func BenchmarkLongStringEcho(b *testing.B) {
 	benchCall(b, guest(b, "echo"), "string", ipld.String(strings.Repeat("é", 1<<19)))
 }
 
+// BenchmarkLongASCIIEcho passes plain text of 1 MiB in and out: its check for
+// valid UTF-8 goes eight bytes at a time.
+func BenchmarkLongASCIIEcho(b *testing.B) {
+	b.SetBytes(1 << 20)
+	benchCall(b, guest(b, "echo"), "string", ipld.String(strings.Repeat("e", 1<<20)))
+}
+
 func BenchmarkParallelTinyCall(b *testing.B) {
 	m := load(b, newEngine(b, Config{}), wasmtest.Compile(b, addOne))
 	call := Call{Func: "add-one", Params: []ipld.Value{ipld.Int(1)}, Limits: roomy}
