@@ -123,6 +123,36 @@ func TestGasGolden(t *testing.T) {
 	}
 }
 
+// TestBulkGas holds that an operation on many bytes or elements is one
+// instruction, as docs/reference.md says.
+func TestBulkGas(t *testing.T) {
+	t.Parallel()
+	text := `(module
+		(memory (export "memory") 1 16)
+		(table $t 10000 funcref)
+		(data $d "0123456789")
+		(elem $e func $f $f $f $f $f $f $f $f)
+		(func $f)
+		(func (export "memory-fill") (param i32) (memory.fill (i32.const 0) (i32.const 7) (local.get 0)))
+		(func (export "memory-copy") (param i32) (memory.copy (i32.const 8) (i32.const 0) (local.get 0)))
+		(func (export "memory-init") (param i32) (memory.init $d (i32.const 0) (i32.const 0) (local.get 0)))
+		(func (export "memory-grow") (param i32) (drop (memory.grow (local.get 0))))
+		(func (export "table-fill") (param i32) (table.fill $t (i32.const 0) (ref.func $f) (local.get 0)))
+		(func (export "table-copy") (param i32) (table.copy $t $t (i32.const 8) (i32.const 0) (local.get 0)))
+		(func (export "table-init") (param i32) (table.init $t $e (i32.const 0) (i32.const 0) (local.get 0)))
+		(func (export "table-grow") (param i32) (drop (table.grow $t (ref.func $f) (local.get 0)))))`
+	m := load(t, newEngine(t, Config{}), wasmtest.Compile(t, text))
+	for fn, longest := range map[string]int64{
+		"memory-fill": 60_000, "memory-copy": 60_000, "memory-init": 10, "memory-grow": 15,
+		"table-fill": 9_000, "table-copy": 9_000, "table-init": 8, "table-grow": 9_000,
+	} {
+		none, most := run(t, m, roomy, fn, ipld.Int(0)), run(t, m, roomy, fn, ipld.Int(longest))
+		if kindOf(none) != "ok" || kindOf(most) != "ok" || none.Gas != most.Gas {
+			t.Errorf("%s: %s with gas %d for none, %s with gas %d for %d", fn, kindOf(none), none.Gas, kindOf(most), most.Gas, longest)
+		}
+	}
+}
+
 func TestTime(t *testing.T) {
 	t.Parallel()
 	m := load(t, newEngine(t, Config{}), guest(t, "hostile"))
