@@ -74,7 +74,7 @@ func (n *Node) build(ctx context.Context, w *workflow.Workflow) (*Workflow, erro
 	if err != nil {
 		return nil, err
 	}
-	faults, err := engine.Check(ctx, n.Backend(), g, n.options.Max)
+	faults, err := engine.Check(ctx, n.Backend(), g, n.options.Policy)
 	if err != nil {
 		return nil, err
 	}

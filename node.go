@@ -16,7 +16,6 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/rpc"
 	"github.com/ipvm-wg/go-ipvm/store"
-	"github.com/ipvm-wg/go-ipvm/task"
 )
 
 // Options configure a node. The zero value works.
@@ -24,11 +23,8 @@ type Options struct {
 	// Workers is how many jobs may be in progress at once; 0 is one for each
 	// processor that the process may use.
 	Workers int
-	// Defaults are the limits of jobs that name none; zero fields are
-	// [engine.DefaultLimits].
-	Defaults task.Limits
-	// Max caps the limits of every job; zero fields are [engine.MaxLimits].
-	Max task.Limits
+	// Policy is what jobs and workflows get and may ask for.
+	Policy
 	// Compiler is a command that compiles modules in a process of its own, and
 	// CompileTime and CompileMemory bound that process; see [wasm.Config]. With
 	// no command modules are compiled in this process, and nothing bounds that.
@@ -62,6 +58,9 @@ type Node struct {
 
 // RunOptions say how one workflow is run; see [engine.Options].
 type RunOptions = engine.Options
+
+// Policy is what a node gives and grants; see [engine.Policy].
+type Policy = engine.Policy
 
 // Report is what came of one run; see [engine.Report].
 type Report = engine.Report

@@ -64,7 +64,7 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 	}
 	own.Engine = engine.New(engine.Config{
 		Store: own.store, Wasm: own.wasm, Key: own.key,
-		Workers: o.Workers, Defaults: o.Defaults, Max: o.Max, Now: o.Now,
+		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
 	})
 	fault.Point("node.listen")
 	own.server, err = rpc.Listen(dir, own)

@@ -25,10 +25,11 @@ type Modules interface {
 // Check holds every call of g against the function that it calls, as far as
 // that is possible before any has run: the module can be used, the function
 // exists, the arguments are as many as its parameters and those known now fit,
-// and no limit is above most, whose zero fields are [MaxLimits]. It runs
-// nothing. An error means that this node could not do its part.
-func Check(ctx context.Context, m Modules, g *graph.Graph, most task.Limits) (workflow.FaultList, error) {
-	c := checker{modules: m, most: withDefaults(most, MaxLimits), places: g.Workflow().Places()}
+// and neither a limit nor the bound of the whole is above what p grants. It
+// runs nothing. An error means that this node could not do its part.
+func Check(ctx context.Context, m Modules, g *graph.Graph, p Policy) (workflow.FaultList, error) {
+	c := checker{modules: m, policy: p, most: withDefaults(p.Max, MaxLimits), places: g.Workflow().Places()}
+	c.bound(g)
 	native := g.Workflow().Dialect == workflow.Native
 	for i := range g.Len() {
 		if len(c.faults) >= maxFaults {
@@ -54,6 +55,7 @@ const maxFaults = 1000
 // checker collects what is wrong with the calls of one workflow.
 type checker struct {
 	modules Modules
+	policy  Policy
 	most    task.Limits
 	places  *workflow.Places
 	faults  workflow.FaultList

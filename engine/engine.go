@@ -45,10 +45,7 @@ type Config struct {
 	Key did.PrivateKey
 	// Workers is how many steps may be in progress at once; 0 is GOMAXPROCS.
 	Workers int
-	// Defaults are the limits of a job that names none; see [DefaultLimits].
-	Defaults task.Limits
-	// Max caps the limits of every job; see [MaxLimits].
-	Max task.Limits
+	Policy
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }

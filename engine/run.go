@@ -30,13 +30,16 @@ var errTime = errors.New("the workflow's time limit was reached")
 //
 // A failed job is no error, nor is a cancelled context: both are in the
 // report, and what was finished is kept. An error means that this node could
-// not do its part.
+// not do its part, or does not grant the workflow what it may use.
 func (e *Engine) Run(ctx context.Context, g *graph.Graph, o Options) (*Report, error) {
 	ctx, leave, err := e.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
+	if why, _ := e.refuse(BoundOf(g, e.Policy)); why != "" {
+		return nil, errors.New(why)
+	}
 	if limit := g.Workflow().Config.Time; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTime)

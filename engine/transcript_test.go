@@ -82,7 +82,7 @@ func (s *script) command(t *testing.T, text string) string {
 	switch words[0] {
 	case "document":
 		s.graph = s.document(t, rest)
-		faults, err := engine.Check(t.Context(), s.Engine, s.graph, s.Max)
+		faults, err := engine.Check(t.Context(), s.Engine, s.graph, s.Policy)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@
 package wasm
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -79,6 +80,32 @@ func BenchmarkLongStringEcho(b *testing.B) {
 func BenchmarkLongASCIIEcho(b *testing.B) {
 	b.SetBytes(1 << 20)
 	benchCall(b, guest(b, "echo"), "string", ipld.String(strings.Repeat("e", 1<<20)))
+}
+
+// BenchmarkThumbnail makes a small picture of one of 144 KB, on both paths: most
+// of the time is the guest's own, for reading and writing PNG.
+func BenchmarkThumbnail(b *testing.B) {
+	code, err := os.ReadFile("../examples/thumbnail/image.wasm")
+	if err != nil {
+		b.Fatal(err)
+	}
+	picture, err := os.ReadFile("../examples/thumbnail/picture.png")
+	if err != nil {
+		b.Fatal(err)
+	}
+	call := Call{Func: "resize", Params: []ipld.Value{ipld.Bytes(picture), ipld.Int(240), ipld.Int(0)}, Limits: roomy}
+	for _, path := range []Path{PathDirect, PathModel} {
+		b.Run("path="+string(path), func(b *testing.B) {
+			e := newEngine(b, Config{})
+			e.modelOnly = path == PathModel
+			m := load(b, e, code)
+			for b.Loop() {
+				if r, err := m.Run(b.Context(), call); err != nil || !r.Outcome.OK() {
+					b.Fatal(r.Outcome.Failure, err)
+				}
+			}
+		})
+	}
 }
 
 func BenchmarkParallelTinyCall(b *testing.B) {

@@ -44,19 +44,37 @@ type Places struct {
 // Places returns a finder of places in the document that w was read from.
 func (w *Workflow) Places() *Places { return &Places{w: w, keys: map[*node]map[string]int{}} }
 
+// load reads the document, once.
+func (p *Places) load() {
+	if p.read {
+		return
+	}
+	p.read = true
+	if p.w.source != nil {
+		r := &reader{src: *p.w.source}
+		if p.root = r.tree(); p.root != nil {
+			r.settle(p.root)
+		}
+	}
+}
+
+// Whole is the place of the document itself.
+func (p *Places) Whole() Pos {
+	if p.w.source == nil {
+		return Pos{Path: "/"}
+	}
+	p.load()
+	if p.root == nil {
+		return Pos{File: p.w.source.Name, Path: "/"}
+	}
+	return p.follow(p.root, nil, nil)
+}
+
 // Of is the place of a part of job j, or of what is deepest on the way there:
 // path leads on from the part, each step an index or a key, keys by their
 // words. It is the job's own place where the document is not at hand.
 func (p *Places) Of(j *Job, part Part, path ...string) Pos {
-	if !p.read {
-		p.read = true
-		if p.w.source != nil {
-			r := &reader{src: *p.w.source}
-			if p.root = r.tree(); p.root != nil {
-				r.settle(p.root)
-			}
-		}
-	}
+	p.load()
 	if p.root == nil {
 		return j.Pos
 	}

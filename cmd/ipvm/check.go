@@ -49,11 +49,14 @@ type faultJSON struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
-// boundJSON is the most that a run of the workflow can use.
+// boundJSON is the most that a run of the workflow can use; see
+// [engine.Bound].
 type boundJSON struct {
 	Gas uint64 `json:"gas"`
-	// MS is the sum over the longest path of promises.
+	// MS is that of the longest chain of jobs that wait for one another.
 	MS int64 `json:"ms"`
+	// TotalMS is that of all jobs one after the other.
+	TotalMS int64 `json:"totalMs"`
 }
 
 func (a *app) check(cmd *cobra.Command, file string, asJSON bool) (err error) {
@@ -82,8 +85,8 @@ func (a *app) check(cmd *cobra.Command, file string, asJSON bool) (err error) {
 	if err == nil {
 		out.Workflow, out.Source, out.Tasks = w.Link().String(), sourceOf(w), map[string]string{}
 		out.Layout = layout(w)
-		b := bound(w, a.config.options())
-		out.Bound = &b
+		b := engine.BoundOf(w, a.config.options().Policy)
+		out.Bound = &boundJSON{Gas: b.Gas, MS: b.Longest.Milliseconds(), TotalMS: b.Time.Milliseconds()}
 		for i := range w.Len() {
 			out.Tasks[w.Label(i)] = w.Step(i).ID.String()
 		}
@@ -115,24 +118,6 @@ func layout(w *ipvm.Workflow) [][]string {
 	return out
 }
 
-func bound(w *ipvm.Workflow, o ipvm.Options) boundJSON {
-	var b boundJSON
-	longest := make([]int64, w.Len())
-	for i := range w.Len() {
-		s := w.Step(i)
-		l := engine.InForce(s.Job.Limits, o.Defaults, o.Max)
-		if b.Gas += l.Gas; b.Gas < l.Gas {
-			b.Gas = ^uint64(0)
-		}
-		for _, d := range s.Deps {
-			longest[i] = max(longest[i], longest[d.From])
-		}
-		longest[i] += l.Time.Milliseconds()
-		b.MS = max(b.MS, longest[i])
-	}
-	return b
-}
-
 // warnRandom warns of modules that ask for random numbers, each once.
 func warnRandom(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow) error {
 	seen := map[ipld.Link]bool{}
@@ -156,8 +141,8 @@ func warnRandom(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow) error {
 
 func printChecked(cmd *cobra.Command, w *ipvm.Workflow, o ipvm.Options) {
 	out := cmd.OutOrStdout()
-	b := bound(w, o)
-	fmt.Fprintf(out, "ok: %d jobs in %d steps, at most %s gas\n", w.Len(), len(layout(w)), count(b.Gas))
+	b := engine.BoundOf(w, o.Policy)
+	fmt.Fprintf(out, "ok: %d jobs in %d steps, at most %s gas and %v of computing\n", w.Len(), len(layout(w)), count(b.Gas), b.Time)
 	fmt.Fprintf(out, "workflow %s\n", w.Link())
 	for i := range w.Len() {
 		fmt.Fprintf(out, "  %s  %s\n", w.Step(i).ID, printable(w.Label(i)))

@@ -48,6 +48,9 @@ const (
 	keyMaxMemory = "max-memory"
 	keyMaxTime   = "max-time"
 
+	keyMaxWorkflowGas  = "max-workflow-gas"
+	keyMaxWorkflowTime = "max-workflow-time"
+
 	keyCompileTime   = "compile-time"
 	keyCompileMemory = "compile-memory"
 
@@ -68,6 +71,8 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyMaxGas, env: "IPVM_MAX_GAS", kind: kindNumber, usage: "most gas that a job may ask for", value: strconv.FormatUint(m.Gas, 10), check: asError(parseGas)},
 		{key: keyMaxMemory, env: "IPVM_MAX_MEMORY", kind: "SIZE", usage: "most memory that a job may ask for", value: size(m.Memory), check: asError(workflow.ParseSize)},
 		{key: keyMaxTime, env: "IPVM_MAX_TIME", kind: "TIME", usage: "most time that a job may ask for", value: m.Time.String(), check: asError(parseTime)},
+		{key: keyMaxWorkflowGas, env: "IPVM_MAX_WORKFLOW_GAS", kind: kindNumber, usage: "most gas that all jobs of a workflow may ask for together; 0 is no bound", value: "0", check: asError(parseGasBound)},
+		{key: keyMaxWorkflowTime, env: "IPVM_MAX_WORKFLOW_TIME", kind: "TIME", usage: "most time that all jobs of a workflow may ask for together; 0s is no bound", value: "0s", check: asError(parseTimeBound)},
 		{key: keyCompileTime, env: "IPVM_COMPILE_TIME", kind: "TIME", usage: "most time to compile a module", value: wasm.DefaultCompileTime.String(), check: asError(parseTime)},
 		{key: keyCompileMemory, env: "IPVM_COMPILE_MEMORY", kind: "SIZE", usage: "most memory to compile a module", value: size(wasm.DefaultCompileMemory), check: asError(workflow.ParseSize)},
 	}
@@ -115,6 +120,22 @@ func parseGas(s string) (uint64, error) {
 		return 0, fmt.Errorf("%q is not a positive number", s)
 	}
 	return n, nil
+}
+
+func parseGasBound(s string) (uint64, error) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a number of gas, nor 0 for no bound", s)
+	}
+	return n, nil
+}
+
+func parseTimeBound(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is not a duration such as 10s or 5m, nor 0s for no bound", s)
+	}
+	return d, nil
 }
 
 func parseTime(s string) (time.Duration, error) {
@@ -216,11 +237,15 @@ func (c *config) dir() string { return c.find(keyDir).value }
 func (c *config) options() ipvm.Options {
 	workers, _ := parseWorkers(c.find(keyWorkers).value)
 	compileTime, _ := parseTime(c.find(keyCompileTime).value)
+	gas, _ := parseGasBound(c.find(keyMaxWorkflowGas).value)
+	span, _ := parseTimeBound(c.find(keyMaxWorkflowTime).value)
 	compileMemory, _ := workflow.ParseSize(c.find(keyCompileMemory).value)
 	return ipvm.Options{
-		Workers:  workers,
-		Defaults: c.limits(keyGas, keyMemory, keyTime),
-		Max:      c.limits(keyMaxGas, keyMaxMemory, keyMaxTime),
+		Workers: workers,
+		Policy: ipvm.Policy{
+			Defaults: c.limits(keyGas, keyMemory, keyTime), Max: c.limits(keyMaxGas, keyMaxMemory, keyMaxTime),
+			MaxGas: gas, MaxTime: span,
+		},
 		Compiler: compiler(), CompileTime: compileTime, CompileMemory: compileMemory,
 	}
 }

@@ -81,6 +81,7 @@ func modules(tb testing.TB) map[string][]byte {
 		}
 	}
 	odd, err := filepath.Glob("testdata/wat/*.wat")
+	odd = append(odd, "../../engine/testdata/handler.wat")
 	if err != nil || len(odd) == 0 {
 		tb.Fatal("no odd modules", err)
 	}

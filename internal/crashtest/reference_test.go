@@ -27,7 +27,7 @@ func referenceNode(t *testing.T) *ipvm.Node {
 	r := &reference
 	r.once.Do(func() {
 		if r.dir, r.err = os.MkdirTemp("", "ipvm-crashtest-"); r.err == nil {
-			r.node, r.err = ipvm.Open(filepath.Join(r.dir, "state"), ipvm.Options{Defaults: limits})
+			r.node, r.err = ipvm.Open(filepath.Join(r.dir, "state"), ipvm.Options{Policy: ipvm.Policy{Defaults: limits}})
 		}
 		if r.err == nil { // have each module compiled
 			runHere(t, r.node, mixed(random(t), true).write(t))

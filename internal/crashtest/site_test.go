@@ -248,7 +248,7 @@ func (s *site) prefix(t *testing.T, d *document, want *ipvm.Report, remembered m
 // finishHere runs the document again in this process.
 func (s *site) finishHere(t *testing.T, path string, want *ipvm.Report, before map[string]bool) {
 	t.Helper()
-	n, err := ipvm.Open(s.home, ipvm.Options{Defaults: limits})
+	n, err := ipvm.Open(s.home, ipvm.Options{Policy: ipvm.Policy{Defaults: limits}})
 	if err != nil {
 		t.Fatalf("open the node: %v", err)
 	}

@@ -56,7 +56,7 @@ func TestKillFirstStart(t *testing.T) {
 
 func secondStart(t *testing.T, home, path string, want *ipvm.Report) {
 	t.Helper()
-	n, err := ipvm.Open(home, ipvm.Options{Defaults: limits})
+	n, err := ipvm.Open(home, ipvm.Options{Policy: ipvm.Policy{Defaults: limits}})
 	if err != nil {
 		t.Fatal(err)
 	}

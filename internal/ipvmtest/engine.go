@@ -37,9 +37,9 @@ type Options struct {
 	Key did.PrivateKey
 	// Wrap puts something between the engine and its store.
 	Wrap func(engine.Store) engine.Store
-	// Defaults, Max and Now are those of [engine.Config].
-	Defaults, Max task.Limits
-	Now           func() time.Time
+	// Policy and Now are those of [engine.Config].
+	engine.Policy
+	Now func() time.Time
 }
 
 // Engine is an engine and what it is made of.
@@ -69,7 +69,7 @@ func New(tb testing.TB, o Options) *Engine {
 	}
 	c := engine.Config{
 		Store: e.Store, Wasm: e.Wasm, Key: e.Key,
-		Workers: o.Workers, Defaults: o.Defaults, Max: o.Max, Now: o.Now,
+		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
 	}
 	if o.Wrap != nil {
 		c.Store = o.Wrap(e.Store)

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+// Bound is the most that a run of a workflow can use. There is one for every
+// workflow: the graph has no cycles, each job and each handler runs at most
+// once, and each has limits (specification, section 2). Waiting for a worker
+// and the compiling of modules, which has a limit of its own, are not in it.
+type Bound struct {
+	// Gas is that of all jobs and handlers; the largest number where it is more.
+	Gas uint64
+	// Time is how long all of them take one after the other.
+	Time time.Duration
+	// Longest is how long the longest chain of jobs takes that wait for one
+	// another: the time when there are workers enough.
+	Longest time.Duration
+}
+
+// BoundOf is the bound of g under the limits of a node. A handler may send a
+// job to wait for any other, so with handlers the longest chain is all of them.
+func BoundOf(g *graph.Graph, p Policy) Bound {
+	var b Bound
+	var gas, over uint64
+	handlers := false
+	longest := make([]time.Duration, g.Len())
+	for i := range g.Len() {
+		s := g.Step(i)
+		l := InForce(s.Job.Limits, p.Defaults, p.Max)
+		calls := uint64(1)
+		if s.Job.Catch != nil {
+			handlers, calls = true, 2
+		}
+		for range calls {
+			var carry uint64
+			gas, carry = bits.Add64(gas, l.Gas, 0)
+			over += carry
+			b.Time = add(b.Time, l.Time)
+		}
+		for _, d := range s.Deps {
+			longest[i] = max(longest[i], longest[d.From])
+		}
+		longest[i] = add(longest[i], l.Time)
+		b.Longest = max(b.Longest, longest[i])
+	}
+	if b.Gas = gas; over > 0 {
+		b.Gas = math.MaxUint64
+	}
+	if handlers {
+		b.Longest = b.Time
+	}
+	if most := g.Workflow().Config.Time; most > 0 {
+		b.Time, b.Longest = min(b.Time, most), min(b.Longest, most)
+	}
+	return b
+}
+
+// add is a and b together, or the longest time there is.
+func add(a, b time.Duration) time.Duration {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// Policy is what a node gives and grants. Its zero fields mean the defaults
+// they name.
+type Policy struct {
+	// Defaults are the limits of a job that names none; see [DefaultLimits].
+	Defaults task.Limits
+	// Max caps the limits of every job; see [MaxLimits].
+	Max task.Limits
+	// MaxGas and MaxTime are the highest bounds that a workflow may have, over
+	// all its jobs, one after the other; 0 is no bound.
+	MaxGas  uint64
+	MaxTime time.Duration
+}
+
+// refuse says why a workflow of bound b is not granted, and what to do; empty
+// when it is.
+func (p Policy) refuse(b Bound) (why, hint string) {
+	const ask = "ask for less in its jobs or in defaults, or raise --max-workflow-"
+	switch {
+	case p.MaxGas > 0 && b.Gas > p.MaxGas:
+		return fmt.Sprintf("the workflow may use %d gas, this node grants a workflow at most %d", b.Gas, p.MaxGas), ask + "gas"
+	case p.MaxTime > 0 && b.Time > p.MaxTime:
+		return fmt.Sprintf("the workflow may compute for %v, this node grants a workflow at most %v", b.Time, p.MaxTime), ask + "time"
+	}
+	return "", ""
+}
+
+// bound reports a workflow that may use more than this node grants.
+func (c *checker) bound(g *graph.Graph) {
+	if why, hint := c.policy.refuse(BoundOf(g, c.policy)); why != "" {
+		c.faults = append(c.faults, workflow.Fault{Pos: c.places.Whole(), Kind: workflow.Size, Msg: why, Hint: hint})
+	}
+}
