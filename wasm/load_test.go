@@ -55,6 +55,11 @@ func TestRefused(t *testing.T) {
 		{"exceptions", "unsupported: ", component(`(core module (tag))`)},
 		{"gc", "unsupported: ", component(`(core module (type (struct)))`)},
 		{"externref", "unsupported: ", component(`(core module (table 1 externref))`)},
+		{"stream", "unsupported: ", component(`(type $s (stream u8)) (export "s" (type $s))`)},
+		{"future", "unsupported: ", component(`(type $s (future u8)) (export "s" (type $s))`)},
+		{"asynchronous function", "unsupported: ", component(`(core module $m (func (export "f") (result i32) (i32.const 0)) (func (export "c") (param i32 i32 i32) (result i32) (i32.const 0)))
+			(core instance $i (instantiate $m))
+			(func (export "f") async (canon lift (core func $i "f") async (callback (func $i "c"))))`)},
 		{"wide arithmetic", "unsupported: ", component(`(core module (func (param i64 i64 i64 i64) (result i64 i64) (i64.add128 (local.get 0) (local.get 1) (local.get 2) (local.get 3))))`)},
 		{
 			"import of wasi:cli with another type", "unsupported: the module imports wasi:cli/environment@0.2.0#get-environment with another type",

@@ -110,7 +110,7 @@ func broke(err error) *task.Failure {
 // isFeatureOff tells causes for which a module would run on an engine with
 // more features.
 func isFeatureOff(cause string) bool {
-	for _, sign := range []string{"not enabled", "must be enabled", "not supported without", "disallowed", "multiple memories", "multiple tables"} {
+	for _, sign := range []string{"not enabled", "must be enabled", "not supported without", "requires the component model", "require the component model", "disallowed", "multiple memories", "multiple tables"} {
 		if strings.Contains(cause, sign) {
 			return true
 		}
