@@ -3,6 +3,7 @@ package wit
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
@@ -18,7 +19,8 @@ type Args struct {
 // Canonical returns one value per parameter of f, each in the canonical form
 // of its type, or a [*Fault] that names the parameter.
 //
-// The number of positional arguments must be exact. Named arguments match
+// The number of positional arguments must be exact; none at all leaves every
+// parameter out, as no named ones do, where all are options. Named arguments match
 // parameters exactly or by words, as the fields of a record do; a missing
 // option is null.
 func (f Func) Canonical(a Args) ([]ipld.Value, error) {
@@ -32,6 +34,9 @@ func (f Func) Canonical(a Args) ([]ipld.Value, error) {
 			return nil, fault
 		}
 	}
+	if !a.IsNamed && len(given) == 0 && f.optional() {
+		given = make([]ipld.Value, len(f.Params))
+	}
 	if len(given) != len(f.Params) {
 		return nil, &Fault{Want: plural(len(f.Params), "argument"), Got: fmt.Sprint(len(given)), Msg: f.Signature()}
 	}
@@ -44,6 +49,11 @@ func (f Func) Canonical(a Args) ([]ipld.Value, error) {
 		out[i] = v
 	}
 	return out, nil
+}
+
+// optional tells whether every parameter of f may be left out.
+func (f Func) optional() bool {
+	return !slices.ContainsFunc(f.Params, func(p Field) bool { return p.Type.Kind != Option })
 }
 
 // Content returns params, as Canonical gave them, with every link replaced by
