@@ -70,6 +70,11 @@ func (n *Node) build(ctx context.Context, w *workflow.Workflow) (*Workflow, erro
 	if err != nil {
 		return nil, err
 	}
+	if len(w.Blocks) > 0 {
+		if err := n.Backend().PutBlocks(ctx, w.Blocks); err != nil {
+			return nil, err
+		}
+	}
 	g, err := graph.Build(w, graph.Options{Owner: owner})
 	if err != nil {
 		return nil, err

@@ -30,12 +30,12 @@ type Modules interface {
 func Check(ctx context.Context, m Modules, g *graph.Graph, p Policy) (workflow.FaultList, error) {
 	c := checker{modules: m, policy: p, most: withDefaults(p.Max, MaxLimits), places: g.Workflow().Places()}
 	c.bound(g)
-	native := g.Workflow().Dialect == workflow.Native
+	capped := g.Workflow().Dialect == workflow.Homestar
 	for i := range g.Len() {
 		if len(c.faults) >= maxFaults {
 			break
 		}
-		if native {
+		if !capped {
 			c.limits(g.Step(i))
 		}
 		if err := c.call(ctx, g.Step(i)); err != nil {
@@ -180,7 +180,7 @@ func Arguments(params ipld.Value) wit.Args {
 }
 
 // limits reports what the job of s asks for and this node does not grant.
-// Documents of the other dialect ask for more than anyone has as a matter of
+// Documents of Homestar ask for more than anyone has as a matter of
 // course; theirs are capped, and the receipt tells what was in force.
 func (c *checker) limits(s *graph.Step) {
 	want := s.Job.Limits

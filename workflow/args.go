@@ -72,16 +72,21 @@ func (r *reader) named(n *node, out []ipld.Entry) []ipld.Entry {
 	}
 	for i := range n.items {
 		r.enter(n.keys[i].text)
-		switch k := n.keys[i]; {
-		case k.text == "":
-			r.report(k.line, k.col, Invalid, "", "an argument has an empty name")
-		case strings.Contains(k.text, "/"): // among them the keys that tasks reserve
-			r.report(k.line, k.col, Invalid, "a parameter's name is made of words, such as firstName or first-name", "no function has a parameter with the name %s", quote(k.text))
-		}
+		r.paramName(n.keys[i])
 		out = append(out, ipld.Entry{Key: n.keys[i].text, Value: r.arg(&n.items[i])})
 		r.leave()
 	}
 	return out
+}
+
+// paramName reports what can not be the name of a parameter.
+func (r *reader) paramName(k key) {
+	switch {
+	case k.text == "":
+		r.report(k.line, k.col, Invalid, "", "an argument has an empty name")
+	case strings.Contains(k.text, "/"): // among them the keys that tasks reserve
+		r.report(k.line, k.col, Invalid, "a parameter's name is made of words, such as firstName or first-name", "no function has a parameter with the name %s", quote(k.text))
+	}
 }
 
 // arg reads one value of an argument, with promises and files in it.
@@ -261,7 +266,7 @@ func (r *reader) nearLabel(name string) string {
 	if hint := didYouMean(near(name, r.labels)); hint != "" {
 		return hint
 	}
-	if len(r.labels) > 8 {
+	if len(r.labels) > 8 || len(r.labels) == 0 {
 		return ""
 	}
 	return "the jobs are " + orList(r.labels)

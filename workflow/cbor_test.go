@@ -25,6 +25,18 @@ func TestCBORSlash(t *testing.T) {
 	}
 }
 
+// A signed token as it travels is told as one, also without a name.
+func TestCBOREnvelope(t *testing.T) {
+	t.Parallel()
+	data, err := ipld.AppendCBOR(nil, ipld.List(ipld.Bytes([]byte{1}), ipld.Map(entry("h", ipld.Bytes(nil)), entry("ucan/inv@1.0.0", ipld.Map()))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := describe(Source{Data: data}); !strings.HasPrefix(got, "[unsupported] a signed invocation") {
+		t.Errorf("got %s", got)
+	}
+}
+
 // The format is found by name first, then by content.
 func TestFormat(t *testing.T) {
 	t.Parallel()
@@ -37,6 +49,7 @@ func TestFormat(t *testing.T) {
 		{"w.yml", "{}", YAML},
 		{"w.cbor", "{}", CBOR},
 		{"", "\xa1aa", CBOR},
+		{"", "\x82aa", CBOR},
 		{"", "\ufeff \n{\n \"a\": 1}", JSON},
 		{"w.txt", "{}", JSON},
 		{"", "{a: 1}", YAML},

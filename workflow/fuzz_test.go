@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/ipvm-wg/go-ipvm/task"
 )
 
 // seed gives f the corpus as it is, so that mutations begin near real
@@ -40,6 +42,9 @@ func stable(t *testing.T, data []byte, format, also Format) {
 			t.Fatal("a workflow without jobs")
 		}
 		for _, j := range w.Jobs {
+			if _, promised, _ := task.AsPromise(j.Call.Module); promised {
+				continue
+			}
 			if k := j.Call.Module.Kind().String(); k != "link" {
 				t.Fatalf("job %q has a %s for a module", j.Label, k)
 			}

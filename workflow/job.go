@@ -240,6 +240,10 @@ func (r *reader) moduleText(v *node) ipld.Value {
 	switch {
 	case err == nil:
 		return ipld.LinkValue(link)
+	case strings.HasPrefix(s, dataURL):
+		return r.inline(v)
+	case strings.HasPrefix(s, "data:"):
+		r.fault(v, Invalid, "a module inside a document is written "+dataURL+"…", "expected a module, got %s", quote(s))
 	case s == "":
 		r.fault(v, Invalid, "", "expected a module, got empty text")
 	case isURL && strings.Contains(cid, "/"):

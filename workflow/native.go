@@ -119,6 +119,10 @@ func (r *reader) fieldHint(name string, fields names) string {
 // document reads the root in whichever dialect it is.
 func (r *reader) document(root *node) *Workflow {
 	w := &Workflow{Version: Version, Dialect: Native}
+	if isEnvelope(root) {
+		r.envelope(root)
+		return w
+	}
 	if root.kind != mapNode {
 		r.fault(root, Type, `the smallest workflow is {"with": CID, "func": "name", "args": []}`, "expected a workflow as a map, got %s", root.show())
 		return w
@@ -135,6 +139,8 @@ func (r *reader) document(root *node) *Workflow {
 			}
 			r.header(w, v)
 		})
+	case isInvocation(root):
+		r.invocation(w, root)
 	case root.lookup("jobs") != nil || root.lookup("tasks") != nil:
 		r.header(w, root)
 	case isJob(root):

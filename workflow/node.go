@@ -130,7 +130,8 @@ type reader struct {
 	labels   []string // of the jobs
 	known    map[string]bool
 	imported map[string]imported
-	edges    []Edge // of the job being read
+	edges    []Edge       // of the job being read
+	blocks   []ipld.Block // of inline modules
 	triggers []trigger
 	lookups  int // near-name searches made, which are bounded
 }
@@ -250,7 +251,7 @@ func (s *Source) format() Format {
 	case ".cbor", ".dagcbor":
 		return CBOR
 	}
-	if len(s.Data) > 0 && s.Data[0]>>5 == 5 { // a CBOR map; never the first byte of UTF-8 text
+	if len(s.Data) > 0 && (s.Data[0]>>5 == 5 || s.Data[0]>>5 == 4) { // a CBOR map or list; never the first byte of UTF-8 text
 		return CBOR
 	}
 	text := strings.TrimLeft(string(s.Data[:min(len(s.Data), 4096)]), "\ufeff \t\r\n")

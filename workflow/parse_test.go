@@ -103,6 +103,9 @@ func summary(w *Workflow) string {
 			fmt.Fprintf(&b, "  awaits %s at %s\n", e.Promise.Value(), e.Pos)
 		}
 	}
+	for _, block := range w.Blocks {
+		fmt.Fprintf(&b, "\nblock %s of %d bytes\n", block.Link, len(block.Data))
+	}
 	for _, f := range w.Warnings {
 		fmt.Fprintf(&b, "\nwarning: %v (%s)\n", f, f.Kind)
 	}

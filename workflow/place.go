@@ -22,9 +22,9 @@ const (
 // partPaths are the places of each part, below the job or, where the path
 // begins with "..", below the map that the jobs are in.
 var partPaths = map[Part][]string{
-	PartModule: {"with", "run/rsc", "run/args/mod"},
-	PartFunc:   {"func", "run/input/func", "run/args/fun"},
-	PartArgs:   {"args", "input", "run/input/args", "run/args/params"},
+	PartModule: {"with", "run/rsc", "run/args/mod", "args/mod"},
+	PartFunc:   {"func", "run/input/func", "run/args/fun", "args/fun"},
+	PartArgs:   {"args/params", "args", "input", "run/input/args", "run/args/params"},
 	PartGas:    {"gas", "maxGas", "config/gas", "config/maxGas", "meta/fuel", "../defaults/gas", "../defaults/maxGas"},
 	PartMemory: {"memory", "config/memory", "meta/memory", "../defaults/memory"},
 	PartTime:   {"time", "timeout", "config/time", "config/timeout", "meta/time", "../defaults/time", "../defaults/timeout"},

@@ -39,6 +39,8 @@ const (
 	Native Dialect = "native"
 	// Homestar is the form of the UCAN Invocation 0.2 peers.
 	Homestar Dialect = "homestar"
+	// UCAN is the payload of one UCAN 1.0 invocation.
+	UCAN Dialect = "ucan"
 )
 
 // Source is a document to be read.
@@ -82,6 +84,9 @@ type Workflow struct {
 	Dialect Dialect
 	// Origin is set for foreign dialects.
 	Origin Origin
+	// Blocks are those of modules that the document holds itself. They are to
+	// be stored before the workflow is checked against its modules.
+	Blocks []ipld.Block
 	// Warnings are about what was read but has no effect.
 	Warnings []Fault
 	// source is the document, for Places.
@@ -90,7 +95,8 @@ type Workflow struct {
 
 // Origin holds the identifiers that a foreign dialect gives a workflow.
 type Origin struct {
-	// Workflow is the foreign workflow CID; undefined for native documents.
+	// Workflow is the foreign workflow CID; undefined where the dialect has
+	// none.
 	Workflow ipld.Link
 	// Name is the name that the wrapper gives the workflow, if any.
 	Name string
@@ -121,7 +127,7 @@ type Job struct {
 	// workflow's; nil when there is none.
 	Catch *Handler
 	// Instruction and Ran are the identifiers that a foreign dialect gives
-	// this job; undefined for native documents.
+	// this job; undefined where the dialect has none.
 	Instruction, Ran ipld.Link
 }
 
@@ -210,6 +216,6 @@ func Parse(src Source) (*Workflow, error) {
 	if r.faults.n > 0 {
 		return nil, r.faults.list()
 	}
-	w.Warnings, w.source = r.warnings.list(), &src
+	w.Warnings, w.Blocks, w.source = r.warnings.list(), r.blocks, &src
 	return w, nil
 }

@@ -179,7 +179,10 @@ func sourceOf(w *ipvm.Workflow) *sourceJSON {
 	if doc.Dialect == workflow.Native {
 		return nil
 	}
-	s := &sourceJSON{Dialect: doc.Dialect, Workflow: doc.Origin.Workflow.String(), Jobs: map[string]string{}}
+	s := &sourceJSON{Dialect: doc.Dialect, Jobs: map[string]string{}}
+	if doc.Origin.Workflow.Defined() {
+		s.Workflow = doc.Origin.Workflow.String()
+	}
 	for i := range doc.Jobs {
 		if in := doc.Jobs[i].Instruction; in.Defined() {
 			s.Jobs[doc.Jobs[i].Label] = in.String()

@@ -1,0 +1,180 @@
+package workflow
+
+import (
+	"strings"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// The maps of a UCAN 1.0 invocation.
+var (
+	invocationFields = spellings("cmd", "args", "sub", "nonce", "iss", "aud", "prf", "meta", "iat", "exp", "cause")
+	wasmRunFields    = spellings("mod", "fun", "params")
+)
+
+// isInvocation tells the payload of a UCAN 1.0 invocation: a command and its
+// arguments, which are no jobs.
+func isInvocation(root *node) bool {
+	cmd, args := root.lookup("cmd"), root.lookup("args")
+	return cmd != nil && cmd.kind == stringNode && args != nil && root.lookup("with") == nil
+}
+
+// isEnvelope tells a signed UCAN 1.0 token: a signature and {h, tag: payload}.
+func isEnvelope(root *node) bool {
+	return root.kind == listNode && len(root.items) == 2 && root.items[0].kind == bytesNode && root.items[1].lookup("h") != nil
+}
+
+// invocation reads the payload of a UCAN 1.0 invocation that nobody signed: a
+// workflow of one job, of whoever submits it.
+func (r *reader) invocation(w *Workflow, root *node) {
+	w.Dialect = UCAN
+	j := Job{Label: soleLabel, Pos: r.posOf(root)}
+	subject := did.Pure
+	var written ipld.Value // args
+	before, runs := r.faults.n, root.lookup("cmd").text() == task.CommandRun
+	r.record(root, "an invocation", invocationFields, func(name string, v *node) {
+		switch name {
+		case "cmd":
+			if !runs {
+				r.fault(v, Unsupported, "only functions can be run: cmd: "+task.CommandRun, "the command %s is not known here", quote(v.text()))
+			}
+		case "args":
+			written = r.data(v)
+			if runs {
+				r.wasmRun(&j, v)
+			}
+		case "sub":
+			subject = r.subject(v)
+		case "nonce":
+			j.Nonce = r.nonce(v, 0)
+		case "meta":
+			j.Limits = r.legacyMeta(v)
+		default:
+			r.claim(name, v)
+		}
+	})
+	nonce := root.lookup("nonce")
+	switch {
+	case j.Nonce != "" && root.lookup("sub") != nil && subject == did.Pure:
+		r.enter("nonce")
+		r.fault(nonce, Invalid, "leave the nonce out, or name another subject", "a task of %s has an empty nonce: it is the same for everyone", did.Pure)
+		r.leave()
+	case j.Nonce != "" && subject != did.Pure:
+		j.Subject = subject
+	}
+	j.Edges = r.edges
+	w.Jobs = []Job{j}
+	if r.faults.n == before && (j.Nonce == "" || j.Subject != "") {
+		id, err := task.Task{Subject: subject, Command: task.CommandRun, Args: written, Nonce: j.Nonce}.ID()
+		if err != nil {
+			r.fault(root, Invalid, "", "no Task ID: %v", err)
+		}
+		w.Jobs[0].Instruction = id.Link
+	}
+}
+
+// wasmRun reads the arguments of /wasm/run.
+func (r *reader) wasmRun(j *Job, n *node) {
+	j.Call.Params = ipld.List()
+	r.record(n, "args", wasmRunFields, func(name string, v *node) {
+		switch name {
+		case "mod":
+			j.Call.Module = r.module(v)
+			if _, promised, _ := task.AsPromise(j.Call.Module); promised {
+				r.fault(v, BadPromise, "", "a single invocation has no other job to wait for")
+			}
+		case "fun":
+			if v.kind != stringNode {
+				r.fault(v, Type, `write "" when the module exports exactly one function`, "expected the name of a function, got %s", v.show())
+			}
+			j.Call.Func = v.text()
+		case "params":
+			j.Call.Params = r.params(v)
+		}
+	})
+	if n.kind == mapNode && n.lookup("mod") == nil {
+		r.fault(n, Missing, "", "args has no field %q", "mod")
+	}
+}
+
+// params reads a list of arguments, or a map of them by name.
+func (r *reader) params(n *node) ipld.Value {
+	if n.kind != listNode && n.kind != mapNode {
+		r.fault(n, Type, "", "expected params as a list, or as a map by name, got %s", n.show())
+		return ipld.List()
+	}
+	for i := range n.keys {
+		r.enter(n.keys[i].text)
+		r.paramName(n.keys[i])
+		r.leave()
+	}
+	return r.plain(n, r.taskArg)
+}
+
+// taskArg reads an argument as a task has it: nothing but promises and escapes
+// has a meaning.
+func (r *reader) taskArg(n *node) ipld.Value {
+	switch k, v := n.sole(); k {
+	case string(task.AwaitOK), string(task.AwaitError), string(task.AwaitAny):
+		return r.promise(n)
+	case "/data":
+		return task.Escape(r.data(v))
+	}
+	return r.plain(n, r.taskArg)
+}
+
+// subject reads the principal whose task it is.
+func (r *reader) subject(v *node) did.DID {
+	if s := v.text(); v.kind == stringNode && s == string(did.Pure) {
+		return did.Pure
+	}
+	d, err := did.Parse(v.text())
+	if v.kind != stringNode || err != nil {
+		r.fault(v, Invalid, "write sub: "+string(did.Pure)+", or leave it out", "expected a did:key, got %s", v.show())
+	}
+	return d
+}
+
+// claim reads a field that counts only in a signed token. One that would
+// forbid or demand something is not passed over.
+func (r *reader) claim(name string, v *node) {
+	switch {
+	case v.kind == nullNode, name == "prf" && v.kind == listNode && len(v.items) == 0:
+	case name == "iss", name == "aud", name == "iat":
+		r.warn(v.line, v.col, "", "nobody signed this invocation, so %s has no effect; it is run as your own", name)
+	case name == "prf":
+		r.fault(v, Unsupported, "write prf: []; whoever submits the workflow runs it", "expected no proofs, got %s", v.show())
+	default:
+		r.notYet(v, "an invocation with "+name, "write "+name+": null")
+	}
+}
+
+// envelope refuses a signed token. That a signature holds does not say that
+// its issuer may ask this of this node, now.
+func (r *reader) envelope(root *node) {
+	r.notYet(root, "a signed invocation", "to run it as your own, give only its payload: {cmd: "+task.CommandRun+", args: …}")
+}
+
+// dataURL is how a document holds a module itself.
+const dataURL = "data:application/wasm;base64,"
+
+// inline reads a module that the document holds. Its blocks go with the
+// workflow.
+func (r *reader) inline(v *node) ipld.Value {
+	code, err := decodeBase64(strings.TrimPrefix(v.text(), dataURL))
+	if err != nil {
+		r.fault(v, Invalid, "", "expected a module as %s…, got %v", dataURL, err)
+		return ipld.Null
+	}
+	link, err := ipld.ImportFile(code, func(b ipld.Block) error {
+		r.blocks = append(r.blocks, b)
+		return nil
+	})
+	if err != nil {
+		r.fault(v, Invalid, "", "the module can not be imported: %v", err)
+		return ipld.Null
+	}
+	return ipld.LinkValue(link)
+}
