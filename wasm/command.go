@@ -58,6 +58,30 @@ func (p *programCall) command() *task.Failure {
 // bytesOf is s without a copy, for one who does not write to it.
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
+// maxLastWords and maxLastLines bound what is told of the standard error of a
+// program that did not end by itself: its last bytes, in so many lines.
+const (
+	maxLastWords = 32 << 10
+	maxLastLines = 100
+)
+
+// lastWords logs the end of what a program wrote to its standard error before
+// it was stopped: there is no result that it could be part of.
+func (p *programCall) lastWords() {
+	if p.log.to == nil {
+		return
+	}
+	all := p.world.host.Result().Stderr
+	text := strings.TrimSuffix(strings.ToValidUTF8(string(all[max(0, len(all)-maxLastWords):]), "�"), "\n")
+	if text == "" {
+		return
+	}
+	lines := strings.Split(text, "\n")
+	for _, line := range lines[max(0, len(lines)-maxLastLines):] {
+		p.log.line("error", "stderr", line)
+	}
+}
+
 // output is res with what a program left behind. It ended by returning v, or
 // with an exit status.
 func (p *programCall) output(res Result, v ipld.Value, exit *wasi.Exit) (Result, error) {

@@ -199,3 +199,25 @@ func TestCommandComponent(t *testing.T) {
 		t.Errorf("%s, %s", path, why)
 	}
 }
+
+// What a program wrote to its standard error before it was stopped is logged;
+// of one that ended by itself it is part of the result.
+func TestCommandLastWords(t *testing.T) {
+	t.Parallel()
+	const text = `(module
+		(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+		(memory (export "memory") 1)
+		(data (i32.const 0) "\10\00\00\00\0c\00\00\00") (data (i32.const 16) "why\nit ended")
+		(func (export "_start")
+			(drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
+			END))`
+	for end, want := range map[string]string{"unreachable": "error stderr why|error stderr it ended|", "": "", "(loop (br 0))": "error stderr why|error stderr it ended|"} {
+		m := load(t, newEngine(t, Config{}), wasmtest.Compile(t, strings.Replace(text, "END", end, 1)))
+		var got strings.Builder
+		call := Call{Func: "_start", Params: make([]ipld.Value, 4), Limits: task.Limits{Gas: 100_000, Memory: 1 << 20, Time: time.Minute}}
+		call.Log = func(level, context, msg string) { got.WriteString(level + " " + context + " " + msg + "|") }
+		if r, err := m.Run(t.Context(), call); err != nil || r.Outcome.OK() != (end == "") || got.String() != want {
+			t.Errorf("%q: %v, %v, logged %q", end, r.Outcome.Failure, err, got.String())
+		}
+	}
+}

@@ -146,6 +146,9 @@ func (p *programCall) result(ctx context.Context, v ipld.Value, err error) (Resu
 	if p.fn.Kind == component.FuncCommand {
 		var exit *wasi.Exit
 		if end != nil && !(p.s.call.gas_left > 0 && errors.As(p.callee.err, &exit)) {
+			if p.lastWords(); p.world.log.err != nil {
+				return Result{}, p.world.log.err
+			}
 			return end.result(res)
 		}
 		return p.output(res, v, exit)
