@@ -9,20 +9,33 @@ import (
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
 func newCheck(a *app) *cobra.Command {
-	var asJSON bool
+	var asJSON, normalise bool
 	cmd := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Find everything that is wrong with a workflow, without running it",
 		Long: `Read the workflow in FILE, import the files that it names, and hold every
 call against the function that it calls. All faults are shown, each with its
-place. Exit status 2 means that there are faults.`,
+place. Exit status 2 means that there are faults.
+
+With --normalise, print the workflow as a document of the native dialect in
+YAML, whatever FILE is written in: the same tasks, with the same Task IDs.`,
 		Args: wants(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.check(cmd, args[0], asJSON) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case asJSON && normalise:
+				return misusef("", "--json and --normalise print different things; choose one")
+			case normalise:
+				return a.normalise(cmd, args[0])
+			}
+			return a.check(cmd, args[0], asJSON)
+		},
 	}
+	cmd.Flags().BoolVar(&normalise, "normalise", false, "print the workflow as a native document in YAML")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, described in docs/reference.md")
 	return cmd
 }
@@ -92,6 +105,29 @@ func (a *app) check(cmd *cobra.Command, file string, asJSON bool) (err error) {
 		}
 	}
 	return errors.Join(printJSON(cmd.OutOrStdout(), out), quiet(err))
+}
+
+// normalise prints the workflow in file as a native document.
+func (a *app) normalise(cmd *cobra.Command, file string) (err error) {
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(cmd, node, err) }()
+	w, err := load(cmd, node, file)
+	if err != nil {
+		return err
+	}
+	warn(cmd.ErrOrStderr(), w)
+	text, err := w.Workflow().Normalise(func(label string) task.Task {
+		i, _ := w.Find(label)
+		return w.Step(i).Task
+	})
+	if err != nil {
+		return misusef("it runs as it is", "%s: %v", file, err)
+	}
+	_, err = cmd.OutOrStdout().Write(text)
+	return err
 }
 
 // quiet is the error of a fault that was printed as JSON.

@@ -179,7 +179,26 @@ func (e *Engine) build(tb testing.TB, src workflow.Source) *graph.Graph {
 	must(tb, err)
 	g, err := graph.Build(w, graph.Options{Owner: e.Key.DID()})
 	must(tb, err)
+	normalisable(tb, g)
 	return g
+}
+
+// normalisable makes sure that each document that a test uses is the same
+// workflow when it is written in the native dialect.
+func normalisable(tb testing.TB, g *graph.Graph) {
+	tb.Helper()
+	text, err := g.Workflow().Normalise(func(label string) task.Task {
+		i, _ := g.Find(label)
+		return g.Step(i).Task
+	})
+	must(tb, err)
+	w, err := workflow.Parse(workflow.Source{Data: text, Format: workflow.YAML})
+	must(tb, err)
+	again, err := graph.Build(w, graph.Options{})
+	must(tb, err)
+	if again.Link() != g.Link() {
+		tb.Fatalf("normalised it is another workflow:\n%s", text)
+	}
 }
 
 // Import stores the code of a module and returns its link.

@@ -1,0 +1,384 @@
+package workflow
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// Normalise writes w as a document of the native dialect in YAML, whatever it
+// was read from. Read again it is the same workflow with the same Task IDs, and
+// is written the same.
+//
+// Jobs are written as people do, unless one of them has a nonce or a subject, or
+// arguments with no spelling in that form: then they are all written as the
+// tasks that they are. Written returns the task of a job as the document has it
+// (graph.Step.Task); it is asked only then, and where it is nil such a workflow
+// is an error. So is what has no native form in YAML at all.
+func (w *Workflow) Normalise(written func(label string) task.Task) ([]byte, error) {
+	text, err := w.normalise(nil)
+	if err == nil || written == nil {
+		return text, err
+	}
+	tasks := make(map[string]task.Task, len(w.Jobs))
+	for i := range w.Jobs {
+		tasks[w.Jobs[i].Label] = written(w.Jobs[i].Label)
+	}
+	return w.normalise(tasks)
+}
+
+// normalise writes w, its jobs as tasks unless there are none, and reads it
+// again to be sure.
+func (w *Workflow) normalise(tasks map[string]task.Task) ([]byte, error) {
+	n := normaliser{w: w, tasks: tasks}
+	n.document()
+	if n.text.err != nil {
+		return nil, fmt.Errorf("no native form: %w", n.text.err)
+	}
+	again, err := Parse(Source{Data: n.text.Bytes(), Format: YAML})
+	if err != nil {
+		return nil, fmt.Errorf("no native form in YAML: %w", err)
+	}
+	if err := n.same(again); err != nil {
+		return nil, fmt.Errorf("no native form: %w", err)
+	}
+	return n.text.Bytes(), nil
+}
+
+type normaliser struct {
+	w      *Workflow
+	tasks  map[string]task.Task // by label; nil where jobs are written as people do
+	text   yamlText
+	shared settings // what all jobs have, and no job repeats
+	label  string   // of the job being written
+}
+
+func (n *normaliser) fail(format string, args ...any) {
+	if n.text.err == nil {
+		n.text.err = fmt.Errorf("job %s: %w", quote(n.label), fmt.Errorf(format, args...))
+	}
+}
+
+func (n *normaliser) document() {
+	w, y := n.w, &n.text
+	if n.tasks != nil {
+		y.WriteString("# Tasks: their promises await Task IDs, which are in the comments.\n")
+	}
+	y.field(0, "v", ipld.String(w.Version))
+	if !w.Meta.IsNull() {
+		y.field(0, "meta", w.Meta)
+	}
+	if w.Nonce != "" {
+		y.field(0, "nonce", ipld.BytesString(w.Nonce))
+	}
+	if w.Parent.Defined() {
+		y.field(0, "parent", ipld.LinkValue(w.Parent))
+	}
+	if l := limitEntries(w.Config); len(l) > 0 {
+		n.ordered(0, "config", l)
+	}
+	n.share()
+	if l := limitEntries(n.shared.Limits); len(l) > 0 {
+		n.ordered(0, "defaults", l)
+	}
+	if h := n.shared.catch; h != nil {
+		n.ordered(0, "catch", handlerEntries(h))
+	}
+	y.WriteString("jobs:\n")
+	for i := range w.Jobs {
+		n.job(&w.Jobs[i])
+	}
+}
+
+// share finds the limits and the handler that several jobs have alike.
+func (n *normaliser) share() {
+	jobs := n.w.Jobs
+	if len(jobs) < 2 {
+		return
+	}
+	s := settings{jobs[0].Limits, jobs[0].Catch}
+	for _, j := range jobs[1:] {
+		if j.Limits.Gas != s.Gas {
+			s.Gas = 0
+		}
+		if j.Limits.Memory != s.Memory {
+			s.Memory = 0
+		}
+		if j.Limits.Time != s.Time {
+			s.Time = 0
+		}
+		if !sameHandler(j.Catch, s.catch) {
+			s.catch = nil
+		}
+	}
+	n.shared = s
+}
+
+func sameHandler(a, b *Handler) bool {
+	return a == b || a != nil && b != nil && a.Module == b.Module && a.Func == b.Func
+}
+
+func (n *normaliser) job(j *Job) {
+	n.label = j.Label
+	y := &n.text
+	y.WriteString("  " + yamlString(j.Label) + ":\n")
+	limits := j.Limits
+	if n.shared.Gas > 0 {
+		limits.Gas = 0
+	}
+	if n.shared.Memory > 0 {
+		limits.Memory = 0
+	}
+	if n.shared.Time > 0 {
+		limits.Time = 0
+	}
+	if n.tasks != nil {
+		n.run(j, limitEntries(limits))
+	} else {
+		n.call(j)
+		for _, e := range limitEntries(limits) {
+			y.field(4, e.Key, e.Value)
+		}
+	}
+	if await := awaited(j); len(await) > 0 {
+		y.field(4, "await", labels(await))
+	}
+	var on []ipld.Entry
+	if len(j.On.Error) > 0 {
+		on = append(on, ipld.Entry{Key: "error", Value: labels(j.On.Error)})
+	}
+	if len(j.On.Success) > 0 {
+		on = append(on, ipld.Entry{Key: "success", Value: labels(j.On.Success)})
+	}
+	if len(on) > 0 {
+		n.ordered(4, "on", on)
+	}
+	if j.Catch != nil && n.shared.catch == nil {
+		n.ordered(4, "catch", handlerEntries(j.Catch))
+	}
+}
+
+// run writes the job as the task that it is.
+func (n *normaliser) run(j *Job, config []ipld.Entry) {
+	t := n.tasks[j.Label]
+	id, err := t.ID()
+	if err != nil {
+		n.fail("%w", err)
+		return
+	}
+	fmt.Fprintf(&n.text, "    # %s\n", id)
+	n.text.field(4, "run", t.Value())
+	if len(config) > 0 {
+		n.ordered(4, "config", config)
+	}
+}
+
+// call writes what the job calls, as people do.
+func (n *normaliser) call(j *Job) {
+	if j.Subject != "" || j.Nonce != "" {
+		n.fail("a job's own nonce or subject is only in the task that it is")
+		return
+	}
+	y := &n.text
+	if p, ok, _ := task.AsPromise(j.Call.Module); ok {
+		n.ordered(4, "with", promiseEntries(p))
+	} else if link, ok := j.Call.Module.AsLink(); ok {
+		y.field(4, "with", ipld.String(link.String()))
+	}
+	if j.Call.Func != "" {
+		y.field(4, "func", ipld.String(j.Call.Func))
+	}
+	params := j.Call.Params
+	switch {
+	case params.Kind() == ipld.KindMap:
+		y.field(4, "input", ipld.Map(n.entries(params)...))
+	case params.Len() > 0:
+		y.field(4, "args", n.arg(params))
+	}
+}
+
+// arg is v as a document has it: promises in the way that people write them,
+// and data that would be read otherwise marked as such.
+func (n *normaliser) arg(v ipld.Value) ipld.Value {
+	switch v.Kind() {
+	case ipld.KindList:
+		elems := make([]ipld.Value, v.Len())
+		for i, e := range v.Elems() {
+			elems[i] = n.arg(e)
+		}
+		return ipld.List(elems...)
+	case ipld.KindMap:
+		if p, ok, err := task.AsPromise(v); ok && err == nil {
+			return ipld.Map(promiseEntries(p)...)
+		}
+		if e, ok := v.Sole(); ok && e.Key == dataKey {
+			return v
+		}
+		if misread(v) {
+			if promises, err := task.Promises(v); err != nil || len(promises) > 0 {
+				n.fail("a promise inside data that looks like a promise or a file")
+			}
+			return ipld.Map(ipld.Entry{Key: dataKey, Value: task.Unescape(v)})
+		}
+		return ipld.Map(n.entries(v)...)
+	}
+	return v
+}
+
+func (n *normaliser) entries(v ipld.Value) []ipld.Entry {
+	entries := make([]ipld.Entry, v.Len())
+	for i, e := range v.Entries() {
+		entries[i] = ipld.Entry{Key: e.Key, Value: n.arg(e.Value)}
+	}
+	return entries
+}
+
+// dataKey marks data that would be read as something else.
+const dataKey = "/data"
+
+// misread tells whether a document gives map v, which is data, a meaning.
+func misread(v ipld.Value) bool {
+	if e, ok := v.Sole(); ok && e.Key == "file" {
+		return true
+	}
+	keys := make([]key, 0, 3)
+	for _, e := range v.Entries() {
+		if len(keys) == 3 {
+			return false
+		}
+		keys = append(keys, key{text: e.Key})
+	}
+	return isPromise(&node{kind: mapNode, keys: keys})
+}
+
+// ordered writes a map whose entries are in an order for people.
+func (n *normaliser) ordered(indent int, name string, entries []ipld.Entry) {
+	n.text.WriteString(strings.Repeat(" ", indent) + name + ": ")
+	n.text.flowMap(entries)
+	n.text.WriteByte('\n')
+}
+
+// promiseEntries is p as people write it.
+func promiseEntries(p task.Promise) []ipld.Entry {
+	if p.Branch == task.AwaitAny || len(p.Path) > 1 {
+		return p.Value().Entries()
+	}
+	entries := []ipld.Entry{{Key: "from", Value: ipld.String(p.Label)}}
+	if p.Branch == task.AwaitError {
+		entries = append(entries, ipld.Entry{Key: "on", Value: ipld.String("error")})
+	}
+	for _, s := range p.Path {
+		out := ipld.Int(int64(s.Index))
+		if s.IsKey {
+			out = ipld.String(s.Key)
+		}
+		entries = append(entries, ipld.Entry{Key: "out", Value: out})
+	}
+	return entries
+}
+
+func limitEntries(l task.Limits) (entries []ipld.Entry) {
+	if l.Gas > 0 {
+		entries = append(entries, ipld.Entry{Key: "gas", Value: ipld.Uint(l.Gas)})
+	}
+	if l.Memory > 0 {
+		entries = append(entries, ipld.Entry{Key: "memory", Value: memoryValue(l.Memory)})
+	}
+	if l.Time > 0 {
+		entries = append(entries, ipld.Entry{Key: "time", Value: ipld.String(timeText(l.Time))})
+	}
+	return entries
+}
+
+// memoryValue is a size in the largest unit of which it is a whole number.
+func memoryValue(size uint64) ipld.Value {
+	for _, unit := range []string{"GiB", "MiB", "KiB"} {
+		if u := uint64(byteUnits[strings.ToLower(unit)]); size%u == 0 {
+			return ipld.String(fmt.Sprintf("%d%s", size/u, unit))
+		}
+	}
+	return ipld.Uint(size)
+}
+
+// timeText is a time such as 1h30m, 2s or 1.5ms.
+func timeText(d time.Duration) string {
+	s := strings.Replace(d.String(), "µ", "u", 1)
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func handlerEntries(h *Handler) []ipld.Entry {
+	entries := []ipld.Entry{{Key: "with", Value: ipld.String(h.Module.String())}}
+	if h.Func != "" {
+		entries = append(entries, ipld.Entry{Key: "func", Value: ipld.String(h.Func)})
+	}
+	return entries
+}
+
+func awaited(j *Job) (labels []string) {
+	for _, e := range j.Edges {
+		if e.Kind == EdgeAwait {
+			labels = append(labels, e.Promise.Label)
+		}
+	}
+	return labels
+}
+
+func labels(all []string) ipld.Value {
+	list := make([]ipld.Value, len(all))
+	for i, l := range all {
+		list[i] = ipld.String(l)
+	}
+	return ipld.List(list...)
+}
+
+// same tells in what way again, which was read from the text, is another
+// workflow than the one that was written.
+func (n *normaliser) same(again *Workflow) error {
+	w := n.w
+	if len(again.Jobs) != len(w.Jobs) || !again.Meta.Equal(w.Meta) || again.Nonce != w.Nonce || again.Parent != w.Parent || again.Config != w.Config {
+		return errors.New("its header would be read as another")
+	}
+	for i := range w.Jobs {
+		a, b := &w.Jobs[i], &again.Jobs[i]
+		if a.Label != b.Label || a.Limits != b.Limits || !sameHandler(a.Catch, b.Catch) ||
+			!slices.Equal(a.On.Error, b.On.Error) || !slices.Equal(a.On.Success, b.On.Success) || !slices.Equal(awaited(a), awaited(b)) || !n.sameCall(a, b) {
+			return fmt.Errorf("job %s would be read as another", quote(a.Label))
+		}
+	}
+	return nil
+}
+
+func (n *normaliser) sameCall(a, b *Job) bool {
+	if n.tasks == nil {
+		return a.Subject == b.Subject && a.Nonce == b.Nonce && a.Call.Func == b.Call.Func && a.Call.Module.Equal(b.Call.Module) && a.Call.Params.Equal(b.Call.Params)
+	}
+	read := *b
+	var err1, err2 error
+	read.Call.Module, err1 = task.MapPromises(b.Call.Module, n.byID)
+	read.Call.Params, err2 = task.MapPromises(b.Call.Params, n.byID)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	want, err1 := n.tasks[a.Label].Block()
+	got, err2 := read.task().Block()
+	return err1 == nil && err2 == nil && bytes.Equal(want.Data, got.Data)
+}
+
+// byID replaces the label that p names by the Task ID.
+func (n *normaliser) byID(p task.Promise) (ipld.Value, error) {
+	id, err := n.tasks[p.Label].ID()
+	p.Label, p.Task = "", id
+	return p.Value(), err
+}
