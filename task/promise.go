@@ -3,6 +3,8 @@ package task
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
@@ -230,7 +232,7 @@ func Select(v ipld.Value, path []Step) (ipld.Value, *Failure) {
 		case s.IsKey:
 			child, ok := v.Lookup(s.Key)
 			if !ok {
-				return v, Failf(KindType, "step %d of the promise: no key %q in %s", i+1, s.Key, a(v.Kind()))
+				return v, Failf(KindType, "step %d of the promise: no key %q in %s", i+1, s.Key, withKeys(v))
 			}
 			v = child
 		case v.Kind() == ipld.KindList:
@@ -261,6 +263,24 @@ func (p Promise) Resolve(out Outcome) (ipld.Value, *Failure) {
 		got = "error"
 	}
 	return ipld.Null, Failf(KindBranchMismatch, "expected %s, got %s", p.Branch, got)
+}
+
+// withKeys names v by its kind and, of a map, by some of its keys.
+func withKeys(v ipld.Value) string {
+	if v.Kind() != ipld.KindMap || v.Len() == 0 {
+		return a(v.Kind())
+	}
+	const most, longest = 8, 64 // keys, bytes
+	keys := make([]string, 0, most)
+	for _, e := range v.Entries()[:min(v.Len(), most)] {
+		if len(e.Key) <= longest {
+			keys = append(keys, strconv.Quote(e.Key))
+		}
+	}
+	if len(keys) < v.Len() {
+		keys = append(keys, "…")
+	}
+	return "a map of " + strings.Join(keys, ", ")
 }
 
 // a is k with its article.

@@ -101,6 +101,8 @@ func TestSelect(t *testing.T) {
 		{"of a map", `{"a":{"b":[3]}}`, []Step{key("a"), key("b"), index(0)}, `3`},
 		{"0 on the way", `{"a":1}`, []Step{index(0), key("a")}, `1`},
 		{"no such key", `{"a":{}}`, []Step{key("a"), key("b")}, `!step 2 of the promise: no key "b" in a map`},
+		{"no such key among some", `{"value":1,"kind":2}`, []Step{key("b")}, `!step 1 of the promise: no key "b" in a map of "kind", "value"`},
+		{"no such key among many", `{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1}`, []Step{key("x")}, `!in a map of "a", "b", "c", "d", "e", "f", "g", "h", …`},
 		{"key of a list", `[1]`, []Step{key("0")}, `!no key "0" in a list`},
 		{"an index is no key", `{"0":1}`, []Step{key("0")}, `1`},
 	} {

@@ -282,7 +282,11 @@ func (r *reader) out(p *task.Promise, v *node) bool {
 	case v.kind == intNode && ok && i >= 0 && i < 1<<31:
 		p.Path = append(p.Path, task.Step{Index: int(i)})
 	default:
-		r.fault(v, BadPromise, `write out: 0 or out: "field"`, "expected the index or the field of the result, got %s", v.show())
+		hint := `write out: 0 or out: "field"`
+		if v.kind == listNode {
+			hint = `for several steps write {"await/ok": [label, step, step]}`
+		}
+		r.fault(v, BadPromise, hint, "expected the index or the field of the result, got %s", v.show())
 		return false
 	}
 	return true
