@@ -216,7 +216,12 @@ func (r *reader) forJobs(w *Workflow, n *node) (d defaults, jobs *node) {
 	var config settings
 	jobs = fields["jobs"]
 	read("defaults", func(v *node) { r.config(v, "defaults", &d.settings, false) })
-	read("config", func(v *node) { r.config(v, "config", &config, lowered(jobs)) })
+	read("config", func(v *node) {
+		r.config(v, "config", &config, lowered(jobs))
+		if config.Memory > 0 && !lowered(jobs) {
+			r.warn(v.line, v.col, "write it in defaults", "the memory in config has no effect: it is a limit of each job, not of the whole run")
+		}
+	})
 	w.Config = config.Limits
 	d.fill(settings{catch: config.catch})
 	read("catch", func(v *node) { d.fill(settings{catch: r.handler(v)}) })

@@ -1,0 +1,56 @@
+package workflow
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestReference holds docs/reference.md to what documents may say: every
+// spelling of every field, and every unit, is in it.
+func TestReference(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../docs/reference.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, part, _ := strings.Cut(string(data), "\n## Workflow documents\n")
+	part, _, _ = strings.Cut(part, "\n## ")
+	sections := make(map[string]string)
+	for _, s := range strings.Split(part, "\n### ") {
+		title, body, _ := strings.Cut(s, "\n")
+		sections[title] = body
+	}
+	need := func(title, what string) {
+		t.Helper()
+		if !strings.Contains(sections[title], "`"+what+"`") {
+			t.Errorf("%s: nothing about `%s`", title, what)
+		}
+	}
+	need("The document", envelope)
+	for f := range headerFields {
+		need("The document", f)
+	}
+	for f := range configFields {
+		if f != "catch" {
+			need("Limits", f)
+		}
+	}
+	need("A job", "catch")
+	for f := range jobFields {
+		if configFields[f] == "" && f != "nonce" { // which is known only to say that there is none
+			need("A job", f)
+		}
+	}
+	for u := range timeUnits {
+		if u != "μs" { // another code point that looks the same
+			need("Limits", u)
+		}
+	}
+	for u := range byteUnits {
+		need("Limits", u)
+	}
+	for p := range prefixes {
+		need("Limits", p)
+	}
+}
