@@ -14,12 +14,14 @@ func TestReference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, part, _ := strings.Cut(string(data), "\n## Workflow documents\n")
-	part, _, _ = strings.Cut(part, "\n## ")
 	sections := make(map[string]string)
-	for _, s := range strings.Split(part, "\n### ") {
-		title, body, _ := strings.Cut(s, "\n")
-		sections[title] = body
+	for _, title := range []string{"Workflow documents", "Dialects"} {
+		_, part, _ := strings.Cut(string(data), "\n## "+title+"\n")
+		part, _, _ = strings.Cut(part, "\n## ")
+		for _, s := range strings.Split(part, "\n### ") {
+			title, body, _ := strings.Cut(s, "\n")
+			sections[title] = body
+		}
 	}
 	need := func(title, what string) {
 		t.Helper()
@@ -40,6 +42,18 @@ func TestReference(t *testing.T) {
 	for f := range jobFields {
 		if configFields[f] == "" && f != "nonce" { // which is known only to say that there is none
 			need("A job", f)
+		}
+	}
+	for _, r := range []record{wrapperRecord, tasksRecord, taskRecord, runRecord, inputRecord, metaRecord} {
+		for f := range r.fields {
+			if !strings.Contains(sections["`homestar`"], "`"+f+"`") && !strings.Contains(sections["`homestar`"], `"`+f+`":`) {
+				t.Errorf("homestar: nothing about %s", f)
+			}
+		}
+	}
+	for _, fields := range []names{invocationFields, wasmRunFields} {
+		for f := range fields {
+			need("`ucan`", f)
 		}
 	}
 	for u := range timeUnits {
