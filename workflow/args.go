@@ -66,7 +66,7 @@ func (r *reader) namedList(n *node) []ipld.Entry {
 
 // named appends the entries of map n, which name arguments.
 func (r *reader) named(n *node, out []ipld.Entry) []ipld.Entry {
-	if isPromise(n) {
+	if r.isPromise(n) {
 		r.fault(n, BadPromise, "write input: {name: {from: label}} or args: [{from: label}]; a parameter that is really called from is passed by position", "input names its arguments, so a promise can not stand here")
 		return out
 	}
@@ -96,7 +96,7 @@ func (r *reader) arg(n *node) ipld.Value {
 		return n.value
 	case n.kind != mapNode:
 		return r.plain(n, r.arg)
-	case isPromise(n):
+	case r.isPromise(n):
 		return r.promise(n)
 	}
 	switch k, v := n.sole(); k {
@@ -204,6 +204,12 @@ func isPromise(n *node) bool {
 	return from
 }
 
+// isPromise is isPromise in the dialect of the document.
+func (r *reader) isPromise(n *node) bool {
+	k, _ := n.sole()
+	return isPromise(n) || r.dialect == Draft && draftPromises[k] != ""
+}
+
 // promise reads a map for which isPromise holds.
 func (r *reader) promise(n *node) ipld.Value {
 	p := task.Promise{Branch: task.AwaitOK}
@@ -220,12 +226,14 @@ func (r *reader) promise(n *node) ipld.Value {
 			ok = r.out(&p, v) && ok
 		case "on":
 			ok = r.branch(&p, v) && ok
-		case "ucan/promise":
-			target = v
-			ok = r.draftPromise(&p, v)
 		default:
 			target, p.Branch = v, task.Branch(k)
-			ok = r.await(&p, v)
+			if branch, draft := draftPromises[k]; draft {
+				p.Branch = branch
+				ok = r.draftPromise(&p, k, v)
+			} else {
+				ok = r.await(&p, v)
+			}
 		}
 		r.leave()
 	}
@@ -328,10 +336,14 @@ func (r *reader) await(p *task.Promise, v *node) bool {
 	return ok
 }
 
-// draftPromise reads the content of {"ucan/promise": ["/", label]}.
-func (r *reader) draftPromise(p *task.Promise, v *node) bool {
+// draftPromise reads the content of {"ucan/promise": ["/", label]}, or of
+// another key of the drafts.
+func (r *reader) draftPromise(p *task.Promise, key string, v *node) bool {
+	if v.kind == listNode && len(v.items) == 2 && v.items[0].kind == linkNode {
+		return r.target(p, &v.items[0]) // of another workflow
+	}
 	if v.kind != listNode || len(v.items) != 2 || v.items[0].kind != stringNode || v.items[0].text() != "/" {
-		r.fault(v, BadPromise, `write {"ucan/promise": ["/", label]} or {from: label}`, `expected ["/", label], got %s`, v.show())
+		r.fault(v, BadPromise, `write {"`+key+`": ["/", label]} or {from: label}`, `expected ["/", label], got %s`, v.show())
 		return false
 	}
 	r.enterItem(1)

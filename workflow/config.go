@@ -81,6 +81,9 @@ func (r *reader) setting(s *settings, name string, v *node, lowered bool) {
 // handler reads {with: module, func: name}, the function that is asked about a
 // failure.
 func (r *reader) handler(v *node) *Handler {
+	if r.dialect == Draft {
+		return r.draftHandler(v)
+	}
 	if v.kind == nullNode {
 		return nil
 	}
@@ -113,6 +116,8 @@ func (r *reader) check(v *node) {
 	name := v.text()
 	if k, _ := v.sole(); k != "" {
 		name = k
+	} else if v.lookup("referee") != nil && v.lookup("optimistic") != nil && len(v.items) == 2 { // the drafts' form
+		name = "optimistic"
 	}
 	switch name {
 	case "attestation":

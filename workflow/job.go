@@ -224,7 +224,7 @@ func (r *reader) module(v *node) ipld.Value {
 		if k, path := v.sole(); k == "file" && path.kind == stringNode {
 			return r.file(v, path.text())
 		}
-		if isPromise(v) {
+		if r.isPromise(v) {
 			return r.promise(v)
 		}
 	}

@@ -82,7 +82,7 @@ func (r *reader) fieldHint(name string, fields names) string {
 	var all, listed []string
 	for s, first := range fields {
 		all = append(all, s)
-		if s == first && !unlisted[s] {
+		if s == first && (!unlisted[s] || r.dialect != Native) {
 			listed = append(listed, s)
 		}
 	}
@@ -119,6 +119,7 @@ func (r *reader) fieldHint(name string, fields names) string {
 // document reads the root in whichever dialect it is.
 func (r *reader) document(root *node) *Workflow {
 	w := &Workflow{Version: Version, Dialect: Native}
+	r.dialect = Native
 	if isEnvelope(root) {
 		r.envelope(root)
 		return w
@@ -131,6 +132,8 @@ func (r *reader) document(root *node) *Workflow {
 	switch {
 	case inner != nil:
 		r.homestar(w, root, inner, name)
+	case isDraft(root):
+		r.draft(w, root)
 	case root.lookup(envelope) != nil:
 		r.record(root, "the document", envelopeFields, func(name string, v *node) {
 			if name == "signature" {
@@ -169,26 +172,12 @@ func isJob(n *node) bool {
 
 // header reads {v, meta, …, jobs}.
 func (r *reader) header(w *Workflow, n *node) {
-	d, jobs := r.forJobs(w, n)
+	d, jobs := r.forJobs(w, n, headerFields)
 	r.record(n, "the workflow", headerFields, func(name string, v *node) {
-		switch name {
-		case "v":
-			r.version(w, v)
-		case "meta":
-			if v.kind != mapNode && v.kind != nullNode {
-				r.fault(v, Type, "", "expected meta as a map of your own data, got %s", v.show())
-			}
-			w.Meta = r.data(v)
-		case "parent":
-			w.Parent = r.parent(v)
-		case "nonce":
-			w.Nonce = r.nonce(v, 16)
-		case "jobs":
+		if name == "jobs" {
 			r.jobs(w, v, &d)
-		case "requestor":
-			r.notYet(v, "a workflow with a requestor", "leave it out: whoever submits the workflow is its owner")
-		case "signature":
-			r.signature(v)
+		} else {
+			r.headerField(w, name, v)
 		}
 	})
 	if n.kind == mapNode && jobs == nil {
@@ -196,13 +185,34 @@ func (r *reader) header(w *Workflow, n *node) {
 	}
 }
 
+// headerField reads a field of the header that has nothing to do with jobs.
+func (r *reader) headerField(w *Workflow, name string, v *node) {
+	switch name {
+	case "v":
+		r.version(w, v)
+	case "meta":
+		if v.kind != mapNode && v.kind != nullNode {
+			r.fault(v, Type, "", "expected meta as a map of your own data, got %s", v.show())
+		}
+		w.Meta = r.data(v)
+	case "parent":
+		w.Parent = r.parent(v)
+	case "nonce":
+		w.Nonce = r.nonce(v, 16)
+	case "requestor":
+		r.notYet(v, "a workflow with a requestor", "leave it out: whoever submits the workflow is its owner")
+	case "signature":
+		r.signature(v)
+	}
+}
+
 // forJobs reads what is needed before the jobs are: their form, and what each of
 // them is given. Defaults come before what config says, that before a handler
 // of the whole workflow.
-func (r *reader) forJobs(w *Workflow, n *node) (d defaults, jobs *node) {
+func (r *reader) forJobs(w *Workflow, n *node, known names) (d defaults, jobs *node) {
 	fields := make(map[string]*node)
 	for i := range n.items {
-		if name, ok := headerFields[n.keys[i].text]; ok && fields[name] == nil {
+		if name, ok := known[n.keys[i].text]; ok && fields[name] == nil {
 			fields[name] = &n.items[i]
 		}
 	}

@@ -124,6 +124,7 @@ func (n *node) show() string {
 // and collects what is wrong.
 type reader struct {
 	src      Source
+	dialect  Dialect
 	path     []step
 	faults   faults
 	warnings faults

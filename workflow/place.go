@@ -23,11 +23,29 @@ const (
 // begins with "..", below the map that the jobs are in.
 var partPaths = map[Part][]string{
 	PartModule: {"with", "run/rsc", "run/args/mod", "args/mod"},
-	PartFunc:   {"func", "run/input/func", "run/args/fun", "args/fun"},
-	PartArgs:   {"args/params", "args", "input", "run/input/args", "run/args/params"},
-	PartGas:    {"gas", "maxGas", "config/gas", "config/maxGas", "meta/fuel", "../defaults/gas", "../defaults/maxGas"},
-	PartMemory: {"memory", "config/memory", "meta/memory", "../defaults/memory"},
-	PartTime:   {"time", "timeout", "config/time", "config/timeout", "meta/time", "../defaults/time", "../defaults/timeout"},
+	PartFunc:   {"func", "run/input/func", "run/args/fun", "args/fun", "inputs/func"},
+	PartArgs:   {"args/params", "args", "input", "run/input/args", "run/args/params", "inputs/args"},
+	PartGas:    limitPaths("fuel", "gas", "maxGas"),
+	PartMemory: limitPaths("memory", "memory"),
+	PartTime:   limitPaths("time", "time", "timeout"),
+}
+
+// limitPaths are the places of a limit: legacy is its name in meta, names are
+// those elsewhere.
+func limitPaths(legacy string, names ...string) []string {
+	var paths []string
+	for _, prefix := range []string{"", "config/", "meta/" + pointerStep(draftConfig) + "/", pointerStep(draftConfig) + "/"} {
+		for _, name := range names {
+			paths = append(paths, prefix+name)
+		}
+	}
+	paths = append(paths, "meta/"+legacy)
+	for _, prefix := range []string{"../defaults/", "../../defaults/", "../../defauts/"} {
+		for _, name := range names {
+			paths = append(paths, prefix+name)
+		}
+	}
+	return paths
 }
 
 // Places finds where in a document something stands, for faults that show only
@@ -86,6 +104,9 @@ func (p *Places) Of(j *Job, part Part, path ...string) Pos {
 				continue
 			}
 			steps, candidate = steps[:len(steps)-2], rest
+			for strings.HasPrefix(candidate, "../") && len(steps) > 0 {
+				steps, candidate = steps[:len(steps)-1], candidate[len("../"):]
+			}
 		}
 		steps = append(steps[:len(steps):len(steps)], strings.Split(candidate, "/")...)
 		if n := p.at(steps); n != nil {

@@ -24,7 +24,7 @@ var timeUnits = units{
 	"s": 1e9, "sec": 1e9, "second": 1e9,
 	"m": 60e9, "min": 60e9, "minute": 60e9,
 	"h": 3600e9, "hr": 3600e9, "hour": 3600e9,
-	"d": 86400e9, "day": 86400e9,
+	"d": 86400e9, "day": 86400e9, "week": 7 * 86400e9,
 }
 
 var byteUnits = units{
@@ -37,7 +37,9 @@ var byteUnits = units{
 // such as [500, "milli", "seconds"].
 var prefixes = map[string]*big.Rat{
 	"nano": big.NewRat(1, 1e9), "micro": big.NewRat(1, 1e6), "milli": big.NewRat(1, 1e3),
+	"pico": big.NewRat(1, 1e12), "centi": big.NewRat(1, 100), "deci": big.NewRat(1, 10), "deca": big.NewRat(10, 1), "hecto": big.NewRat(100, 1),
 	"kilo": big.NewRat(1e3, 1), "mega": big.NewRat(1e6, 1), "giga": big.NewRat(1e9, 1),
+	"tera": big.NewRat(1e12, 1), "peta": big.NewRat(1e15, 1), "exa": big.NewRat(1e18, 1),
 	"kibi": big.NewRat(1<<10, 1), "mebi": big.NewRat(1<<20, 1), "gibi": big.NewRat(1<<30, 1),
 }
 

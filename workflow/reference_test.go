@@ -56,6 +56,14 @@ func TestReference(t *testing.T) {
 			need("`ucan`", f)
 		}
 	}
+	for _, fields := range []names{draftEnvelopeFields, draftHeaderFields, draftInvocationFields, draftTaskFields, draftInputFields} {
+		for f := range fields {
+			need("`draft`", f)
+		}
+	}
+	for key := range draftPromises {
+		need("`draft`", key)
+	}
 	for u := range timeUnits {
 		if u != "μs" { // another code point that looks the same
 			need("Limits", u)

@@ -39,6 +39,8 @@ const (
 	Native Dialect = "native"
 	// Homestar is the form of the UCAN Invocation 0.2 peers.
 	Homestar Dialect = "homestar"
+	// Draft is the form of the workflow draft v0.1 of 2023.
+	Draft Dialect = "draft"
 	// UCAN is the payload of one UCAN 1.0 invocation.
 	UCAN Dialect = "ucan"
 )
