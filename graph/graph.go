@@ -2,6 +2,7 @@ package graph
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,7 +20,8 @@ type Graph struct {
 	workflow *workflow.Workflow
 	owner    did.DID
 	steps    []Step
-	byLabel  map[string]int
+	byLabel  map[string]int // label → job in the document
+	rank     []int          // job in the document → step
 	blocks   []ipld.Block
 	normal   ipld.Block
 }
@@ -50,7 +52,7 @@ type Options struct {
 // label in canonical key order. What is wrong with the document, a cycle of
 // promises or arguments that are too large, is a [workflow.FaultList].
 func Build(w *workflow.Workflow, o Options) (*Graph, error) {
-	b := builder{workflow: w, jobs: w.Jobs, byLabel: make(map[string]int, len(w.Jobs))}
+	b := builder{jobs: w.Jobs, byLabel: make(map[string]int, len(w.Jobs))}
 	for i := range w.Jobs {
 		b.byLabel[w.Jobs[i].Label] = i
 	}
@@ -59,29 +61,37 @@ func Build(w *workflow.Workflow, o Options) (*Graph, error) {
 	if len(b.faults) > 0 {
 		return nil, b.faults
 	}
-	g := &Graph{workflow: w, owner: o.Owner, steps: make([]Step, len(order)), byLabel: make(map[string]int, len(order))}
+	g := &Graph{workflow: w, owner: o.Owner, steps: make([]Step, len(order)), byLabel: b.byLabel, rank: make([]int, len(order))}
 	if err := g.lower(&b, order); err != nil {
 		return nil, err
 	}
-	return g, g.seal()
+	return g, g.seal(b.sorted)
 }
 
 // builder holds what is known of the jobs while they are in document order.
 type builder struct {
-	workflow *workflow.Workflow
-	jobs     []workflow.Job
-	byLabel  map[string]int
-	edges    [][]plan.Edge
-	deps     [][]int // the jobs that edges come from, ascending, each once
-	depth    []int
-	faults   workflow.FaultList
+	jobs    []workflow.Job
+	byLabel map[string]int
+	targets [][]int // the jobs that each job's Edges name
+	edges   [][]plan.Edge
+	deps    [][]int // the jobs that edges come from, ascending, each once
+	depth   []int
+	sorted  []int // all jobs by label in canonical key order
+	faults  workflow.FaultList
 }
 
 // connect fills in edges and deps from what each job waits for.
 func (b *builder) connect() {
+	n := 0
+	for i := range b.jobs {
+		n += len(b.jobs[i].Edges)
+	}
+	edges, targets := make([]plan.Edge, 0, n), make([]int, 0, 2*n) // room for those of all jobs
+	b.targets = make([][]int, len(b.jobs))
 	b.edges = make([][]plan.Edge, len(b.jobs))
 	b.deps = make([][]int, len(b.jobs))
 	for i := range b.jobs {
+		first, start := len(edges), len(targets)
 		for _, e := range b.jobs[i].Edges {
 			target, ok := b.byLabel[e.Promise.Label]
 			if !ok {
@@ -91,10 +101,12 @@ func (b *builder) connect() {
 				})
 				continue
 			}
-			b.edges[i] = append(b.edges[i], planEdge(target, e))
-			b.deps[i] = append(b.deps[i], target)
+			edges, targets = append(edges, planEdge(target, e)), append(targets, target)
 		}
-		b.edges[i] = merge(b.edges[i])
+		b.edges[i] = slices.Clip(merge(edges[first:]))
+		b.targets[i] = targets[start:len(targets):len(targets)]
+		targets = append(targets, b.targets[i]...)
+		b.deps[i] = targets[start+len(b.targets[i]):]
 		slices.Sort(b.deps[i])
 		b.deps[i] = slices.Compact(b.deps[i])
 	}
@@ -114,7 +126,7 @@ func planEdge(from int, e workflow.Edge) plan.Edge {
 // merge makes one edge of those of one kind from one job: what is awaited twice
 // must end as both say, and either of two triggers sets off.
 func merge(edges []plan.Edge) []plan.Edge {
-	slices.SortStableFunc(edges, func(a, b plan.Edge) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Kind, b.Kind)) })
+	sortEdges(edges)
 	out := edges[:0]
 	for _, e := range edges {
 		last := len(out) - 1
@@ -130,27 +142,26 @@ func merge(edges []plan.Edge) []plan.Edge {
 	return out
 }
 
+func sortEdges(edges []plan.Edge) {
+	slices.SortFunc(edges, func(a, b plan.Edge) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Kind, b.Kind)) })
+}
+
 // sort returns the jobs by depth and label, or records the cycles it found.
 func (b *builder) sort() []int {
 	n := len(b.jobs)
 	waiting := make([]int, n)
-	dependants := make([][]int, n)
-	for i, deps := range b.deps {
-		waiting[i] = len(deps)
-		for _, d := range deps {
-			dependants[d] = append(dependants[d], i)
-		}
-	}
+	first, dependants := b.dependants()
 	b.depth = make([]int, n)
 	order := make([]int, 0, n)
-	for i := range n {
-		if waiting[i] == 0 {
+	for i, deps := range b.deps {
+		if waiting[i] = len(deps); len(deps) == 0 {
 			order = append(order, i)
 		}
 	}
 	for k := 0; k < len(order); k++ {
-		for _, i := range dependants[order[k]] {
-			b.depth[i] = max(b.depth[i], b.depth[order[k]]+1)
+		at := order[k]
+		for _, i := range dependants[first[at]:first[at+1]] {
+			b.depth[i] = max(b.depth[i], b.depth[at]+1)
 			if waiting[i]--; waiting[i] == 0 {
 				order = append(order, i)
 			}
@@ -160,10 +171,79 @@ func (b *builder) sort() []int {
 		b.reportCycles(waiting)
 		return nil
 	}
-	slices.SortFunc(order, func(i, j int) int {
-		return cmp.Or(cmp.Compare(b.depth[i], b.depth[j]), ipld.CompareKeys(b.jobs[i].Label, b.jobs[j].Label))
-	})
+	b.sortLabels()
+	return b.byDepth()
+}
+
+// byDepth is the jobs by depth, then by label.
+func (b *builder) byDepth() []int {
+	first := make([]int, len(b.jobs)+1) // per depth: where its jobs begin
+	for _, d := range b.depth {
+		first[d+1]++
+	}
+	for d := 1; d < len(first); d++ {
+		first[d] += first[d-1]
+	}
+	order := make([]int, len(b.jobs))
+	for _, i := range b.sorted {
+		d := b.depth[i]
+		order[first[d]] = i
+		first[d]++
+	}
 	return order
+}
+
+// dependants are the jobs that wait for each job: those of job i from first[i]
+// to first[i+1].
+func (b *builder) dependants() (first, dependants []int) {
+	first = make([]int, len(b.jobs)+1)
+	for _, deps := range b.deps {
+		for _, d := range deps {
+			first[d]++
+		}
+	}
+	end := 0
+	for i, n := range first {
+		end += n
+		first[i] = end
+	}
+	dependants = make([]int, end)
+	for i := len(b.deps) - 1; i >= 0; i-- { // backwards, which moves first from the ends to the starts
+		for _, d := range b.deps[i] {
+			first[d]--
+			dependants[first[d]] = i
+		}
+	}
+	return first, dependants
+}
+
+// sortLabels fills in sorted. What is compared lies side by side: going to each
+// label would take most of the time.
+func (b *builder) sortLabels() {
+	type key struct {
+		length int
+		start  uint64 // of the label, its first byte highest
+		job    int
+	}
+	keys := make([]key, len(b.jobs))
+	for i := range b.jobs {
+		var start [8]byte
+		copy(start[:], b.jobs[i].Label)
+		keys[i] = key{len(b.jobs[i].Label), binary.BigEndian.Uint64(start[:]), i}
+	}
+	slices.SortFunc(keys, func(x, y key) int {
+		switch {
+		case x.length != y.length:
+			return cmp.Compare(x.length, y.length)
+		case x.start != y.start:
+			return cmp.Compare(x.start, y.start)
+		}
+		return ipld.CompareKeys(b.jobs[x.job].Label, b.jobs[y.job].Label)
+	})
+	b.sorted = make([]int, len(keys))
+	for k := range keys {
+		b.sorted[k] = keys[k].job
+	}
 }
 
 // lower makes each job the task that it is, in order, so that the ID of what a
@@ -172,15 +252,14 @@ func (g *Graph) lower(b *builder, order []int) error {
 	var faults workflow.FaultList
 	for k, i := range order {
 		job := &b.jobs[i]
-		s := Step{Label: job.Label, Job: job, Depth: b.depth[i]}
-		for _, e := range b.edges[i] {
-			e.From = g.byLabel[b.jobs[e.From].Label]
-			s.Deps = append(s.Deps, e)
+		s := Step{Label: job.Label, Job: job, Deps: b.edges[i], Depth: b.depth[i]}
+		for d := range s.Deps {
+			s.Deps[d].From = g.rank[s.Deps[d].From]
 		}
-		s.Deps = merge(s.Deps)
-		g.byLabel[s.Label] = k
+		sortEdges(s.Deps)
+		g.rank[i] = k
 		var err error
-		if s.Task, err = g.task(job); err == nil {
+		if s.Task, err = g.task(job, b.targets[i]); err == nil {
 			s.ID, err = s.Task.ID()
 		}
 		if err != nil {
@@ -198,14 +277,28 @@ func (g *Graph) lower(b *builder, order []int) error {
 	return nil
 }
 
-// task is job as a task as written.
-func (g *Graph) task(job *workflow.Job) (task.Task, error) {
+// task is job, whose edges name the jobs targets, as a task as written.
+func (g *Graph) task(job *workflow.Job, targets []int) (task.Task, error) {
 	call := job.Call
+	next := 0 // promises mostly come in the order of the edges
+	byID := func(p task.Promise) (ipld.Value, error) {
+		switch {
+		case p.Label == "":
+			return p.Value(), nil
+		case next < len(targets) && job.Edges[next].Promise.Label == p.Label:
+			p.Task = g.steps[g.rank[targets[next]]].ID
+		default:
+			p.Task = g.steps[g.rank[g.byLabel[p.Label]]].ID
+		}
+		next++
+		p.Label = ""
+		return p.Value(), nil
+	}
 	var err error
-	if call.Module, err = task.MapPromises(call.Module, g.byID); err != nil {
+	if call.Module, err = task.MapPromises(call.Module, byID); err != nil {
 		return task.Task{}, err
 	}
-	if call.Params, err = task.MapPromises(call.Params, g.byID); err != nil {
+	if call.Params, err = task.MapPromises(call.Params, byID); err != nil {
 		return task.Task{}, err
 	}
 	call.Params, err = task.Compact(call.Params, func(b ipld.Block) error {
@@ -226,14 +319,6 @@ func (g *Graph) task(job *workflow.Job) (task.Task, error) {
 	return call.Task(g.owner, job.Nonce), nil
 }
 
-// byID is promise p with its label replaced by the as-written ID of the task.
-func (g *Graph) byID(p task.Promise) (ipld.Value, error) {
-	if p.Label != "" {
-		p.Task, p.Label = g.steps[g.byLabel[p.Label]].ID, ""
-	}
-	return p.Value(), nil
-}
-
 // Len is the number of steps.
 func (g *Graph) Len() int { return len(g.steps) }
 
@@ -248,8 +333,11 @@ func (g *Graph) Label(i int) string { return g.steps[i].Label }
 
 // Find returns the step with the given label.
 func (g *Graph) Find(label string) (int, bool) {
-	i, ok := g.byLabel[label]
-	return i, ok
+	job, ok := g.byLabel[label]
+	if !ok {
+		return 0, false
+	}
+	return g.rank[job], true
 }
 
 // Sinks are the steps whose result no other step takes, ascending: what the
@@ -259,7 +347,7 @@ func (g *Graph) Sinks() []int {
 	for i := range g.steps {
 		for _, e := range g.steps[i].Job.Edges {
 			if e.Kind == workflow.EdgePromise {
-				awaited[g.byLabel[e.Promise.Label]] = true
+				awaited[g.rank[g.byLabel[e.Promise.Label]]] = true
 			}
 		}
 	}

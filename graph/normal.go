@@ -9,9 +9,10 @@ import (
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
-// seal computes the normal form and with it the workflow's address.
-func (g *Graph) seal() error {
-	data, link, err := ipld.Encode(g.normalValue())
+// seal computes the normal form and with it the workflow's address. The jobs
+// are sorted by label.
+func (g *Graph) seal(sorted []int) error {
+	data, link, err := ipld.Encode(g.normalValue(sorted))
 	if err != nil {
 		return fmt.Errorf("workflow: %w", err)
 	}
@@ -26,11 +27,13 @@ func (g *Graph) Link() ipld.Link { return g.normal.Link }
 // which [workflow.Parse] reads as a document.
 func (g *Graph) Normal() ipld.Block { return g.normal }
 
-func (g *Graph) normalValue() ipld.Value {
+func (g *Graph) normalValue(sorted []int) ipld.Value {
 	jobs := make([]ipld.Entry, len(g.steps))
-	for i, s := range g.steps {
-		job := []ipld.Entry{{Key: "run", Value: s.Task.Value()}}
-		job = appendOrder(appendConfig(job, s.Job.Limits), s.Job)
+	runs := make([]ipld.Entry, len(g.steps)) // the maps of the jobs that have nothing else
+	for i, job := range sorted {
+		s := &g.steps[g.rank[job]]
+		runs[i] = ipld.Entry{Key: "run", Value: s.Task.Value()}
+		job := appendOrder(appendConfig(runs[i:i+1:i+1], s.Job.Limits), s.Job)
 		jobs[i] = ipld.Entry{Key: s.Label, Value: ipld.Map(job...)}
 	}
 	w := g.workflow
