@@ -83,9 +83,9 @@ func (r *reader) named(n *node, out []ipld.Entry) []ipld.Entry {
 func (r *reader) paramName(k key) {
 	switch {
 	case k.text == "":
-		r.report(k.line, k.col, Invalid, "", "an argument has an empty name")
+		r.report(k.line, k.col, Invalid, nameHint, "an argument has an empty name")
 	case strings.Contains(k.text, "/"): // among them the keys that tasks reserve
-		r.report(k.line, k.col, Invalid, "a parameter's name is made of words, such as firstName or first-name", "no function has a parameter with the name %s", quote(k.text))
+		r.report(k.line, k.col, Invalid, nameHint, "no function has a parameter with the name %s", quote(k.text))
 	}
 }
 
@@ -148,6 +148,8 @@ func (r *reader) plain(n *node, child func(*node) ipld.Value) ipld.Value {
 	return ipld.Null
 }
 
+const nameHint = "a parameter's name is made of words, such as firstName or first-name"
+
 func cut(s string) string {
 	if len(s) > 40 {
 		return s[:40] + "…"
@@ -162,7 +164,7 @@ func (r *reader) file(n *node, path string) ipld.Value {
 		return ipld.Null
 	}
 	if path == "" {
-		r.fault(n, File, "", "expected a path, got empty text")
+		r.fault(n, File, "write {file: ./picture.png}", "expected a path, got empty text")
 		return ipld.Null
 	}
 	got, ok := r.imported[path]
@@ -174,7 +176,7 @@ func (r *reader) file(n *node, path string) ipld.Value {
 	case errors.Is(got.err, fs.ErrNotExist):
 		r.fault(n, File, "paths are relative to the folder of the document", "there is no file %s", quote(path))
 	case got.err != nil:
-		r.fault(n, File, "", "the file %s can not be imported: %v", quote(path), got.err)
+		r.fault(n, File, "it has to be a file that can be read, of at most 256 MiB", "the file %s can not be imported: %v", quote(path), got.err)
 	default:
 		return ipld.LinkValue(got.link)
 	}
@@ -274,8 +276,11 @@ func (r *reader) nearLabel(name string) string {
 	if hint := didYouMean(near(name, r.labels)); hint != "" {
 		return hint
 	}
-	if len(r.labels) > 8 || len(r.labels) == 0 {
-		return ""
+	switch {
+	case len(r.labels) == 0:
+		return "a single invocation has no other job"
+	case len(r.labels) > 8:
+		return "a promise names the label of a job in the same document"
 	}
 	return "the jobs are " + orList(r.labels)
 }

@@ -63,13 +63,13 @@ func (r *reader) setting(s *settings, name string, v *node, lowered bool) {
 		r.check(v)
 	case "secret":
 		if b, ok := v.value.AsBool(); !ok {
-			r.fault(v, Type, "", "expected true, false or null, got %s", v.show())
+			r.fault(v, Type, "write secret: false, or leave it out", "expected true, false or null, got %s", v.show())
 		} else if b {
-			r.notYet(v, "a secret job", "")
+			r.notYet(v, "a secret job", "keep secrets out of the workflow: arguments and results are stored as they are")
 		}
 	case "retries":
 		if i, ok := v.value.AsUint64(); !ok || v.kind != intNode || i > 1000 {
-			r.fault(v, Invalid, "", "expected a number of retries from 0 to 1000, got %s", v.show())
+			r.fault(v, Invalid, "leave it out: a function that failed fails again", "expected a number of retries from 0 to 1000, got %s", v.show())
 			return
 		}
 		r.warn(v.line, v.col, "", "retries are for jobs that ask the world; a pure job needs none and has none")

@@ -125,7 +125,7 @@ func (r *reader) draftInvocation(w *Workflow, n *node, d *defaults) {
 			r.version(w, v)
 		case "nnc":
 			if v.kind != stringNode && v.kind != bytesNode && v.kind != nullNode {
-				r.fault(v, Type, "", "expected a nonce as text or bytes, got %s", v.show())
+				r.fault(v, Type, `write nnc: "…", or leave it out`, "expected a nonce as text or bytes, got %s", v.show())
 			} else {
 				r.warn(v.line, v.col, "", "the nonce has no effect: a function's task is the same for everyone")
 			}
@@ -205,7 +205,7 @@ func (r *reader) draftTask(label string, pos Pos, n *node, d *defaults) Job {
 			configure(v)
 		case "meta":
 			if v.kind != mapNode && v.kind != nullNode {
-				r.fault(v, Type, "", "expected meta as a map of your own data, got %s", v.show())
+				r.fault(v, Type, "write meta: {tags: [demo]}", "expected meta as a map of your own data, got %s", v.show())
 			} else if c := v.lookup(draftConfig); c != nil {
 				r.enter(draftConfig)
 				configure(c)

@@ -49,7 +49,7 @@ func (r *reader) homestar(w *Workflow, root, inner, name *node) {
 		r.foreign(root, &wrapperRecord, func(string, *node) {})
 		if name != nil && name.kind != stringNode {
 			r.enter("name")
-			r.fault(name, Type, "", "expected the workflow's name as text, got %s", name.show())
+			r.fault(name, Type, `write name: "…"`, "expected the workflow's name as text, got %s", name.show())
 			r.leave()
 		} else if name != nil {
 			w.Origin.Name = name.text()
@@ -62,7 +62,7 @@ func (r *reader) homestar(w *Workflow, root, inner, name *node) {
 	r.enter("tasks")
 	defer r.leave()
 	if len(tasks.items) == 0 {
-		r.fault(tasks, Missing, "", "the workflow has no tasks")
+		r.fault(tasks, Missing, `add {"run": {…}, "meta": {…}, "prf": []}`, "the workflow has no tasks")
 	}
 	all := make([]legacy, len(tasks.items))
 	jobs := make(map[ipld.Link]int, len(all))
@@ -105,11 +105,19 @@ var (
 	metaRecord    = record{"meta", spellings("fuel", "memory", "time"), nil}
 )
 
+// recordHint names the fields of rec.
+func (r *reader) recordHint(rec *record) string {
+	if len(rec.required) == 0 {
+		return r.listedFields(rec.fields)
+	}
+	return "there have to be " + strings.Join(rec.required, ", ")
+}
+
 // foreign calls f for the known fields of n and warns about others, which the
 // peers of the dialect drop without a word.
 func (r *reader) foreign(n *node, rec *record, f func(name string, v *node)) {
 	if n.kind != mapNode {
-		r.fault(n, Type, "", "expected %s as a map, got %s", rec.what, n.show())
+		r.fault(n, Type, r.recordHint(rec), "expected %s as a map, got %s", rec.what, n.show())
 		return
 	}
 	for i := range n.items {
@@ -124,7 +132,7 @@ func (r *reader) foreign(n *node, rec *record, f func(name string, v *node)) {
 	}
 	for _, name := range rec.required {
 		if n.lookup(name) == nil {
-			r.fault(n, Missing, "", "%s has no field %s", rec.what, quote(name))
+			r.fault(n, Missing, r.recordHint(rec), "%s has no field %s", rec.what, quote(name))
 		}
 	}
 }
@@ -174,7 +182,7 @@ func (r *reader) legacyRun(j *Job, l *legacy, n *node) {
 		case "rsc":
 			rsc = v.value
 			if v.kind != stringNode || !strings.HasPrefix(v.text(), "ipfs://") {
-				r.fault(v, Invalid, "", "expected the module as ipfs://CID, got %s", v.show())
+				r.fault(v, Invalid, "download it, import it with `ipvm block put FILE` and name its CID", "expected the module as ipfs://CID, got %s", v.show())
 				return
 			}
 			j.Call.Module = r.moduleText(v)
@@ -216,11 +224,11 @@ func (r *reader) legacyInput(j *Job, n *node) {
 	r.foreign(n, &inputRecord, func(name string, v *node) {
 		switch {
 		case name == "func" && (v.kind != stringNode || v.text() == ""):
-			r.fault(v, Type, "", "expected the name of a function, got %s", v.show())
+			r.fault(v, Type, "in this dialect each task names its function", "expected the name of a function, got %s", v.show())
 		case name == "func":
 			j.Call.Func = v.text()
 		case name == "args" && v.kind != listNode:
-			r.fault(v, Type, "", "expected args as a list, got %s", v.show())
+			r.fault(v, Type, "write args: [first, second]", "expected args as a list, got %s", v.show())
 		}
 	})
 }
@@ -252,7 +260,7 @@ func (r *reader) legacyMeta(n *node) task.Limits {
 			l.Gas = r.fuel(v)
 		case name == "memory":
 			if v.kind == stringNode {
-				r.fault(v, Type, "", "expected a number of bytes, got %s", v.show())
+				r.fault(v, Type, "in this dialect 1 GiB is 1073741824", "expected a number of bytes, got %s", v.show())
 				return
 			}
 			l.Memory = r.memory(v)
@@ -262,7 +270,7 @@ func (r *reader) legacyMeta(n *node) task.Limits {
 				q.Mul(q, new(big.Rat).SetInt64(int64(time.Millisecond)))
 			}
 			if err != nil || !q.IsInt() || !q.Num().IsInt64() {
-				r.fault(v, Invalid, "", "expected a number of milliseconds above 0, got %s", v.show())
+				r.fault(v, Invalid, "5 seconds are 5000", "expected a number of milliseconds above 0, got %s", v.show())
 				return
 			}
 			l.Time = time.Duration(q.Num().Int64())
@@ -348,7 +356,7 @@ func (a *legacyArg) value(n *node) ipld.Value {
 		return a.promise(task.Branch(k), n, v)
 	case "/data":
 		if awaits(v) {
-			a.notYet(n, `a promise inside a map whose only key is "/data"`, "")
+			a.notYet(n, `a promise inside a map whose only key is "/data"`, "give the map another key")
 			return ipld.Null
 		}
 		return task.Escape(a.legacyData(n))

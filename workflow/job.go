@@ -228,7 +228,7 @@ func (r *reader) module(v *node) ipld.Value {
 			return r.promise(v)
 		}
 	}
-	r.fault(v, Type, `write a CID, ipfs://CID, {"/": CID} or a path such as ./module.wasm`, "expected a module, got %s", v.show())
+	r.fault(v, Type, moduleHint, "expected a module, got %s", v.show())
 	return ipld.Null
 }
 
@@ -245,7 +245,7 @@ func (r *reader) moduleText(v *node) ipld.Value {
 	case strings.HasPrefix(s, "data:"):
 		r.fault(v, Invalid, "a module inside a document is written "+dataURL+"…", "expected a module, got %s", quote(s))
 	case s == "":
-		r.fault(v, Invalid, "", "expected a module, got empty text")
+		r.fault(v, Invalid, moduleHint, "expected a module, got empty text")
 	case isURL && strings.Contains(cid, "/"):
 		r.notYet(v, "a path inside an ipfs:// URL", "name the module's own CID")
 	case isURL:
@@ -259,6 +259,8 @@ func (r *reader) moduleText(v *node) ipld.Value {
 	}
 	return ipld.Null
 }
+
+const moduleHint = `write a CID, ipfs://CID, {"/": CID} or a path such as ./module.wasm`
 
 const cidHint = "a CID is a long text such as bafkrei… or Qm…"
 

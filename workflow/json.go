@@ -3,6 +3,7 @@ package workflow
 import (
 	"bytes"
 	"errors"
+	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
@@ -73,6 +74,14 @@ func jsonHint(err *ipld.SyntaxError, data []byte) string {
 		}
 	case '"':
 		return "is there a comma missing before it?"
+	}
+	switch {
+	case strings.Contains(err.Msg, "leading zero"):
+		return `write 7, or "007" as text`
+	case strings.Contains(err.Msg, "surrogate"):
+		return `a character beyond \uffff is written as itself, or as two escapes: "\ud83d\ude00"`
+	case strings.Contains(err.Msg, "after the value"):
+		return "one workflow per file: is there a bracket too many?"
 	}
 	return ""
 }

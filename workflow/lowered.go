@@ -17,6 +17,9 @@ func lowered(jobs *node) bool {
 	return jobs.items[0].lookup("run") != nil
 }
 
+// writtenHint is for who changed a document that only a program writes.
+const writtenHint = "run is what `ipvm` writes; people write with, func and args"
+
 // lowered reads a job of the normalised form, {run: {sub, cmd, args, nonce},
 // config, on, await, catch}. Its promises wait for Task IDs, which resolveLowered turns into
 // labels once all jobs are known; their place is the job's.
@@ -25,7 +28,7 @@ func (r *reader) lowered(j *Job, n *node, g *given) {
 		switch k := n.keys[i]; k.text {
 		case "run", "config", "on", "await", "catch":
 		default:
-			r.report(k.line, k.col, UnknownField, "", "a job with run has no field %s beside it but config, on, await and catch", quote(k.text))
+			r.report(k.line, k.col, UnknownField, writtenHint, "a job with run has no field %s beside it but config, on, await and catch", quote(k.text))
 		}
 	}
 	r.enter("run")
@@ -40,9 +43,9 @@ func (r *reader) lowered(j *Job, n *node, g *given) {
 	if err != nil {
 		r.fault(g.run, Invalid, "run is {sub, cmd, args, nonce} of the task as `ipvm` writes it", "not a task: %s", strings.TrimPrefix(err.Error(), "task: "))
 	} else if _, promised, _ := task.AsPromise(j.Call.Module); j.Call.Module.Kind() != ipld.KindLink && !promised {
-		r.fault(g.run, Unsupported, "", "the module is a %s, not a link", j.Call.Module.Kind())
+		r.fault(g.run, Unsupported, writtenHint, "the module is a %s, not a link", j.Call.Module.Kind())
 	} else if _, whole, _ := task.AsPromise(j.Call.Params); whole {
-		r.fault(g.run, Unsupported, "", "a promise can stand for an argument, not for all of them")
+		r.fault(g.run, Unsupported, writtenHint, "a promise can stand for an argument, not for all of them")
 	}
 	r.leave()
 	if g.config != nil {
@@ -76,9 +79,9 @@ func (r *reader) resolveLowered(w *Workflow) {
 			label, ok := labels[p.Task.Link]
 			switch {
 			case p.Label != "":
-				r.fault(&at, BadPromise, "", "a task awaits a Task ID, not the label %s", quote(p.Label))
+				r.fault(&at, BadPromise, writtenHint, "a task awaits a Task ID, not the label %s", quote(p.Label))
 			case !ok:
-				r.fault(&at, BadPromise, "", "awaits the task %s, which is not in this workflow", p.Task)
+				r.fault(&at, BadPromise, writtenHint, "awaits the task %s, which is not in this workflow", p.Task)
 			}
 			p.Label, p.Task = label, task.ID{}
 			promises = append(promises, Edge{Promise: p, Pos: j.Pos})
@@ -89,7 +92,7 @@ func (r *reader) resolveLowered(w *Workflow) {
 			j.Call.Params, err = task.MapPromises(j.Call.Params, byLabel)
 		}
 		if err != nil {
-			r.fault(&at, BadPromise, "", "%v", err)
+			r.fault(&at, BadPromise, writtenHint, "%v", err)
 		}
 		j.Edges = append(promises, j.Edges...)
 		r.path = r.path[:len(r.path)-2]

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -46,7 +47,7 @@ const envelope = "ipvm/workflow"
 // It reports what is no map, unknown fields, and fields given under two names.
 func (r *reader) record(n *node, what string, fields names, f func(name string, v *node)) {
 	if n.kind != mapNode {
-		r.fault(n, Type, "", "expected %s as a map, got %s", what, n.show())
+		r.fault(n, Type, r.listedFields(fields), "expected %s as a map, got %s", what, n.show())
 		return
 	}
 	known := make([]int, 0, 16) // indices of the known fields so far
@@ -79,15 +80,7 @@ func (r *reader) fieldHint(name string, fields names) string {
 	if r.faults.n >= maxFaults || r.warnings.n >= maxFaults {
 		return ""
 	}
-	var all, listed []string
-	for s, first := range fields {
-		all = append(all, s)
-		if s == first && (!unlisted[s] || r.dialect != Native) {
-			listed = append(listed, s)
-		}
-	}
-	slices.Sort(all)
-	slices.Sort(listed)
+	all := slices.Sorted(maps.Keys(fields))
 	for _, also := range [][2]string{
 		{"arguments", "args"},
 		{"params", "args"},
@@ -113,8 +106,22 @@ func (r *reader) fieldHint(name string, fields names) string {
 	if hint := didYouMean(near(name, all)); hint != "" {
 		return hint
 	}
+	return r.listedFields(fields)
+}
+
+// listedFields names the fields that people write.
+func (r *reader) listedFields(fields names) string {
+	var listed []string
+	for s, first := range fields {
+		if s == first && (!unlisted[s] || r.dialect != Native) {
+			listed = append(listed, s)
+		}
+	}
+	slices.Sort(listed)
 	return "the fields are " + strings.Join(listed, ", ")
 }
+
+const smallestHint = `the smallest workflow is {"with": CID, "func": "name", "args": []}`
 
 // document reads the root in whichever dialect it is.
 func (r *reader) document(root *node) *Workflow {
@@ -125,7 +132,7 @@ func (r *reader) document(root *node) *Workflow {
 		return w
 	}
 	if root.kind != mapNode {
-		r.fault(root, Type, `the smallest workflow is {"with": CID, "func": "name", "args": []}`, "expected a workflow as a map, got %s", root.show())
+		r.fault(root, Type, smallestHint, "expected a workflow as a map, got %s", root.show())
 		return w
 	}
 	inner, name := homestarDocument(root)
@@ -192,7 +199,7 @@ func (r *reader) headerField(w *Workflow, name string, v *node) {
 		r.version(w, v)
 	case "meta":
 		if v.kind != mapNode && v.kind != nullNode {
-			r.fault(v, Type, "", "expected meta as a map of your own data, got %s", v.show())
+			r.fault(v, Type, "write meta: {tags: [demo]}", "expected meta as a map of your own data, got %s", v.show())
 		}
 		w.Meta = r.data(v)
 	case "parent":
@@ -263,7 +270,7 @@ func (r *reader) nonce(v *node, size int) string {
 	case !ok:
 		r.fault(v, Type, `write {"/": {"bytes": base64}}`, "expected the nonce as bytes, got %s", v.show())
 	case size > 0 && len(b) != size && b != "":
-		r.fault(v, Invalid, "", "expected a nonce of %d bytes, got %d", size, len(b))
+		r.fault(v, Invalid, "in base64 these are 22 characters; without a nonce, what says the same has the same address", "expected a nonce of %d bytes, got %d", size, len(b))
 	}
 	return b
 }
@@ -314,9 +321,9 @@ func (r *reader) jobs(w *Workflow, n *node, d *defaults) {
 func (r *reader) label(k key) {
 	switch {
 	case k.text == "":
-		r.report(k.line, k.col, Invalid, "", "a job's label is empty")
+		r.report(k.line, k.col, Invalid, "give the job a name: first: {with: …}", "a job's label is empty")
 	case len(k.text) > maxLabel:
-		r.report(k.line, k.col, Size, "", "the label has %d bytes; at most %d are allowed", len(k.text), maxLabel)
+		r.report(k.line, k.col, Size, "shorten it; meta has room for descriptions", "the label has %d bytes; at most %d are allowed", len(k.text), maxLabel)
 	case strings.Contains(k.text, "/"):
 		r.report(k.line, k.col, Invalid, "use - or . instead", "the label %s contains a /", quote(k.text))
 	}

@@ -224,7 +224,7 @@ func (r *reader) tree() *node {
 		r.src.Data = bytes.TrimPrefix(r.src.Data, []byte("\ufeff"))
 	}
 	if len(bytes.TrimSpace(r.src.Data)) == 0 {
-		r.report(0, 0, Syntax, `the smallest workflow is {"with": CID, "func": "name", "args": []}`, "the document is empty")
+		r.report(0, 0, Syntax, smallestHint, "the document is empty")
 		return nil
 	}
 	switch format {
@@ -396,7 +396,7 @@ func (r *reader) dagJSON(n, v *node) {
 	}
 	n.keys, n.items = nil, nil
 	if err != nil {
-		r.fault(n, Invalid, "", `expected a link {"/": CID} or bytes {"/": {"bytes": base64}}, got %v`, err)
+		r.fault(n, Invalid, `a map with no key but "/" is a link or bytes, and nothing else`, `expected a link {"/": CID} or bytes {"/": {"bytes": base64}}, got %v`, err)
 		n.kind = badNode
 	}
 }

@@ -154,6 +154,9 @@ func TestInvalid(t *testing.T) {
 			var b strings.Builder
 			for _, f := range faults {
 				fmt.Fprintf(&b, "[%s] %v\n", f.Kind, f)
+				if f.Hint == "" {
+					t.Errorf("%v: no hint", f)
+				}
 			}
 			golden(t, path, b.String())
 		})

@@ -83,7 +83,7 @@ func (r *reader) wasmRun(j *Job, n *node) {
 		case "mod":
 			j.Call.Module = r.module(v)
 			if _, promised, _ := task.AsPromise(j.Call.Module); promised {
-				r.fault(v, BadPromise, "", "a single invocation has no other job to wait for")
+				r.fault(v, BadPromise, "name the module by its CID", "a single invocation has no other job to wait for")
 			}
 		case "fun":
 			if v.kind != stringNode {
@@ -95,14 +95,14 @@ func (r *reader) wasmRun(j *Job, n *node) {
 		}
 	})
 	if n.kind == mapNode && n.lookup("mod") == nil {
-		r.fault(n, Missing, "", "args has no field %q", "mod")
+		r.fault(n, Missing, `add "mod": CID`, "args has no field %q", "mod")
 	}
 }
 
 // params reads a list of arguments, or a map of them by name.
 func (r *reader) params(n *node) ipld.Value {
 	if n.kind != listNode && n.kind != mapNode {
-		r.fault(n, Type, "", "expected params as a list, or as a map by name, got %s", n.show())
+		r.fault(n, Type, "write params: [first, second] or {name: value}", "expected params as a list, or as a map by name, got %s", n.show())
 		return ipld.List()
 	}
 	for i := range n.keys {
@@ -165,7 +165,7 @@ const dataURL = "data:application/wasm;base64,"
 func (r *reader) inline(v *node) ipld.Value {
 	code, err := decodeBase64(strings.TrimPrefix(v.text(), dataURL))
 	if err != nil {
-		r.fault(v, Invalid, "", "expected a module as %s…, got %v", dataURL, err)
+		r.fault(v, Invalid, "copy the module again, or name its CID", "expected a module as %s…, got %v", dataURL, err)
 		return ipld.Null
 	}
 	link, err := ipld.ImportFile(code, func(b ipld.Block) error {

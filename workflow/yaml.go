@@ -19,7 +19,7 @@ import (
 // has the same meaning in both formats.
 func (r *reader) yamlTree() *node {
 	if marks := yamlMarks(r.src.Data); marks > maxNodes {
-		r.report(0, 0, Size, "", "the document has about %d values; at most %d are read", marks, maxNodes)
+		r.report(0, 0, Size, "keep large data out of the document: {file: ./data.cbor}", "the document has about %d values; at most %d are read", marks, maxNodes)
 		return nil
 	}
 	if n := r.yamlAsJSON(); n != nil {
@@ -124,6 +124,10 @@ func (r *reader) yamlFault(err error) {
 		msg = fmt.Sprintf("lists and maps are nested deeper than %d", maxDepth)
 	case errors.Is(err, errManyDocuments):
 		hint = "one workflow per file: split it at the line ---"
+	case msg == "the document is empty":
+		hint = smallestHint
+	case strings.Contains(msg, "escape"):
+		hint = `in double quotes \ begins an escape: write \\, or use single quotes`
 	case strings.HasPrefix(msg, "unknown anchor"):
 		name := strings.Split(msg, "'")[1]
 		c := cursor{data: r.src.Data}
@@ -218,7 +222,7 @@ func (b *yamlBuilder) room(n *node, depth int) bool {
 	case b.full:
 		return false
 	case b.nodes > maxNodes:
-		b.report(n.line, n.col, Size, "", "the document has more than %d values", maxNodes)
+		b.report(n.line, n.col, Size, "keep large data out of the document: {file: ./data.cbor}", "the document has more than %d values", maxNodes)
 		b.full = true
 	case b.aliased > maxAlias:
 		b.report(n.line, n.col, Size, "aliases count as often as they are used", "aliases repeat more than %d values", maxAlias)
@@ -234,7 +238,7 @@ func (b *yamlBuilder) alias(y *yaml.Node, depth int) node {
 	bad := node{line: int32(y.Line), col: int32(y.Column), kind: badNode}
 	a := b.anchors[y.Alias]
 	if a == nil || !a.done {
-		b.report(bad.line, bad.col, Invalid, "", "the alias *%s is inside the value that it repeats", y.Value)
+		b.report(bad.line, bad.col, Invalid, "write out what is meant: no value can hold itself", "the alias *%s is inside the value that it repeats", y.Value)
 		return bad
 	}
 	b.nodes, b.aliased = b.nodes+a.nodes, b.aliased+a.nodes
@@ -291,14 +295,14 @@ func (b *yamlBuilder) key(y *yaml.Node) (key, bool) {
 	plain := y.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
 	switch {
 	case y.Kind != yaml.ScalarNode:
-		b.report(at.line, at.col, Type, "", "a key is text, not a list or map")
+		b.report(at.line, at.col, Type, "write the key as text, or a list of pairs: [[key, value]]", "a key is text, not a list or map")
 	case plain && y.Value == mergeKey:
 		at.text = mergeKey // so that fields which it may have brought are not missed
 		b.report(at.line, at.col, Unsupported, `write the fields out; a key that is really "<<" is quoted`, "YAML 1.2 has no merge keys (<<)")
 	case plain && isNull(y.Value):
 		b.report(at.line, at.col, Type, `quote it if it is text: "null"`, "a key is text, not null")
 	case y.Style&yaml.TaggedStyle != 0 && y.Tag != "!!str":
-		b.report(at.line, at.col, Unsupported, "", "a key is text and takes no tag %s", y.Tag)
+		b.report(at.line, at.col, Unsupported, "leave the tag out; a key that is a number is its text", "a key is text and takes no tag %s", y.Tag)
 	default:
 		at.text = y.Value
 		return at, true
@@ -342,7 +346,7 @@ func (b *yamlBuilder) scalar(n *node, y *yaml.Node) {
 		n.kind = badNode
 	}
 	if n.kind == badNode && !tagged {
-		b.report(n.line, n.col, Invalid, "", "%s is no number that a workflow can hold", y.Value)
+		b.report(n.line, n.col, Invalid, "pass it as text, or leave it out", "%s is no number that a workflow can hold", y.Value)
 	}
 }
 

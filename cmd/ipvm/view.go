@@ -292,6 +292,10 @@ func failureHint(j *engine.JobReport) string {
 		return fmt.Sprintf("it may take %s; give the job a higher time", j.Limits.Time)
 	case task.KindTrap:
 		return "a trap is a mistake in the function, or a refusal of these arguments; the same call always ends so"
+	case task.KindBranchMismatch:
+		return "{\"await/*\": label} takes whatever comes; a job that only a failure is to set off is named in on: {error: [label]}"
+	case task.KindType:
+		return "`ipvm wasm inspect MODULE` shows what its functions take and return"
 	case task.KindNotFound:
 		return "`ipvm block put FILE` imports what is missing"
 	}
