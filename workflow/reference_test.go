@@ -64,6 +64,14 @@ func TestReference(t *testing.T) {
 	for key := range draftPromises {
 		need("`draft`", key)
 	}
+	for _, fields := range []names{draftEnvelopeFields, draftHeaderFields, draftInvocationFields, draftTaskFields, draftInputFields} {
+		for f := range fields {
+			need("`draft`", f)
+		}
+	}
+	for p := range draftPromises {
+		need("`draft`", p)
+	}
 	for u := range timeUnits {
 		if u != "μs" { // another code point that looks the same
 			need("Limits", u)
