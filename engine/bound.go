@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/graph"
@@ -82,6 +83,22 @@ type Policy struct {
 	// all its jobs, one after the other; 0 is no bound.
 	MaxGas  uint64
 	MaxTime time.Duration
+	// Labels are what this node has, for jobs that need it: hardware, a place,
+	// an environment that is trusted. Nobody checks them but who sets them.
+	Labels []string
+}
+
+// refuseJobs says which job this node has not what it needs for; empty when
+// there is none.
+func (p Policy) refuseJobs(g *graph.Graph) string {
+	for i := range g.Len() {
+		for _, label := range g.Step(i).Job.Needs {
+			if !slices.Contains(p.Labels, label) {
+				return fmt.Sprintf("job %s: %s", g.Step(i).Label, p.lacks(label))
+			}
+		}
+	}
+	return ""
 }
 
 // refuse says why a workflow of bound b is not granted, and what to do; empty

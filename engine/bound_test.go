@@ -60,3 +60,14 @@ func TestRunRefusesAboveBound(t *testing.T) {
 		}
 	}
 }
+
+func TestRunRefusesWithoutLabel(t *testing.T) {
+	r := newRig(t, ipvmtest.Options{Policy: engine.Policy{Labels: []string{"gpu"}}})
+	for label, ok := range map[string]bool{"gpu": true, "tpu": false} {
+		g := r.document(t, "a: next(1), needs: {labels: ["+label+"]}\n")
+		report, err := r.Run(t.Context(), g, engine.Options{})
+		if ok && (err != nil || report.Status != engine.StatusOK) || !ok && (err == nil || !strings.Contains(err.Error(), "job a: the job needs a node with the label tpu; this one has gpu")) {
+			t.Errorf("%s: %v, %v", label, report, err)
+		}
+	}
+}

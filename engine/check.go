@@ -38,6 +38,7 @@ func Check(ctx context.Context, m Modules, g *graph.Graph, p Policy) (workflow.F
 		if !capped {
 			c.limits(g.Step(i))
 		}
+		c.needs(g.Step(i))
 		if err := c.call(ctx, g.Step(i)); err != nil {
 			return nil, err
 		}
@@ -197,6 +198,24 @@ func (c *checker) limits(s *graph.Step) {
 	if want.Time > c.most.Time {
 		over(workflow.PartTime, want.Time, c.most.Time)
 	}
+}
+
+// needs reports what the job of s must have and this node has not.
+func (c *checker) needs(s *graph.Step) {
+	for _, label := range s.Job.Needs {
+		if !slices.Contains(c.policy.Labels, label) {
+			c.fault(s, workflow.Unsupported, c.policy.lacks(label), "run it on a node that has it, or give this one the label with --labels", workflow.PartNeeds)
+		}
+	}
+}
+
+// lacks says that a node has not what a job must have.
+func (p Policy) lacks(label string) string {
+	has := "none"
+	if len(p.Labels) > 0 {
+		has = strings.Join(p.Labels, ", ")
+	}
+	return fmt.Sprintf("the job needs a node with the label %s; this one has %s", label, has)
 }
 
 // sizeText is a number of bytes for people.

@@ -40,6 +40,9 @@ func (e *Engine) Run(ctx context.Context, g *graph.Graph, o Options) (*Report, e
 	if why, _ := e.refuse(BoundOf(g, e.Policy)); why != "" {
 		return nil, errors.New(why)
 	}
+	if why := e.refuseJobs(g); why != "" {
+		return nil, errors.New(why)
+	}
 	if limit := g.Workflow().Config.Time; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTime)

@@ -55,7 +55,8 @@ func (g *Graph) normalValue(sorted []int) ipld.Value {
 }
 
 // appendOrder appends the labels that j waits for without their result, and those
-// that it sets off, each list in canonical key order, and its handler.
+// that it sets off, each list in canonical key order, its handler,
+// and what a node must have for it.
 func appendOrder(entries []ipld.Entry, j *workflow.Job) []ipld.Entry {
 	var await []string
 	for _, e := range j.Edges {
@@ -75,6 +76,9 @@ func appendOrder(entries []ipld.Entry, j *workflow.Job) []ipld.Entry {
 			handler = append(handler, ipld.Entry{Key: "func", Value: ipld.String(h.Func)})
 		}
 		entries = append(entries, ipld.Entry{Key: "catch", Value: ipld.Map(handler...)})
+	}
+	if len(j.Needs) > 0 {
+		entries = append(entries, ipld.Entry{Key: "needs", Value: ipld.Map(appendLabels(nil, "labels", j.Needs)...)})
 	}
 	return entries
 }

@@ -1,6 +1,9 @@
 package workflow
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
@@ -9,9 +12,10 @@ import (
 type settings struct {
 	task.Limits
 	catch *Handler
+	needs []string
 }
 
-// fill takes from d what s leaves open.
+// fill takes from d what s leaves open, and adds what d needs.
 func (s *settings) fill(d settings) {
 	if s.Gas == 0 {
 		s.Gas = d.Gas
@@ -25,6 +29,7 @@ func (s *settings) fill(d settings) {
 	if s.catch == nil {
 		s.catch = d.catch
 	}
+	s.needs = canonicalLabels(slices.Concat(s.needs, d.needs))
 }
 
 // defaults are what the workflow gives every job.
@@ -75,7 +80,67 @@ func (r *reader) setting(s *settings, name string, v *node, lowered bool) {
 		r.warn(v.line, v.col, "", "retries are for jobs that ask the world; a pure job needs none and has none")
 	case "catch":
 		s.catch = r.handler(v)
+	case "needs":
+		s.needs = r.needs(v)
 	}
+}
+
+// Bounds of what a job can need of a node.
+const (
+	maxNeeds    = 32
+	maxNeedSize = 64
+)
+
+// needs reads {labels: [text…]}: what the node that runs a job must have.
+func (r *reader) needs(v *node) (labels []string) {
+	if v.kind == listNode {
+		r.fault(v, Type, "to wait for jobs write await: [label]; what a node must have is needs: {labels: [gpu]}", "expected a map, got %s", v.show())
+		return nil
+	}
+	r.record(v, "needs", spellings("labels"), func(_ string, v *node) {
+		switch {
+		case v.kind == nullNode:
+			return
+		case v.kind != listNode:
+			r.fault(v, Type, "write a list, also of one: [gpu]", "expected a list of labels of nodes, got %s", v.show())
+			return
+		case len(v.items) > maxNeeds:
+			r.fault(v, Size, "leave out what every node has", "expected at most %d labels, got %d", maxNeeds, len(v.items))
+			return
+		}
+		for i := range v.items {
+			r.enterItem(i)
+			if err := CheckNodeLabel(v.items[i].text()); v.items[i].kind != stringNode {
+				r.fault(&v.items[i], Type, "a label of a node is text", "expected the label of a node, got %s", v.items[i].show())
+			} else if err != nil {
+				r.fault(&v.items[i], Invalid, "a label of a node is a word such as gpu or place=eu", "%v", err)
+			} else {
+				labels = append(labels, v.items[i].text())
+			}
+			r.leave()
+		}
+	})
+	return canonicalLabels(labels)
+}
+
+// CheckNodeLabel says why s can not be a label of a node: a word of 1 to 64
+// bytes of printable ASCII without comma.
+func CheckNodeLabel(s string) error {
+	if s == "" || len(s) > maxNeedSize {
+		return fmt.Errorf("a label of a node has 1 to %d bytes, this has %d", maxNeedSize, len(s))
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' || s[i] == ',' {
+			return fmt.Errorf("the label %s of a node has a character that is no letter, digit or sign", quote(s))
+		}
+	}
+	return nil
+}
+
+// canonicalLabels is all in canonical key order, each once; nil for none.
+func canonicalLabels(all []string) []string {
+	slices.SortFunc(all, ipld.CompareKeys)
+	return slices.Clip(slices.Compact(all))
 }
 
 // handler reads {with: module, func: name}, the function that is asked about a

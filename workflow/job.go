@@ -27,7 +27,7 @@ func (r *reader) job(label string, pos Pos, n *node, d *defaults) Job {
 		r.finishJob(&j, n, &g)
 	}
 	g.settings.fill(d.settings)
-	j.Limits, j.Catch = g.settings.Limits, g.settings.catch
+	j.Limits, j.Catch, j.Needs = g.settings.Limits, g.settings.catch, g.settings.needs
 	if g.await != nil {
 		r.enter("await")
 		r.order(g.await)

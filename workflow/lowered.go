@@ -21,14 +21,14 @@ func lowered(jobs *node) bool {
 const writtenHint = "run is what `ipvm` writes; people write with, func and args"
 
 // lowered reads a job of the normalised form, {run: {sub, cmd, args, nonce},
-// config, on, await, catch}. Its promises wait for Task IDs, which resolveLowered turns into
+// config, on, await, catch, needs}. Its promises wait for Task IDs, which resolveLowered turns into
 // labels once all jobs are known; their place is the job's.
 func (r *reader) lowered(j *Job, n *node, g *given) {
 	for i := range n.keys {
 		switch k := n.keys[i]; k.text {
-		case "run", "config", "on", "await", "catch":
+		case "run", "config", "on", "await", "catch", "needs":
 		default:
-			r.report(k.line, k.col, UnknownField, writtenHint, "a job with run has no field %s beside it but config, on, await and catch", quote(k.text))
+			r.report(k.line, k.col, UnknownField, writtenHint, "a job with run has no field %s beside it but config, on, await, catch and needs", quote(k.text))
 		}
 	}
 	r.enter("run")

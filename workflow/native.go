@@ -26,7 +26,7 @@ func spellings(fields ...string) names {
 var (
 	envelopeFields = spellings("ipvm/workflow", "signature")
 	headerFields   = spellings("v", "meta", "parent", "config", "defaults", "requestor", "nonce", "jobs|tasks", "catch", "signature")
-	limitFields    = []string{"time|timeout", "memory", "gas|maxGas", "disk", "check|verification", "secret", "retries", "catch"}
+	limitFields    = []string{"time|timeout", "memory", "gas|maxGas", "disk", "check|verification", "secret", "retries", "catch", "needs"}
 	configFields   = spellings(limitFields...)
 	jobFields      = spellings(append([]string{
 		"type", "with", "func", "input", "args", "on", "await", "do", "emits", "fresh", "share", "scheme", "run", "config", "nonce",
@@ -93,7 +93,8 @@ func (r *reader) fieldHint(name string, fields names) string {
 		{"wasm", "with"},
 		{"fuel", "gas"},
 		{"mem", "memory"},
-		{"needs", "await"},
+		{"depends", "await"},
+		{"dependson", "await"},
 		{"version", "v"},
 		{"workflow", "jobs"},
 		{"rsc", "with"},
@@ -240,7 +241,7 @@ func (r *reader) forJobs(w *Workflow, n *node, known names) (d defaults, jobs *n
 		}
 	})
 	w.Config = config.Limits
-	d.fill(settings{catch: config.catch})
+	d.fill(settings{catch: config.catch, needs: config.needs})
 	read("catch", func(v *node) { d.fill(settings{catch: r.handler(v)}) })
 	return d, jobs
 }

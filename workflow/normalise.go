@@ -102,7 +102,7 @@ func (n *normaliser) share() {
 	if len(jobs) < 2 {
 		return
 	}
-	s := settings{jobs[0].Limits, jobs[0].Catch}
+	s := settings{Limits: jobs[0].Limits, catch: jobs[0].Catch}
 	for _, j := range jobs[1:] {
 		if j.Limits.Gas != s.Gas {
 			s.Gas = 0
@@ -161,6 +161,9 @@ func (n *normaliser) job(j *Job) {
 	}
 	if j.Catch != nil && n.shared.catch == nil {
 		n.ordered(4, "catch", handlerEntries(j.Catch))
+	}
+	if len(j.Needs) > 0 {
+		n.ordered(4, "needs", []ipld.Entry{{Key: "labels", Value: labels(j.Needs)}})
 	}
 }
 
@@ -353,7 +356,7 @@ func (n *normaliser) same(again *Workflow) error {
 	for i := range w.Jobs {
 		a, b := &w.Jobs[i], &again.Jobs[i]
 		if a.Label != b.Label || a.Limits != b.Limits || !sameHandler(a.Catch, b.Catch) ||
-			!slices.Equal(a.On.Error, b.On.Error) || !slices.Equal(a.On.Success, b.On.Success) || !slices.Equal(awaited(a), awaited(b)) || !n.sameCall(a, b) {
+			!slices.Equal(a.On.Error, b.On.Error) || !slices.Equal(a.On.Success, b.On.Success) || !slices.Equal(a.Needs, b.Needs) || !slices.Equal(awaited(a), awaited(b)) || !n.sameCall(a, b) {
 			return fmt.Errorf("job %s would be read as another", quote(a.Label))
 		}
 	}

@@ -97,6 +97,7 @@ func summary(w *Workflow) string {
 		line("  subject", j.Subject)
 		line("  nonce", fmt.Sprintf("%x", j.Nonce))
 		line("  limits", limits(j.Limits))
+		line("  needs", strings.Join(j.Needs, " "))
 		line("  instruction", j.Instruction)
 		line("  ran", j.Ran)
 		for _, e := range j.Edges {

@@ -17,6 +17,7 @@ const (
 	PartGas    Part = "gas"
 	PartMemory Part = "memory"
 	PartTime   Part = "time"
+	PartNeeds  Part = "needs"
 )
 
 // partPaths are the places of each part, below the job or, where the path
@@ -28,6 +29,7 @@ var partPaths = map[Part][]string{
 	PartGas:    limitPaths("fuel", "gas", "maxGas"),
 	PartMemory: limitPaths("memory", "memory"),
 	PartTime:   limitPaths("time", "time", "timeout"),
+	PartNeeds:  {"needs/labels", "config/needs/labels", "../defaults/needs/labels", "../config/needs/labels"},
 }
 
 // limitPaths are the places of a limit: legacy is its name in meta, names are

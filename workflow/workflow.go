@@ -128,6 +128,9 @@ type Job struct {
 	// Catch is asked first when the job fails: its own handler or the
 	// workflow's; nil when there is none.
 	Catch *Handler
+	// Needs are the labels that a node must have to run the job, in canonical
+	// key order: the job's own and those of the whole workflow.
+	Needs []string
 	// Instruction and Ran are the identifiers that a foreign dialect gives
 	// this job; undefined where the dialect has none.
 	Instruction, Ran ipld.Link

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -48,6 +49,8 @@ const (
 	keyMaxMemory = "max-memory"
 	keyMaxTime   = "max-time"
 
+	keyLabels = "labels"
+
 	keyMaxWorkflowGas  = "max-workflow-gas"
 	keyMaxWorkflowTime = "max-workflow-time"
 
@@ -73,6 +76,7 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyMaxTime, env: "IPVM_MAX_TIME", kind: "TIME", usage: "most time that a job may ask for", value: m.Time.String(), check: asError(parseTime)},
 		{key: keyMaxWorkflowGas, env: "IPVM_MAX_WORKFLOW_GAS", kind: kindNumber, usage: "most gas that all jobs of a workflow may ask for together; 0 is no bound", value: "0", check: asError(parseGasBound)},
 		{key: keyMaxWorkflowTime, env: "IPVM_MAX_WORKFLOW_TIME", kind: "TIME", usage: "most time that all jobs of a workflow may ask for together; 0s is no bound", value: "0s", check: asError(parseTimeBound)},
+		{key: keyLabels, env: "IPVM_LABELS", kind: "LIST", usage: "what this node has, for jobs that need it: words with commas between", value: "", check: asError(parseLabels)},
 		{key: keyCompileTime, env: "IPVM_COMPILE_TIME", kind: "TIME", usage: "most time to compile a module", value: wasm.DefaultCompileTime.String(), check: asError(parseTime)},
 		{key: keyCompileMemory, env: "IPVM_COMPILE_MEMORY", kind: "SIZE", usage: "most memory to compile a module", value: size(wasm.DefaultCompileMemory), check: asError(workflow.ParseSize)},
 	}
@@ -128,6 +132,20 @@ func parseGasBound(s string) (uint64, error) {
 		return 0, fmt.Errorf("%q is not a number of gas, nor 0 for no bound", s)
 	}
 	return n, nil
+}
+
+func parseLabels(s string) ([]string, error) {
+	if s == "" {
+		return nil, nil
+	}
+	all := strings.Split(s, ",")
+	for i, l := range all {
+		all[i] = strings.TrimSpace(l)
+		if err := workflow.CheckNodeLabel(all[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 func parseTimeBound(s string) (time.Duration, error) {
@@ -239,12 +257,13 @@ func (c *config) options() ipvm.Options {
 	compileTime, _ := parseTime(c.find(keyCompileTime).value)
 	gas, _ := parseGasBound(c.find(keyMaxWorkflowGas).value)
 	span, _ := parseTimeBound(c.find(keyMaxWorkflowTime).value)
+	labels, _ := parseLabels(c.find(keyLabels).value)
 	compileMemory, _ := workflow.ParseSize(c.find(keyCompileMemory).value)
 	return ipvm.Options{
 		Workers: workers,
 		Policy: ipvm.Policy{
 			Defaults: c.limits(keyGas, keyMemory, keyTime), Max: c.limits(keyMaxGas, keyMaxMemory, keyMaxTime),
-			MaxGas: gas, MaxTime: span,
+			MaxGas: gas, MaxTime: span, Labels: labels,
 		},
 		Compiler: compiler(), CompileTime: compileTime, CompileMemory: compileMemory,
 	}
