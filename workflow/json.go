@@ -66,6 +66,8 @@ func jsonHint(err *ipld.SyntaxError, data []byte) string {
 	switch before := bytes.TrimRight(data[:err.Offset], " \t\r\n"); data[err.Offset] {
 	case '/', '#':
 		return "JSON has no comments; name the file .yaml to use them"
+	case '<':
+		return "JSON has no comments: remove it"
 	case '\'':
 		return `JSON text stands in double quotes: "text"`
 	case ']', '}':

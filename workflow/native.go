@@ -140,6 +140,8 @@ func (r *reader) document(root *node) *Workflow {
 	switch {
 	case inner != nil:
 		r.homestar(w, root, inner, name)
+	case isJobDraft(root):
+		r.jobDraft(w, root)
 	case isDraft(root):
 		r.draft(w, root)
 	case root.lookup(envelope) != nil:

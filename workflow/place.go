@@ -23,9 +23,9 @@ const (
 // partPaths are the places of each part, below the job or, where the path
 // begins with "..", below the map that the jobs are in.
 var partPaths = map[Part][]string{
-	PartModule: {"with", "run/rsc", "run/args/mod", "args/mod"},
+	PartModule: {"with", "wasm", "run/rsc", "run/args/mod", "args/mod"},
 	PartFunc:   {"func", "run/input/func", "run/args/fun", "args/fun", "inputs/func"},
-	PartArgs:   {"args/params", "args", "input", "run/input/args", "run/args/params", "inputs/args"},
+	PartArgs:   {"args/params", "args", "input", "run/input/args", "run/args/params", "inputs/args", "inputs"},
 	PartGas:    limitPaths("fuel", "gas", "maxGas"),
 	PartMemory: limitPaths("memory", "memory"),
 	PartTime:   limitPaths("time", "time", "timeout"),

@@ -61,12 +61,14 @@ func TestReference(t *testing.T) {
 			need("`draft`", f)
 		}
 	}
-	for key := range draftPromises {
-		need("`draft`", key)
-	}
-	for _, fields := range []names{draftEnvelopeFields, draftHeaderFields, draftInvocationFields, draftTaskFields, draftInputFields} {
+	for _, fields := range []names{jobDraftFields, jobDraftHandlerFields} {
 		for f := range fields {
-			need("`draft`", f)
+			need("`job-draft`", f)
+		}
+	}
+	for f := range jobDraftJobFields {
+		if configFields[f] == "" {
+			need("`job-draft`", f)
 		}
 	}
 	for p := range draftPromises {

@@ -95,7 +95,7 @@ func instance(t *testing.T, n *node) any {
 func native(t *testing.T, path string) (*node, bool) {
 	t.Helper()
 	name := filepath.Base(path)
-	foreign := slices.ContainsFunc([]string{"homestar-", "ucan-", "draft-"}, func(dialect string) bool { return strings.HasPrefix(name, dialect) })
+	foreign := slices.ContainsFunc([]string{"homestar-", "ucan-", "draft-", "job-draft"}, func(dialect string) bool { return strings.HasPrefix(name, dialect) })
 	if filepath.Ext(name) == ".cbor" || foreign {
 		return nil, false
 	}

@@ -41,6 +41,8 @@ const (
 	Homestar Dialect = "homestar"
 	// Draft is the form of the workflow draft v0.1 of 2023.
 	Draft Dialect = "draft"
+	// JobDraft is the form of the job drafts before it.
+	JobDraft Dialect = "job-draft"
 	// UCAN is the payload of one UCAN 1.0 invocation.
 	UCAN Dialect = "ucan"
 )
