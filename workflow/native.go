@@ -221,7 +221,7 @@ func (r *reader) headerField(w *Workflow, name string, v *node) {
 // of the whole workflow.
 func (r *reader) forJobs(w *Workflow, n *node, known names) (d defaults, jobs *node) {
 	fields := make(map[string]*node)
-	for i := range n.items {
+	for i := range n.keys { // none where it is no map
 		if name, ok := known[n.keys[i].text]; ok && fields[name] == nil {
 			fields[name] = &n.items[i]
 		}
