@@ -217,7 +217,7 @@ func (r *reader) draftTask(label string, pos Pos, n *node, d *defaults) Job {
 		r.draftCall(&j, n, with, do, inputs)
 	}
 	s.fill(d.settings)
-	j.Limits, j.Catch, j.Edges = s.Limits, s.catch, r.edges
+	j.Limits, j.Catch, j.Needs, j.Edges = s.Limits, s.catch, s.needs, r.edges
 	return j
 }
 

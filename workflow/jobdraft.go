@@ -52,7 +52,7 @@ func (r *reader) jobDraftWorkflow(w *Workflow, root *node) {
 			var config settings
 			r.config(v, "config", &config, false)
 			w.Config = config.Limits
-			d.fill(settings{catch: config.catch})
+			d.fill(settings{catch: config.catch, needs: config.needs})
 		case "exception":
 			d.fill(settings{catch: r.jobDraftException(v)})
 		case "version":
@@ -224,7 +224,7 @@ func (r *reader) jobDraftJob(label string, pos Pos, n *node, d *defaults, effect
 		r.leave()
 	}
 	s.fill(d.settings)
-	j.Limits, j.Catch, j.Edges = s.Limits, s.catch, r.edges
+	j.Limits, j.Catch, j.Needs, j.Edges = s.Limits, s.catch, s.needs, r.edges
 	return j
 }
 
