@@ -65,6 +65,9 @@ func Build(w *workflow.Workflow, o Options) (*Graph, error) {
 	if err := g.lower(&b, order); err != nil {
 		return nil, err
 	}
+	if faults := g.ambiguous(); len(faults) > 0 {
+		return nil, faults
+	}
 	return g, g.seal(b.sorted)
 }
 

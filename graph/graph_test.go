@@ -218,6 +218,33 @@ func TestOwner(t *testing.T) {
 	}
 }
 
+// In the normal form a promise names a task. Two jobs of one task that may come
+// to different ends are refused where a promise would have to tell them apart.
+func TestTwins(t *testing.T) {
+	t.Parallel()
+	const jobs = `{"jobs": {"a": {"with": MOD, "args": [1]}, "b": {"with": MOD, "args": [1]MORE}, "c": {"with": MOD, "args": [{"from": "b"}]},
+"d": {"with": MOD, "args": [2]}, "e": {"with": MOD, "args": [2], "gas": 5}MORE JOBS}}`
+	const want = `/jobs/c/args/0: "b" is the same task as "a", with other limits, handlers or triggers: the promise does not tell which is meant`
+	for name, more := range map[string][2]string{
+		"alike":              {"", ""},
+		"other limits":       {`, "gas": 5`, ""},
+		"a handler":          {`, "catch": {"with": MOD}`, ""},
+		"waits for another":  {`, "await": ["d"]`, ""},
+		"set off":            {"", `, "f": {"with": MOD, "args": [3], "on": {"error": ["b"]}}`},
+		"sets others off":    {`, "on": {"error": ["d"]}`, ""},
+		"a promise to first": {"", `, "g": {"with": MOD, "args": [{"from": "a"}, 5]}`},
+	} {
+		w, err := parse(strings.Replace(strings.Replace(jobs, "MORE JOBS", more[1], 1), "MORE", more[0], 1))
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		_, err = Build(w, Options{})
+		if alike := name == "alike" || name == "sets others off" || name == "a promise to first"; alike != (err == nil) || !alike && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // document draws an acyclic document whose jobs stand in any order.
 func document() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
@@ -225,7 +252,8 @@ func document() *rapid.Generator[string] {
 		labels := rapid.Permutation([]string{"a", "bb", "c", "d1", "d2", "zz", "long-label", "k.l", "m~n", "ü", "0", "in put"}).Draw(t, "labels")[:n]
 		lines := make([]string, n)
 		for i, label := range labels {
-			args := []string{fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "n"))}
+			number := rapid.IntRange(0, 2).Draw(t, "n")
+			args := []string{fmt.Sprint(number)}
 			for range rapid.IntRange(0, min(i, 3)).Draw(t, "deps") {
 				from := fmt.Sprintf("%q", labels[rapid.IntRange(0, i-1).Draw(t, "from")])
 				args = append(args, rapid.SampledFrom([]string{
@@ -233,7 +261,7 @@ func document() *rapid.Generator[string] {
 				}).Draw(t, "promise"))
 				args[len(args)-1] = fmt.Sprintf(args[len(args)-1], from)
 			}
-			gas := rapid.SampledFrom([]string{"", `, "gas": 4600`, `, "time": "1.5s", "memory": "128 MiB"`}).Draw(t, "limits")
+			gas := []string{"", `, "gas": 4600`, `, "time": "1.5s", "memory": "128 MiB"`}[number] // twins are alike
 			fun := rapid.SampledFrom([]string{"", `, "func": "f"`}).Draw(t, "func")
 			lines[i] = fmt.Sprintf(`%q: {"with": MOD%s, "args": [%s]%s}`, label, fun, strings.Join(args, ", "), gas)
 		}
