@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -166,30 +168,28 @@ func (c *checker) handler(ctx context.Context, j *workflow.Job) error {
 }
 
 // rewire takes, for step i, the outcome of the job that its handler named: now,
-// or when that has ended.
+// or when that has ended. What comes of it does not depend on which of several
+// handlers answers first.
 func (r *run) rewire(i int, report JobReport, events *teller) {
 	target, ok := r.graph.Find(report.Caught.To)
-	refuse := func(format string, args ...any) {
-		report.Caught.Answer = ""
-		report.Outcome = task.Outcome{Failure: handlerFailed(task.Failf(task.KindHandler, format, args...), report.Caught.Failure)}
-		r.record(i, report, events)
-	}
 	switch {
 	case !ok:
-		refuse("it named the job %q, which there is not", report.Caught.To)
+		r.refuse(waiter{i, report}, "which there is not", events)
 		return
 	case target == i:
-		refuse("it named the job itself")
+		r.refuse(waiter{i, report}, "which is the job itself", events)
 		return
-	case r.awaits(target, i):
-		refuse("it named %s, which waits for the job", report.Caught.To)
+	case r.plan.Awaits(target, i):
+		r.refuse(waiter{i, report}, "which waits for the job", events)
 		return
 	}
-	r.plan.Fire(target)
 	if r.rewired == nil {
 		r.rewired = make(map[int][]waiter)
 	}
 	r.rewired[target] = append(r.rewired[target], waiter{i, report})
+	for _, w := range r.circle(i, target) {
+		r.refuse(w, "which waits for the job", events)
+	}
 	if r.plan.State(target).Ended() && r.report.Jobs[target].Label != "" {
 		r.deliver(target, events)
 	}
@@ -199,6 +199,14 @@ func (r *run) rewire(i int, report JobReport, events *teller) {
 type waiter struct {
 	step   int
 	report JobReport
+}
+
+// refuse makes w fail, whose handler named a job that it can not take.
+func (r *run) refuse(w waiter, why string, events *teller) {
+	w.report.Caught.Answer = ""
+	w.report.Outcome = task.Outcome{Failure: handlerFailed(task.Failf(task.KindHandler, "it named the job %q, %s", w.report.Caught.To, why), w.report.Caught.Failure)}
+	w.report.Status = JobError
+	r.record(w.step, w.report, events)
 }
 
 // deliver ends the steps that were to end as step does.
@@ -213,23 +221,48 @@ func (r *run) deliver(step int, events *teller) {
 		case JobCancelled:
 			w.report.Outcome, w.report.Status = j.Outcome, JobCancelled
 		default:
-			w.report.Outcome = task.Outcome{Failure: handlerFailed(task.Failf(task.KindHandler, "it named %s, which did not run", j.Label), w.report.Caught.Failure)}
-			w.report.Status = JobError
+			r.refuse(w, "which did not run", events)
+			continue
 		}
 		r.record(w.step, w.report, events)
 	}
 }
 
-// awaits tells whether step can not end before other has, by the graph and by
-// what handlers said.
-func (r *run) awaits(step, other int) bool {
-	if r.plan.Awaits(step, other) {
-		return true
+// circle takes out, by step, all whose handlers wait for each other when that of
+// step i has named target; there are none if target does not come to wait for i.
+func (r *run) circle(i, target int) (out []waiter) {
+	if !r.waits(target, i) {
+		return nil
 	}
-	for target, waiting := range r.rewired {
-		for _, w := range waiting {
-			if r.plan.Awaits(step, w.step) && r.awaits(target, other) {
-				return true
+	for t, waiting := range r.rewired {
+		r.rewired[t] = slices.DeleteFunc(slices.Clone(waiting), func(w waiter) bool {
+			in := w.step == i || r.waits(target, w.step) && r.waits(t, i)
+			if in {
+				out = append(out, w)
+			}
+			return in
+		})
+	}
+	slices.SortFunc(out, func(a, b waiter) int { return cmp.Compare(a.step, b.step) })
+	return out
+}
+
+// waits tells whether step is other or waits for it, by the graph and by what
+// handlers said.
+func (r *run) waits(step, other int) bool {
+	seen := make(map[int]bool)
+	for open := []int{step}; len(open) > 0; {
+		at := open[len(open)-1]
+		open = open[:len(open)-1]
+		if r.plan.Awaits(at, other) {
+			return true
+		}
+		for target, waiting := range r.rewired {
+			for _, w := range waiting {
+				if !seen[w.step] && r.plan.Awaits(at, w.step) {
+					seen[w.step] = true
+					open = append(open, target)
+				}
 			}
 		}
 	}

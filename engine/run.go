@@ -288,6 +288,13 @@ func (r *run) judge() {
 			r.report.First = j.Label
 		}
 	}
+	// A step that awaits the failure of one that went well may have ended before
+	// that, for another reason, which may be handled.
+	for i := 0; r.report.First == "" && i < r.plan.Len(); i++ {
+		if r.plan.Wrong(i) {
+			r.report.First = r.graph.Label(i)
+		}
+	}
 }
 
 // cancel ends everything that has not started.

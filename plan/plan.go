@@ -315,21 +315,8 @@ func (p *Plan) Drop(step int) error {
 	return nil
 }
 
-// Fire sets a step off that has triggers, as one of them would: another step
-// needs its result. It does nothing to a step that has none or has ended.
-func (p *Plan) Fire(step int) {
-	if p.triggers == nil || p.stopped {
-		return
-	}
-	p.triggers[step].fired = p.triggers[step].has
-	p.stack = p.stack[:0]
-	p.look(step)
-	p.drain()
-	p.halt()
-}
-
-// Awaits tells whether step cannot end before other has, by the edges of the
-// graph.
+// Awaits tells whether step waits for other, by the edges of the graph alone,
+// whatever has ended: the answer does not depend on when it is asked.
 func (p *Plan) Awaits(step, other int) bool {
 	seen := make(map[int]bool)
 	for open := []int{step}; len(open) > 0; {
@@ -338,7 +325,7 @@ func (p *Plan) Awaits(step, other int) bool {
 		if at == other {
 			return true
 		}
-		if seen[at] || p.states[at].Ended() {
+		if seen[at] {
 			continue
 		}
 		seen[at] = true
@@ -408,7 +395,7 @@ func (p *Plan) Handled(step int) bool {
 // handled.
 func (p *Plan) Lost() bool {
 	for i, s := range p.states {
-		if s == Failed && !p.Handled(i) || p.wrong(i) {
+		if s == Failed && !p.Handled(i) || p.Wrong(i) {
 			return true
 		}
 	}
@@ -476,7 +463,7 @@ func (p *Plan) awaited(from int, s successor) {
 	case OK, Failed:
 		if s.on&branchOf(state == OK) == 0 {
 			p.blame(step, from)
-			p.halting = p.halting || p.wrong(step) // it may have ended for another reason
+			p.halting = p.halting || p.Wrong(step) // it may have ended for another reason
 		}
 	case Mismatch, Upstream:
 		cause := p.Cause(from)
@@ -535,12 +522,12 @@ func (p *Plan) look(step int) {
 	}
 	p.endUnrun(step, end)
 	p.stack = append(p.stack, int32(step))
-	p.halting = p.halting || p.wrong(step)
+	p.halting = p.halting || p.Wrong(step)
 }
 
-// wrong tells whether step did not run and awaits the failure of a step that
+// Wrong tells whether step did not run and awaits the failure of a step that
 // went well: a failure of its own.
-func (p *Plan) wrong(step int) bool {
+func (p *Plan) Wrong(step int) bool {
 	if s := p.states[step]; s != Mismatch && s != Upstream {
 		return false
 	}

@@ -45,7 +45,6 @@ func (g steps) Deps(step int) []Edge {
 //	                        and on:a and on:a! set the step off
 //	ready                   hand out what is ready
 //	ok, fail, drop label…   settle or drop these, in this order
-//	fire label              set it off
 //	cancel                  stop
 //	state                   every step's state
 //
@@ -110,8 +109,6 @@ func (r *runner) run(command string) string {
 		out = append(out, strings.TrimSpace("ready: "+r.names(r.plan.Ready())))
 	case "cancel":
 		r.plan.Cancel()
-	case "fire":
-		r.plan.Fire(slices.Index(r.graph.labels, words[1]))
 	case "state":
 		for i, label := range r.graph.labels {
 			out = append(out, label+": "+r.state(i))
