@@ -103,8 +103,8 @@ func TestNormalise(t *testing.T) {
 				t.Fatal(err)
 			}
 			w, err := workflow.Parse(workflow.Source{Name: path, Data: data, Files: files{}})
-			if err != nil && strings.Contains(path, "homestar") {
-				t.Skip("not accepted: ", err)
+			if err != nil && refused[strings.TrimPrefix(path, corpus)] {
+				return
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -124,6 +124,15 @@ func TestNormalise(t *testing.T) {
 			normalise(t, lowered)
 		})
 	}
+}
+
+// refused are the documents of the corpus that are not accepted: their promises
+// wait for instructions that no task has. The tests of package workflow hold why.
+var refused = map[string]bool{
+	"homestar/head/test-workflow-add-one-part-two.json":   true,
+	"homestar/head/test-workflow-jco.json":                true,
+	"homestar/v0.3.0/test-workflow-add-one-part-two.json": true,
+	"homestar/v0.3.0/test-workflow-jco.json":              true,
 }
 
 // TestNormaliseOdd is about what is easily read as something else.
