@@ -119,17 +119,17 @@ func TestParseRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			token, err := ucan.Parse(tt.of.Bytes())
+			token, err := ucan.ParseInvocation(tt.of.Bytes())
 			if err != nil {
 				t.Fatal(err)
 			}
 			inv := token.Invocation()
-			unchanged, err := ucan.Sign(alice, inv)
+			unchanged, err := ucan.SignInvocation(alice, inv)
 			if err != nil || !bytes.Equal(unchanged.Bytes(), tt.of.Bytes()) {
 				t.Fatalf("cannot make the receipt itself this way: %v", err)
 			}
 			tt.edit(&inv)
-			changed, err := ucan.Sign(alice, inv)
+			changed, err := ucan.SignInvocation(alice, inv)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +147,7 @@ func TestParseOtherBytes(t *testing.T) {
 	t.Parallel()
 	good := issue(t, "alice", okReceipt(t, ipld.Int(1))).Bytes()
 	rc1 := bytes.Replace(good, []byte("\x6e"+ucan.Tag), []byte("\x73"+ucan.TagRC1), 1)
-	if _, err := ucan.Parse(rc1); err != nil {
+	if _, err := ucan.ParseInvocation(rc1); err != nil {
 		t.Fatal(err)
 	}
 	for name, data := range map[string][]byte{

@@ -12,7 +12,7 @@ import (
 // Signed is a receipt with its executor's signature. It does not change.
 type Signed struct {
 	Receipt
-	token *ucan.Token
+	token *ucan.SignedInvocation
 }
 
 // Issue signs r. Its Executor is key's DID; r.Executor may be empty or say the
@@ -34,7 +34,7 @@ func Issue(key did.PrivateKey, r Receipt) (*Signed, error) {
 	if f := r.Out.Failure; f != nil {
 		r.Out = task.Outcome{Failure: &task.Failure{Kind: f.Kind, Trap: f.Trap, Value: f.Value}}
 	}
-	token, err := ucan.Sign(key, ucan.Invocation{Subject: r.Executor, Command: Command, Args: r.args(), Meta: r.meta()})
+	token, err := ucan.SignInvocation(key, ucan.Invocation{Subject: r.Executor, Command: Command, Args: r.args(), Meta: r.meta()})
 	if err != nil {
 		return nil, fmt.Errorf("issue receipt: %w", err)
 	}
@@ -78,7 +78,7 @@ func Parse(data []byte) (*Signed, error) {
 }
 
 func parse(data []byte) (*Signed, error) {
-	token, err := ucan.Parse(data)
+	token, err := ucan.ParseInvocation(data)
 	if err != nil {
 		return nil, err
 	}

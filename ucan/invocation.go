@@ -1,37 +1,23 @@
 package ucan
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
 
-// Bounds of a token.
+// Tags of the envelopes of invocations. What is made here has Tag; both are
+// read.
 const (
-	MaxSize   = 256 << 10 // bytes of a token
-	MaxDepth  = 64        // nested lists and maps of a token, the envelope included
-	MaxProofs = 32        // links to proofs
-	MaxTime   = 1<<53 - 1 // seconds before or after 1970
+	Tag    = "ucan/inv@1.0.0"
+	TagRC1 = "ucan/inv@1.0.0-rc.1"
 )
 
-// Errors of [Sign], [Parse] and [Token.Verify].
-var (
-	// ErrMalformed reports bytes or an invocation outside the profile that
-	// this package accepts.
-	ErrMalformed = errors.New("not a UCAN invocation")
-	// ErrSize reports a token above [MaxSize]; it comes with ErrMalformed.
-	ErrSize = errors.New("too large")
-	// ErrSignature reports a signature that is not the issuer's.
-	ErrSignature = errors.New("signature is not the issuer's")
-)
-
-// Invocation is the payload of a token: a principal's wish that a command be
-// performed (UCAN Invocation 1.0, "Invocation Payload").
+// Invocation is the payload of a [SignedInvocation]: a principal's wish that a
+// command be performed (UCAN Invocation 1.0, "Invocation Payload").
 type Invocation struct {
-	// Issuer signs. Sign fills it in when it is empty.
+	// Issuer signs. SignInvocation fills it in when it is empty.
 	Issuer did.DID
 	// Subject is the principal whose authority is used.
 	Subject did.DID
@@ -54,6 +40,67 @@ type Invocation struct {
 	// Cause is the receipt because of which this is invoked, or undefined.
 	Cause ipld.Link
 }
+
+// SignedInvocation is an invocation with its issuer's signature. It does not
+// change.
+type SignedInvocation struct {
+	Token
+	inv Invocation
+}
+
+// SignInvocation makes a token of exactly inv, with nothing chosen for the
+// caller: see [Invoke] for what to use otherwise. Its issuer is key's DID;
+// inv.Issuer may be empty or say the same. An invocation that ParseInvocation
+// would refuse is refused here too, with the same error.
+func SignInvocation(key did.PrivateKey, inv Invocation) (*SignedInvocation, error) {
+	return signInvocation(key, inv, Tag)
+}
+
+func signInvocation(key did.PrivateKey, inv Invocation, tag string) (*SignedInvocation, error) {
+	if inv.Issuer == "" {
+		inv.Issuer = key.DID()
+	}
+	if inv.Issuer != key.DID() {
+		return nil, fmt.Errorf("sign invocation: %w: issuer %s is not the key's %s", ErrMalformed, inv.Issuer, key.DID())
+	}
+	if _, err := inv.check(key.PublicKey()); err != nil {
+		return nil, fmt.Errorf("sign invocation: %w: %w", ErrMalformed, err)
+	}
+	s := &SignedInvocation{inv: inv}
+	if err := s.seal(key, tag, inv.value()); err != nil {
+		return nil, fmt.Errorf("sign invocation: %w", err)
+	}
+	return s, nil
+}
+
+// ParseInvocation reads an invocation and keeps a copy of data. Its errors wrap
+// [ErrMalformed]. It does not look at the signature: see [Token.Verify], and
+// [Authorize] for whether the issuer may ask for this at all.
+//
+// Accepted is canonical DAG-CBOR of at most [MaxSize] bytes with exactly the
+// fields of [Invocation], did:keys as principals, and one of the two tags.
+func ParseInvocation(data []byte) (*SignedInvocation, error) {
+	s := new(SignedInvocation)
+	if err := s.parse(data); err != nil {
+		return nil, fmt.Errorf("invocation: %w: %w", ErrMalformed, err)
+	}
+	return s, nil
+}
+
+func (s *SignedInvocation) parse(data []byte) error {
+	payload, err := s.open(data, Tag, TagRC1)
+	if err != nil {
+		return err
+	}
+	if s.inv, err = parseInvocation(payload); err != nil {
+		return err
+	}
+	s.issuer, err = s.inv.check(did.PublicKey{})
+	return err
+}
+
+// Invocation is the payload. The caller must not change what it points to.
+func (s *SignedInvocation) Invocation() Invocation { return s.inv }
 
 // check tells whether inv is within the profile, apart from the encoding of
 // its values, and returns the issuer's key. It may be given that key, to save
@@ -87,31 +134,10 @@ func (inv *Invocation) check(issuer did.PublicKey) (did.PublicKey, error) {
 	if len(inv.Proofs) > MaxProofs {
 		return did.PublicKey{}, fmt.Errorf("prf has %d links, more than %d", len(inv.Proofs), MaxProofs)
 	}
-	for _, t := range [...]*int64{inv.IssuedAt, inv.Expires} {
-		if t != nil && (*t > MaxTime || *t < -MaxTime) {
-			return did.PublicKey{}, fmt.Errorf("a time of %d is outside ±(2^53−1) seconds", *t)
-		}
+	if err := checkTimes(inv.IssuedAt, inv.Expires); err != nil {
+		return did.PublicKey{}, err
 	}
 	return issuer, nil
-}
-
-// checkCommand tells whether s is a command: "/", or segments that are not
-// empty, each after a slash, without upper-case letters (UCAN Delegation 1.0,
-// "Command").
-func checkCommand(s string) error {
-	switch {
-	case !strings.HasPrefix(s, "/"):
-		return fmt.Errorf("command %.100q does not begin with a slash", s)
-	case s == "/":
-		return nil
-	case strings.HasSuffix(s, "/"):
-		return fmt.Errorf("command %.100q ends with a slash", s)
-	case strings.Contains(s, "//"):
-		return fmt.Errorf("command %.100q has an empty segment", s)
-	case strings.ToLower(s) != s:
-		return fmt.Errorf("command %.100q has upper-case letters", s)
-	}
-	return nil
 }
 
 // value is the payload as IPLD.
@@ -122,10 +148,7 @@ func (inv *Invocation) value() ipld.Value {
 		add("aud", ipld.String(string(inv.Audience)))
 	}
 	add("cmd", ipld.String(inv.Command))
-	add("exp", ipld.Null)
-	if inv.Expires != nil {
-		entries[len(entries)-1].Value = ipld.Int(*inv.Expires)
-	}
+	add("exp", timeValue(inv.Expires))
 	if inv.IssuedAt != nil {
 		add("iat", ipld.Int(*inv.IssuedAt))
 	}
@@ -147,47 +170,23 @@ func (inv *Invocation) value() ipld.Value {
 	return ipld.Map(entries...)
 }
 
-// required are the fields that every payload has; exp may be null.
-var required = [...]string{"cmd", "exp", "iss", "prf", "sub", "args", "nonce"}
-
 // parseInvocation reads a payload. Kinds are checked here, content by check.
 func parseInvocation(payload ipld.Value) (Invocation, error) {
 	var inv Invocation
-	if payload.Kind() != ipld.KindMap {
-		return inv, fmt.Errorf("the payload is %s, not a map", payload.Kind())
-	}
-	for _, key := range required {
-		if _, ok := payload.Lookup(key); !ok {
-			return inv, fmt.Errorf("no field %s", key)
-		}
-	}
-	for _, e := range payload.Entries() {
-		known, ok := inv.set(e.Key, e.Value)
-		if !known {
-			return inv, fmt.Errorf("unknown field %.100q", e.Key)
-		}
-		if !ok {
-			return inv, fmt.Errorf("field %s is %s", e.Key, e.Value.Kind())
-		}
-	}
-	return inv, nil
+	err := readPayload(payload, inv.set, "cmd", "exp", "iss", "prf", "sub", "args", "nonce")
+	return inv, err
 }
 
 // set puts v into the field of the given name. It tells whether there is such
 // a field and whether v is of its kind.
 func (inv *Invocation) set(key string, v ipld.Value) (known, ok bool) {
-	principal := func(d *did.DID) bool {
-		s, ok := v.AsString()
-		*d = did.DID(s)
-		return ok && s != ""
-	}
 	switch key {
 	case "aud":
-		ok = principal(&inv.Audience)
+		inv.Audience, ok = principal(v)
 	case "iss":
-		ok = principal(&inv.Issuer)
+		inv.Issuer, ok = principal(v)
 	case "sub":
-		ok = principal(&inv.Subject)
+		inv.Subject, ok = principal(v)
 	case "cmd":
 		inv.Command, ok = v.AsString()
 	case "args":
@@ -211,11 +210,6 @@ func (inv *Invocation) set(key string, v ipld.Value) (known, ok bool) {
 		return false, false
 	}
 	return true, ok
-}
-
-func seconds(v ipld.Value) (*int64, bool) {
-	t, ok := v.AsInt64()
-	return &t, ok
 }
 
 func links(v ipld.Value) ([]ipld.Link, bool) {

@@ -3,24 +3,40 @@ package ucan
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
 
-// Tags of the envelopes of invocations. Sign writes Tag; Parse reads both.
+// Bounds of a token.
 const (
-	Tag    = "ucan/inv@1.0.0"
-	TagRC1 = "ucan/inv@1.0.0-rc.1"
+	MaxSize   = 256 << 10 // bytes of a token
+	MaxDepth  = 64        // nested lists and maps of a token, the envelope included
+	MaxProofs = 32        // links to proofs
+	MaxTime   = 1<<53 - 1 // seconds before or after 1970
+)
+
+// Errors of what makes, reads and verifies tokens.
+var (
+	// ErrMalformed reports bytes or a payload outside the profile that this
+	// package accepts.
+	ErrMalformed = errors.New("not a UCAN token")
+	// ErrSize reports a token above [MaxSize]; it comes with ErrMalformed.
+	ErrSize = errors.New("too large")
+	// ErrSignature reports a signature that is not the issuer's.
+	ErrSignature = errors.New("signature is not the issuer's")
 )
 
 var limits = ipld.Limits{Depth: MaxDepth, Bytes: MaxSize}
 
-// Token is a signed invocation: the DAG-CBOR list [signature, SigPayload] of
-// UCAN 1.0 ("Envelope"), where SigPayload is {"h": varsig header, tag: payload}.
-// A Token does not change.
+// Token is the envelope that a [SignedInvocation] and a [SignedDelegation] have
+// in common: the DAG-CBOR list [signature, SigPayload] of UCAN 1.0
+// ("Envelope"), where SigPayload is {"h": varsig header, tag: payload}. A Token
+// does not change.
 type Token struct {
 	data       []byte
 	sig        []byte // within data
@@ -28,43 +44,33 @@ type Token struct {
 	tag        string
 	alg        did.KeyType // of the varsig header
 	issuer     did.PublicKey
-	inv        Invocation
+	verified   atomic.Bool
 }
 
-// Sign makes a token of inv. Its issuer is key's DID; inv.Issuer may be empty
-// or say the same. An invocation that Parse would refuse is refused here too,
-// with the same error.
-func Sign(key did.PrivateKey, inv Invocation) (*Token, error) {
-	if inv.Issuer == "" {
-		inv.Issuer = key.DID()
-	}
-	if inv.Issuer != key.DID() {
-		return nil, fmt.Errorf("sign invocation: %w: issuer %s is not the key's %s", ErrMalformed, inv.Issuer, key.DID())
-	}
-	issuer, err := inv.check(key.PublicKey())
-	if err != nil {
-		return nil, fmt.Errorf("sign invocation: %w: %w", ErrMalformed, err)
-	}
-	payload := ipld.Map(
+// seal fills t with the signed payload.
+func (t *Token) seal(key did.PrivateKey, tag string, payload ipld.Value) error {
+	signed := ipld.Map(
 		ipld.Entry{Key: "h", Value: ipld.Bytes(did.Varsig(key.Type()))},
-		ipld.Entry{Key: Tag, Value: inv.value()},
+		ipld.Entry{Key: tag, Value: payload},
 	)
 	const head = 3 + did.SignatureSize // list of 2, bytes of 64
 	data := make([]byte, head, 512)
-	data, err = ipld.AppendCBOR(data, payload)
+	data, err := ipld.AppendCBOR(data, signed)
 	if err != nil {
-		return nil, fmt.Errorf("sign invocation: %w: %w", ErrMalformed, err)
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	copy(data, "\x82\x58\x40")
 	if err := checkCBOR(data); err != nil {
-		return nil, fmt.Errorf("sign invocation: %w", err)
+		return err
 	}
 	sig, err := key.Sign(data[head:])
 	if err != nil {
-		return nil, fmt.Errorf("sign invocation: %w", err)
+		return err
 	}
 	copy(data[3:head], sig)
-	return &Token{data: data, sig: data[3:head], sigPayload: data[head:], tag: Tag, alg: key.Type(), issuer: issuer, inv: inv}, nil
+	t.data, t.sig, t.sigPayload = data, data[3:head], data[head:]
+	t.tag, t.alg, t.issuer = tag, key.Type(), key.PublicKey()
+	return nil
 }
 
 func checkCBOR(data []byte) error {
@@ -77,48 +83,27 @@ func checkCBOR(data []byte) error {
 	return nil
 }
 
-// Parse reads a token and keeps a copy of data. Its errors wrap
-// [ErrMalformed]. It does not look at the signature: see [Token.Verify].
-//
-// Accepted is canonical DAG-CBOR of at most [MaxSize] bytes with exactly the
-// fields of [Invocation], did:keys as principals, and one of the two tags.
-func Parse(data []byte) (*Token, error) {
-	t, err := parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	return t, nil
-}
-
-func parse(data []byte) (*Token, error) {
+// open fills t, but for its issuer, with a copy of data, whose tag must be one
+// of tags, and returns the payload.
+func (t *Token) open(data []byte, tags ...string) (ipld.Value, error) {
 	if len(data) > MaxSize {
-		return nil, fmt.Errorf("%d bytes are %w (at most %d)", len(data), ErrSize, MaxSize)
+		return ipld.Value{}, fmt.Errorf("%d bytes are %w (at most %d)", len(data), ErrSize, MaxSize)
 	}
 	envelope, err := ipld.DecodeCBORLimits(data, limits)
 	if err != nil {
-		return nil, err
+		return ipld.Value{}, err
 	}
 	if envelope.Kind() != ipld.KindList || envelope.Len() != 2 {
-		return nil, fmt.Errorf("the envelope is not a list of a signature and a payload")
+		return ipld.Value{}, fmt.Errorf("the envelope is not a list of a signature and a payload")
 	}
 	sig, ok := envelope.Elems()[0].AsBytes()
 	if !ok {
-		return nil, fmt.Errorf("the signature is %s, not bytes", envelope.Elems()[0].Kind())
+		return ipld.Value{}, fmt.Errorf("the signature is %s, not bytes", envelope.Elems()[0].Kind())
 	}
-	t := &Token{data: bytes.Clone(data)}
+	t.data = bytes.Clone(data)
 	sigAt := 1 + headSize(len(sig))
 	t.sig, t.sigPayload = t.data[sigAt:sigAt+len(sig)], t.data[sigAt+len(sig):]
-	payload, err := t.parseSigPayload(envelope.Elems()[1])
-	if err != nil {
-		return nil, err
-	}
-	if t.inv, err = parseInvocation(payload); err != nil {
-		return nil, err
-	}
-	if t.issuer, err = t.inv.check(did.PublicKey{}); err != nil {
-		return nil, err
-	}
-	return t, nil
+	return t.openSigPayload(envelope.Elems()[1], tags)
 }
 
 // headSize is the length of the shortest CBOR head of n bytes.
@@ -134,8 +119,8 @@ func headSize(n int) int {
 	return 5
 }
 
-// parseSigPayload reads {"h": header, tag: payload} and returns the payload.
-func (t *Token) parseSigPayload(v ipld.Value) (ipld.Value, error) {
+// openSigPayload reads {"h": header, tag: payload} and returns the payload.
+func (t *Token) openSigPayload(v ipld.Value, tags []string) (ipld.Value, error) {
 	h, ok := v.Lookup("h")
 	if !ok || v.Len() != 2 {
 		return ipld.Value{}, fmt.Errorf("the signed part is not a map of h and a tag")
@@ -148,19 +133,31 @@ func (t *Token) parseSigPayload(v ipld.Value) (ipld.Value, error) {
 	if t.alg, err = did.ParseVarsig([]byte(header)); err != nil {
 		return ipld.Value{}, fmt.Errorf("h: %w", err)
 	}
-	for _, tag := range [...]string{Tag, TagRC1} {
+	for _, tag := range tags {
 		if payload, ok := v.Lookup(tag); ok {
 			t.tag = tag
 			return payload, nil
 		}
 	}
-	return ipld.Value{}, fmt.Errorf("its tag is not %s or %s", Tag, TagRC1)
+	return ipld.Value{}, fmt.Errorf("its tag is not one of %q", tags)
 }
 
 // Verify checks that the signature is the issuer's, made over the bytes of the
 // SigPayload as received, and that the varsig header names the issuer's type
-// of key. Its error wraps [ErrSignature].
+// of key. Its error wraps [ErrSignature]. What was found right once is not
+// computed again.
 func (t *Token) Verify() error {
+	if t.verified.Load() {
+		return nil
+	}
+	if err := t.verify(); err != nil {
+		return err
+	}
+	t.verified.Store(true)
+	return nil
+}
+
+func (t *Token) verify() error {
 	if t.alg != t.issuer.Type() {
 		return fmt.Errorf("%w: the header says %s, the issuer's key is %s", ErrSignature, t.alg, t.issuer.Type())
 	}
@@ -177,10 +174,8 @@ func (t *Token) Bytes() []byte { return t.data }
 // It is not the identity of what was signed: see [Token.SigHash].
 func (t *Token) Link() ipld.Link { return ipld.LinkOf(ipld.CodecDagCBOR, t.data) }
 
-// Invocation is the payload. The caller must not change what it points to.
-func (t *Token) Invocation() Invocation { return t.inv }
-
-// Tag is the tag of the envelope, [Tag] or [TagRC1].
+// Tag is the tag of the envelope, which names the kind of token and the
+// version of the specification.
 func (t *Token) Tag() string { return t.tag }
 
 // SigHash is the SHA-256 of the signed bytes. Two tokens with the same SigHash

@@ -51,9 +51,9 @@ func least(k did.PrivateKey) Invocation {
 	return Invocation{Subject: k.DID(), Command: "/", Args: ipld.Map()}
 }
 
-func sign(t testing.TB, k did.PrivateKey, inv Invocation) *Token {
+func sign(t testing.TB, k did.PrivateKey, inv Invocation) *SignedInvocation {
 	t.Helper()
-	token, err := Sign(k, inv)
+	token, err := SignInvocation(k, inv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestSignParse(t *testing.T) {
 					t.Errorf("as signed: %v", err)
 				}
 				input := bytes.Clone(token.Bytes())
-				parsed, err := Parse(input)
+				parsed, err := ParseInvocation(input)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -124,7 +124,7 @@ func TestSigHashBehindAnySignature(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, n := range []int{0, 1, 23, 24, 64, 255, 256, 65_535, 65_536, MaxSize - 500} {
-		odd, err := Parse(encode(t, ipld.List(ipld.Bytes(make([]byte, n)), v.Elems()[1])))
+		odd, err := ParseInvocation(encode(t, ipld.List(ipld.Bytes(make([]byte, n)), v.Elems()[1])))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,17 +170,17 @@ func TestSignRefuses(t *testing.T) {
 			t.Parallel()
 			inv := least(k)
 			edit(&inv)
-			if token, err := Sign(k, inv); !errors.Is(err, ErrMalformed) || token != nil {
+			if token, err := SignInvocation(k, inv); !errors.Is(err, ErrMalformed) || token != nil {
 				t.Errorf("%v, %v", token, err)
 			}
 		})
 	}
-	if _, err := Sign(did.PrivateKey{}, least(k)); !errors.Is(err, ErrMalformed) {
+	if _, err := SignInvocation(did.PrivateKey{}, least(k)); !errors.Is(err, ErrMalformed) {
 		t.Errorf("no key: %v", err)
 	}
 	inv := least(k)
 	inv.Nonce = strings.Repeat("x", MaxSize)
-	if _, err := Sign(k, inv); !errors.Is(err, ErrSize) {
+	if _, err := SignInvocation(k, inv); !errors.Is(err, ErrSize) {
 		t.Errorf("too large: %v", err)
 	}
 }
@@ -253,7 +253,7 @@ func TestParseFields(t *testing.T) {
 	inv.Issuer = k.DID()
 	payload := inv.value()
 	header := did.Varsig(k.Type())
-	if _, err := Parse(seal(t, k, header, Tag, payload)); err != nil {
+	if _, err := ParseInvocation(seal(t, k, header, Tag, payload)); err != nil {
 		t.Fatal(err)
 	}
 	if payload.Len() != len(fields) {
@@ -264,11 +264,11 @@ func TestParseFields(t *testing.T) {
 		ipld.KindBytes: ipld.Bytes([]byte("x")), ipld.KindList: ipld.List(ipld.Int(1)), ipld.KindMap: ipld.Map(), ipld.KindLink: ipld.LinkValue(inv.Cause),
 	}
 	for _, f := range fields {
-		_, err := Parse(seal(t, k, header, Tag, without(payload, f.name)))
+		_, err := ParseInvocation(seal(t, k, header, Tag, without(payload, f.name)))
 		if f.required != errors.Is(err, ErrMalformed) || !f.required && err != nil {
 			t.Errorf("without %s: %v", f.name, err)
 		}
-		_, err = Parse(seal(t, k, header, Tag, with(payload, f.name+"x", ipld.Null)))
+		_, err = ParseInvocation(seal(t, k, header, Tag, with(payload, f.name+"x", ipld.Null)))
 		if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "unknown field") {
 			t.Errorf("with an unknown field %sx: %v", f.name, err)
 		}
@@ -281,7 +281,7 @@ func TestParseFields(t *testing.T) {
 			if kind == value.Kind() {
 				sample = value
 			}
-			_, err := Parse(seal(t, k, header, Tag, with(payload, f.name, sample)))
+			_, err := ParseInvocation(seal(t, k, header, Tag, with(payload, f.name, sample)))
 			if allowed != (err == nil) || !allowed && !errors.Is(err, ErrMalformed) {
 				t.Errorf("%s as %s: %v", f.name, kind, err)
 			}
@@ -308,10 +308,10 @@ func TestParseContents(t *testing.T) {
 		links[i] = ipld.LinkValue(inv.Cause)
 	}
 	// The envelope, the SigPayload, the payload and args are around the lists.
-	if _, err := Parse(seal(t, k, did.Varsig(k.Type()), Tag, with(payload, "args", deep(MaxDepth-4)))); err != nil {
+	if _, err := ParseInvocation(seal(t, k, did.Varsig(k.Type()), Tag, with(payload, "args", deep(MaxDepth-4)))); err != nil {
 		t.Errorf("deepest: %v", err)
 	}
-	if _, err := Parse(seal(t, k, did.Varsig(k.Type()), Tag, with(payload, "prf", ipld.List(links[1:]...)))); err != nil {
+	if _, err := ParseInvocation(seal(t, k, did.Varsig(k.Type()), Tag, with(payload, "prf", ipld.List(links[1:]...)))); err != nil {
 		t.Errorf("most proofs: %v", err)
 	}
 	for _, tt := range []struct {
@@ -337,7 +337,7 @@ func TestParseContents(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Parse(seal(t, k, did.Varsig(k.Type()), Tag, with(payload, tt.field, tt.v)))
+			_, err := ParseInvocation(seal(t, k, did.Varsig(k.Type()), Tag, with(payload, tt.field, tt.v)))
 			if !errors.Is(err, ErrMalformed) {
 				t.Error(err)
 			}
@@ -403,7 +403,7 @@ func TestParseEnvelope(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := Parse(data); !errors.Is(err, ErrMalformed) {
+			if _, err := ParseInvocation(data); !errors.Is(err, ErrMalformed) {
 				t.Error(err)
 			}
 		})
@@ -439,7 +439,7 @@ func TestVerifyRefuses(t *testing.T) {
 		} {
 			t.Run(k.Type().String()+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				token, err := Parse(data)
+				token, err := ParseInvocation(data)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -465,7 +465,7 @@ func TestHighS(t *testing.T) {
 		data := bytes.Clone(token.Bytes())
 		s := new(big.Int).SetBytes(data[35:67])
 		s.Sub(new(big.Int).SetBytes(order), s).FillBytes(data[35:67])
-		twin, err := Parse(data)
+		twin, err := ParseInvocation(data)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -497,7 +497,7 @@ func TestBitFlips(t *testing.T) {
 			parsed := 0
 			for bit := range 8 * len(data) {
 				data[bit/8] ^= 1 << (bit % 8)
-				if token, err := Parse(data); err == nil {
+				if token, err := ParseInvocation(data); err == nil {
 					parsed++
 					if err := token.Verify(); !errors.Is(err, ErrSignature) {
 						t.Errorf("bit %d: %v", bit, err)
