@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -14,30 +15,59 @@ import (
 )
 
 func newGraph(a *app) *cobra.Command {
-	var form string
+	var o graphOptions
 	cmd := &cobra.Command{
 		Use:   "graph FILE",
 		Short: "Draw which job waits for which",
 		Long: `Draw the dataflow graph of the workflow in FILE: as text, in which each job
-stands below all that it waits for; in the DOT language of Graphviz; or as a
-Mermaid flowchart.`,
-		Example: "  ipvm graph --format dot workflow.yaml | dot -Tsvg > graph.svg",
-		Args:    wants(1, 1),
+stands below all that it waits for; in the DOT language of Graphviz; as a
+Mermaid flowchart; or as an SVG picture, for a browser. The picture shows what
+came of a run too, with the report that ` + "`ipvm run --json`" + ` printed.`,
+		Example: "  ipvm graph --svg workflow.yaml > graph.svg\n" +
+			"  ipvm run --json workflow.yaml > report.json; ipvm graph --svg --report report.json workflow.yaml > run.svg\n" +
+			"  ipvm graph --format dot workflow.yaml | dot -Tpdf > graph.pdf",
+		Args: wants(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			draw, ok := drawings[form]
-			if !ok {
-				return misusef("give --format text, dot or mermaid", "unknown format %q", form)
+			if err := o.settle(cmd.Flags().Changed("format"), args[0]); err != nil {
+				return err
 			}
-			return a.graph(cmd, args[0], draw)
+			return a.graph(cmd, args[0], o)
 		},
 	}
-	cmd.Flags().StringVar(&form, "format", "text", "text, dot or mermaid")
+	f := cmd.Flags()
+	f.StringVar(&o.format, "format", "text", "text, dot, mermaid or svg")
+	f.BoolVar(&o.svg, "svg", false, "the same as --format svg")
+	f.StringVar(&o.report, "report", "", "show in the SVG picture what came of the run that `FILE` reports; - is standard input")
 	return cmd
+}
+
+type graphOptions struct {
+	format, report string
+	svg            bool
+}
+
+// settle finds the one format that is asked for.
+func (o *graphOptions) settle(given bool, file string) error {
+	if o.svg {
+		if given && o.format != "svg" {
+			return misusef("give one of them", "--svg and --format %s are two formats", o.format)
+		}
+		o.format = "svg"
+	}
+	switch {
+	case o.format != "svg" && drawings[o.format] == nil:
+		return misusef("give --format text, dot, mermaid or svg", "unknown format %q", o.format)
+	case o.report != "" && o.format != "svg":
+		return misusef("add --svg", "only an SVG picture shows what came of a run")
+	case o.report == "-" && file == "-":
+		return misusef("give one of them as a file", "the workflow and the report can not both be standard input")
+	}
+	return nil
 }
 
 var drawings = map[string]func(io.Writer, *ipvm.Workflow){"text": drawText, "dot": drawDOT, "mermaid": drawMermaid}
 
-func (a *app) graph(cmd *cobra.Command, file string, draw func(io.Writer, *ipvm.Workflow)) (err error) {
+func (a *app) graph(cmd *cobra.Command, file string, o graphOptions) (err error) {
 	node, err := a.open(cmd)
 	if err != nil {
 		return err
@@ -47,8 +77,17 @@ func (a *app) graph(cmd *cobra.Command, file string, draw func(io.Writer, *ipvm.
 	if err != nil {
 		return err
 	}
-	draw(cmd.OutOrStdout(), w)
-	return nil
+	if draw := drawings[o.format]; draw != nil {
+		draw(cmd.OutOrStdout(), w)
+		return nil
+	}
+	var run *runJSON
+	if o.report != "" {
+		if run, err = readReport(cmd, o.report, w); err != nil {
+			return err
+		}
+	}
+	return drawSVG(cmd.OutOrStdout(), w, filepath.Base(file), run)
 }
 
 // caption is what a step calls.
