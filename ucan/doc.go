@@ -1,7 +1,7 @@
 // Package ucan is responsible for authority: tokens in which one principal
-// lets another use its authority (UCAN Delegation 1.0) and tokens in which one
-// invokes a command (UCAN Invocation 1.0), their envelopes and signatures, and
-// the policies that delegations put on arguments.
+// lets another use its authority (UCAN Delegation 1.0), tokens in which one
+// invokes a command (UCAN Invocation 1.0), and the judgement whether an
+// invocation is within its issuer's authority.
 //
 // [SignInvocation] and [SignDelegation] make tokens, [ParseInvocation] and
 // [ParseDelegation] read them and [Token.Verify] checks their signatures,
@@ -10,6 +10,8 @@
 // understood is refused rather than passed over; so is a policy that is not
 // well formed.
 //
-// Whether an invocation was within its issuer's authority (proofs, times,
-// audience, replay) is not judged here yet.
+// [Authorize] judges an invocation with its chain of proofs; what it returns
+// can be judged again later, at another time and with other arguments, without
+// signatures being verified anew. A refusal is a [*Denied]. Nothing here looks
+// at a clock or keeps a state of its own.
 package ucan
