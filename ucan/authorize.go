@@ -64,22 +64,32 @@ func Authorize(inv *SignedInvocation, f Facts) (*Authorisation, error) {
 	if executor != f.Executor {
 		return nil, a.denied(InvalidAudience, -1, "performance by "+string(f.Executor), "performance by "+string(executor))
 	}
-	for _, check := range []func() error{
+	if err := a.judge(f, inv.inv.Expires); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// judge finds the chain and makes all checks of it. The invocation expires as
+// said.
+func (a *Authorisation) judge(f Facts, expires *int64) error {
+	checks := [...]func() error{
 		a.invoked,
 		func() error { return a.find(f) },
 		a.aligned,
 		func() error { return a.inForce(f.Moment) },
-		func() error { return a.notExpired(-1, inv.inv.Expires, f.Moment) },
+		func() error { return a.notExpired(-1, expires, f.Moment) },
 		func() error { return a.notRevoked(f.Moment) },
 		a.signed,
-		func() error { return a.allowed(inv.inv.Args) },
-	} {
+		func() error { return a.allowed(a.inv.inv.Args) },
+	}
+	for _, check := range checks {
 		if err := check(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	f.Cache.keep(a.chain)
-	return a, nil
+	return nil
 }
 
 // Recheck judges again, later: whether every proof is in force and not revoked,

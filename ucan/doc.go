@@ -12,6 +12,7 @@
 //
 // [Authorize] judges an invocation with its chain of proofs; what it returns
 // can be judged again later, at another time and with other arguments, without
-// signatures being verified anew. A refusal is a [*Denied]. Nothing here looks
-// at a clock or keeps a state of its own.
+// signatures being verified anew. A refusal is a [*Denied]. [ReadRevocation]
+// reads what takes delegations back, into a set of [Revocations]; [Replay]
+// remembers what was performed. Nothing here looks at a clock.
 package ucan
