@@ -3,7 +3,9 @@
 // invokes a command (UCAN Invocation 1.0), and the judgement whether an
 // invocation is within its issuer's authority.
 //
-// [SignInvocation] and [SignDelegation] make tokens, [ParseInvocation] and
+// [Delegate] and [Invoke] make tokens, with a nonce and an end chosen for the
+// caller; [SignDelegation] and [SignInvocation] make exactly what they are
+// given. [ParseInvocation] and
 // [ParseDelegation] read them and [Token.Verify] checks their signatures,
 // always over the bytes as they were received: a token is never encoded again.
 // Parsing is strict. There is one encoding of a token, and what is not
@@ -14,5 +16,6 @@
 // can be judged again later, at another time and with other arguments, without
 // signatures being verified anew. A refusal is a [*Denied]. [ReadRevocation]
 // reads what takes delegations back, into a set of [Revocations]; [Replay]
-// remembers what was performed. Nothing here looks at a clock.
+// remembers what was performed. A [Container] is tokens that are sent together.
+// Nothing here looks at a clock.
 package ucan
