@@ -6,7 +6,7 @@ COUNT    ?= 6
 SOAK     ?= 10m
 FUZZTIME ?= 30s
 
-.PHONY: all build test lint fuzz guests guests-check guests-test guests-large guests-third-party guests-components bench soak ci
+.PHONY: all build test lint fuzz guests guests-check guests-test guests-large guests-third-party guests-components ucan-peer bench soak ci
 all: build
 
 build:
@@ -56,6 +56,13 @@ guests/javascript/node_modules/.package-lock.json: guests/javascript/package.jso
 
 guests/node_modules/.package-lock.json: guests/package.json guests/package-lock.json guests/.npmrc
 	cd guests && npm ci
+	touch $@
+
+# Another implementation of UCAN, which package ucan is tested with.
+ucan-peer: ucan/testdata/iso-ucan/node_modules/.package-lock.json
+
+ucan/testdata/iso-ucan/node_modules/.package-lock.json: ucan/testdata/iso-ucan/package.json ucan/testdata/iso-ucan/package-lock.json ucan/testdata/iso-ucan/.npmrc
+	cd ucan/testdata/iso-ucan && npm ci
 	touch $@
 
 # Compare two outputs of this with: go tool -modfile=tools.mod benchstat OLD NEW
