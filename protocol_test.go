@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,6 +22,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/wasi"
 	"github.com/ipvm-wg/go-ipvm/wit"
 	"github.com/ipvm-wg/go-ipvm/workflow"
@@ -34,7 +37,7 @@ func TestProtocol(t *testing.T) {
 	for file, compute := range map[string]func(testing.TB, json.RawMessage) any{
 		"encoding.json": encodingVector, "links.json": linkVector, "sizes.json": sizeVector, "tasks.json": taskVector,
 		"promises.json": promiseVector, "workflows.json": workflowVector, "remembered.json": rememberedVector, "homestar.json": homestarVector,
-		"receipts.json": receiptVector, "random.json": randomVector,
+		"receipts.json": receiptVector, "random.json": randomVector, "authority.json": authorityVector, "containers.json": containerVector,
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
@@ -529,4 +532,86 @@ func TestUCANTaskID(t *testing.T) {
 	if n != 3 {
 		t.Errorf("%d vectors, want 3", n)
 	}
+}
+
+// authorityVector: an invocation with its proofs and what was revoked, at a
+// time and an executor → authorised; or which of them is malformed; or denied,
+// why and by which proof, counted from 0 (−1 is the invocation).
+func authorityVector(t testing.TB, in json.RawMessage) any {
+	var v struct {
+		Executor    did.DID  `json:"executor"`
+		Time        int64    `json:"time"`
+		Invocation  []byte   `json:"invocation"`
+		Proofs      [][]byte `json:"proofs"`
+		Revocations [][]byte `json:"revocations"`
+	}
+	read(t, in, &v)
+	inv, err := ucan.ParseInvocation(v.Invocation)
+	if err != nil {
+		return malformedVector(t, err, "invocation")
+	}
+	var proofs ucan.Container
+	for i, data := range v.Proofs {
+		proof, err := ucan.ParseDelegation(data)
+		if err != nil {
+			return malformedVector(t, err, fmt.Sprintf("proof %d", i))
+		}
+		proofs.Delegations = append(proofs.Delegations, proof)
+	}
+	var revoked ucan.Revocations
+	moment := ucan.Moment{Now: time.Unix(v.Time, 0), Revoked: revoked.Revoked}
+	for _, data := range v.Revocations {
+		token, err := ucan.ParseInvocation(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		revocation, err := ucan.ReadRevocation(token, ucan.Facts{Moment: moment})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := revoked.Add(revocation); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = ucan.Authorize(inv, ucan.Facts{Moment: moment, Executor: v.Executor, Proofs: proofs.Proof})
+	var denied *ucan.Denied
+	switch {
+	case err == nil:
+		return map[string]bool{"authorised": true}
+	case !errors.As(err, &denied):
+		t.Fatal(err)
+	}
+	return struct {
+		Denied ucan.Reason `json:"denied"`
+		Proof  int         `json:"proof"`
+	}{denied.Reason, denied.Proof}
+}
+
+func malformedVector(t testing.TB, err error, what string) any {
+	t.Helper()
+	if !errors.Is(err, ucan.ErrMalformed) {
+		t.Fatal(err)
+	}
+	return map[string]string{"malformed": what}
+}
+
+// containerVector: a container → the links of its tokens; or malformed.
+func containerVector(t testing.TB, in json.RawMessage) any {
+	var v struct {
+		Container []byte `json:"container"`
+	}
+	read(t, in, &v)
+	c, err := ucan.ReadContainer(v.Container, nil)
+	if err != nil {
+		return malformedVector(t, err, "container")
+	}
+	links := []string{}
+	for _, token := range c.Invocations {
+		links = append(links, token.Link().String())
+	}
+	for _, token := range c.Delegations {
+		links = append(links, token.Link().String())
+	}
+	slices.Sort(links)
+	return map[string][]string{"tokens": links}
 }
