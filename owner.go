@@ -156,6 +156,11 @@ func (o *owner) Note(ctx context.Context, id task.ID) (engine.Note, error) {
 	return durable(ctx, o.store.Sync, func() (engine.Note, error) { return o.Engine.Note(id) })
 }
 
+// Standing tells what is known of tasks.
+func (o *owner) Standing(ctx context.Context, ids []task.ID) ([]engine.Standing, error) {
+	return durable(ctx, o.store.Sync, func() ([]engine.Standing, error) { return o.Engine.Standing(ctx, ids) })
+}
+
 // Preview tells which jobs of g are remembered and which would run.
 func (o *owner) Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error) {
 	return durable(ctx, o.store.Sync, func() ([]engine.Forecast, error) { return o.Engine.Preview(ctx, g) })

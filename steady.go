@@ -80,6 +80,10 @@ func (s steady) Note(ctx context.Context, id task.ID) (engine.Note, error) {
 	return again(ctx, s.node, func(b rpc.Backend) (engine.Note, error) { return b.Note(ctx, id) })
 }
 
+func (s steady) Standing(ctx context.Context, ids []task.ID) ([]engine.Standing, error) {
+	return again(ctx, s.node, func(b rpc.Backend) ([]engine.Standing, error) { return b.Standing(ctx, ids) })
+}
+
 func (s steady) Preview(ctx context.Context, w *Workflow) ([]engine.Forecast, error) {
 	return again(ctx, s.node, func(b rpc.Backend) ([]engine.Forecast, error) { return b.Preview(ctx, w) })
 }

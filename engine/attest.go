@@ -93,23 +93,27 @@ func (e *Engine) recall(id task.ID, limits task.Limits, about ModuleInfo) (ran, 
 		if signed.Executor != e.Key.DID() || !signed.Answers(limits, wasm.Schedule, about.MaxMemory) {
 			continue
 		}
-		out, whole, err := e.whole(signed)
+		out, whole, err := e.told(signed)
 		if err != nil {
 			return ran{}, false, fmt.Errorf("recall %s: %w", id, err)
 		}
-		if !whole {
-			continue
+		if whole {
+			return ran{signed: signed, outcome: out}, true, nil
 		}
-		if !out.OK() {
-			failure := *out.Failure
-			if failure.Message, err = e.message(signed); err != nil {
-				return ran{}, false, err
-			}
-			out.Failure = &failure
-		}
-		return ran{signed: signed, outcome: out}, true, nil
 	}
 	return ran{}, false, nil
+}
+
+// told is [Engine.whole] with the text for people.
+func (e *Engine) told(signed *receipt.Signed) (task.Outcome, bool, error) {
+	out, whole, err := e.whole(signed)
+	if err != nil || !whole || out.OK() {
+		return out, whole, err
+	}
+	failure := *out.Failure
+	failure.Message, err = e.message(signed)
+	out.Failure = &failure
+	return out, true, err
 }
 
 // whole returns what signed says the task came to, unboxed, and whether that

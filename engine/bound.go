@@ -19,7 +19,8 @@ import (
 type Bound struct {
 	// Gas is that of all jobs and handlers; the largest number where it is more.
 	Gas uint64
-	// Time is how long all of them take one after the other.
+	// Time is how long all of them take one after the other, with what they wait
+	// for tasks of other workflows.
 	Time time.Duration
 	// Longest is how long the longest chain of jobs takes that wait for one
 	// another: the time when there are workers enough.
@@ -40,16 +41,21 @@ func BoundOf(g *graph.Graph, p Policy) Bound {
 		if s.Job.Catch != nil {
 			handlers, calls = true, 2
 		}
+		if len(s.Job.Outside) > 0 { // it may wait for as long as it may run
+			b.Time = add(b.Time, l.Time)
+			longest[i] = l.Time
+		}
 		for range calls {
 			var carry uint64
 			gas, carry = bits.Add64(gas, l.Gas, 0)
 			over += carry
 			b.Time = add(b.Time, l.Time)
 		}
+		before := time.Duration(0)
 		for _, d := range s.Deps {
-			longest[i] = max(longest[i], longest[d.From])
+			before = max(before, longest[d.From])
 		}
-		longest[i] = add(longest[i], l.Time)
+		longest[i] = add(add(longest[i], before), l.Time)
 		b.Longest = max(b.Longest, longest[i])
 	}
 	if b.Gas = gas; over > 0 {

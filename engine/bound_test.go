@@ -29,6 +29,16 @@ func TestBoundOf(t *testing.T) {
 			engine.Policy{},
 			engine.Bound{Gas: 130, Time: 13 * time.Second, Longest: 13 * time.Second},
 		},
+		{
+			"a task of another workflow", strings.Replace(jobs, "next(2)", `next({from: {"/": `+never+`}})`, 1),
+			engine.Policy{},
+			engine.Bound{Gas: 100, Time: 13 * time.Second, Longest: 7 * time.Second},
+		},
+		{
+			"a task of another workflow on the longest chain", strings.Replace(jobs, "{from: a}", `[{from: a}, {from: {"/": `+never+`}}]`, 1),
+			engine.Policy{},
+			engine.Bound{Gas: 100, Time: 15 * time.Second, Longest: 12 * time.Second},
+		},
 		{"time of the whole", "config: {time: 6s}\n" + jobs, engine.Policy{}, engine.Bound{Gas: 100, Time: 6 * time.Second, Longest: 6 * time.Second}},
 		{"capped", jobs, engine.Policy{Max: task.Limits{Gas: 25, Time: time.Second}}, engine.Bound{Gas: 70, Time: 3 * time.Second, Longest: 2 * time.Second}},
 		{"defaults of the node", open, engine.Policy{Defaults: task.Limits{Gas: 7, Time: time.Minute}}, engine.Bound{Gas: 14, Time: 2 * time.Minute, Longest: time.Minute}},

@@ -149,7 +149,7 @@ func (c *checker) handler(ctx context.Context, j *workflow.Job) error {
 	fault := func(kind workflow.Kind, msg, hint string) {
 		c.faults = append(c.faults, workflow.Fault{Pos: h.Pos, Kind: kind, Msg: msg, Hint: hint})
 	}
-	about, failure, err := c.modules.Module(ctx, h.Module)
+	about, failure, err := c.known.Module(ctx, h.Module)
 	if err != nil {
 		return err
 	}

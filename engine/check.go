@@ -17,9 +17,11 @@ import (
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
-// Modules is where what is known of modules comes from; an [*Engine] is one.
-type Modules interface {
+// Knowledge is where what is known of modules, and of tasks of other workflows,
+// comes from; an [*Engine] is one.
+type Knowledge interface {
 	Module(ctx context.Context, link ipld.Link) (ModuleInfo, *task.Failure, error)
+	Standing(ctx context.Context, ids []task.ID) ([]Standing, error)
 }
 
 // Check holds every call of g against the function that it calls, as far as
@@ -27,8 +29,10 @@ type Modules interface {
 // exists, the arguments are as many as its parameters and those known now fit,
 // and neither a limit nor the bound of the whole is above what p grants. It
 // runs nothing. An error means that this node could not do its part.
-func Check(ctx context.Context, m Modules, g *graph.Graph, p Policy) (workflow.FaultList, error) {
-	c := checker{modules: m, policy: p, most: withDefaults(p.Max, MaxLimits), places: g.Workflow().Places()}
+//
+// A document of Homestar may not await what nothing here has ended or runs.
+func Check(ctx context.Context, k Knowledge, g *graph.Graph, p Policy) (workflow.FaultList, error) {
+	c := checker{known: k, policy: p, most: withDefaults(p.Max, MaxLimits), places: g.Workflow().Places()}
 	c.bound(g)
 	capped := g.Workflow().Dialect == workflow.Homestar
 	for i := range g.Len() {
@@ -46,6 +50,11 @@ func Check(ctx context.Context, m Modules, g *graph.Graph, p Policy) (workflow.F
 			return nil, err
 		}
 	}
+	if g.Workflow().Dialect == workflow.Homestar {
+		if err := c.instructions(ctx, g.Workflow()); err != nil {
+			return nil, err
+		}
+	}
 	slices.SortStableFunc(c.faults, func(a, b workflow.Fault) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col)) })
 	return slices.Compact(c.faults), nil
 }
@@ -55,11 +64,11 @@ const maxFaults = 1000
 
 // checker collects what is wrong with the calls of one workflow.
 type checker struct {
-	modules Modules
-	policy  Policy
-	most    task.Limits
-	places  *workflow.Places
-	faults  workflow.FaultList
+	known  Knowledge
+	policy Policy
+	most   task.Limits
+	places *workflow.Places
+	faults workflow.FaultList
 	// handlers are those that were looked at.
 	handlers map[workflow.Handler]bool
 }
@@ -79,7 +88,7 @@ func (c *checker) call(ctx context.Context, s *graph.Step) error {
 	if !known { // the result of another job
 		return nil
 	}
-	about, failure, err := c.modules.Module(ctx, module)
+	about, failure, err := c.known.Module(ctx, module)
 	if err != nil {
 		return err
 	}
@@ -227,4 +236,47 @@ func sizeText(n uint64) string {
 		return fmt.Sprintf("%d MiB", n>>20)
 	}
 	return fmt.Sprintf("%d bytes", n)
+}
+
+// instructions reports promises of instructions that no task of document w has
+// and that nothing here has ended or runs.
+func (c *checker) instructions(ctx context.Context, w *workflow.Workflow) error {
+	var edges []workflow.Edge
+	var ids []task.ID
+	for i := range w.Jobs {
+		for _, e := range w.Jobs[i].Outside {
+			edges, ids = append(edges, e), append(ids, e.Promise.Task)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	standings, err := c.known.Standing(ctx, ids)
+	if err != nil {
+		return err
+	}
+	hint := candidates(w)
+	for i, standing := range standings {
+		if standing == Unknown && len(c.faults) < maxFaults {
+			c.faults = append(c.faults, workflow.Fault{
+				Pos: edges[i].Pos, Kind: workflow.BadPromise, Hint: hint,
+				Msg: fmt.Sprintf("waits for the instruction %s, which no task of this document has, and none that this node has run or runs: nothing in reach will ever settle it", ids[i]),
+			})
+		}
+	}
+	return nil
+}
+
+// candidates names instructions that could be awaited instead.
+func candidates(w *workflow.Workflow) string {
+	const most = 8
+	var b strings.Builder
+	b.WriteString("an instruction's CID changes with every byte of it; those of this document are")
+	for i := range w.Jobs[:min(len(w.Jobs), most)] {
+		fmt.Fprintf(&b, " %s: %s", w.Jobs[i].Label, w.Jobs[i].Instruction)
+	}
+	if len(w.Jobs) > most {
+		b.WriteString(" …")
+	}
+	return b.String()
 }

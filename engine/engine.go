@@ -34,6 +34,8 @@ type Memory interface {
 	Module(ipld.Link) (ipld.Value, bool, error)
 	// Note returns a small value that was kept under kind and key.
 	Note(kind, key string) ([]byte, bool, error)
+	// Resolve returns the task that another one is, and whether there is one.
+	Resolve(task.ID) (task.ID, bool, error)
 }
 
 // Config assembles an engine. Store, Wasm and Key are needed; the zero value
@@ -65,11 +67,13 @@ type Engine struct {
 	slots   chan struct{} // one for each step in progress
 	pool    *pool
 	flights flights
+	waits   waits
 	modules modules
 	runs    sync.WaitGroup
-	life    context.Context // ends when the engine closes
+	active  map[*run]struct{} // the runs that go on
+	life    context.Context   // ends when the engine closes
 	end     context.CancelFunc
-	mu      sync.Mutex // orders runs.Add before the wait of Close
+	mu      sync.Mutex // of active; orders runs.Add before the wait of Close
 }
 
 // New returns an engine over c. Close it to wait for what it runs.
@@ -82,7 +86,7 @@ func New(c Config) *Engine {
 	}
 	life, end := context.WithCancel(context.Background())
 	p := newPool(2 * c.Workers) // a step and its flight
-	return &Engine{Config: c, slots: make(chan struct{}, c.Workers), pool: p, flights: flights{pool: p}, life: life, end: end}
+	return &Engine{Config: c, slots: make(chan struct{}, c.Workers), pool: p, flights: flights{pool: p}, active: make(map[*run]struct{}), life: life, end: end}
 }
 
 // Close cancels what runs, keeps what was finished, and returns when all is

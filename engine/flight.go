@@ -75,5 +75,12 @@ func (f *flights) start(ctx context.Context, id task.ID, run func(context.Contex
 	return fl
 }
 
+// has tells whether the call with this ID is in the air.
+func (f *flights) has(id task.ID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.all[id] != nil
+}
+
 // wait returns when no flight is in the air.
 func (f *flights) wait() { f.wg.Wait() }

@@ -57,6 +57,23 @@ func (f *Forecast) foresee(s *graph.Step, all []Forecast) {
 	}
 }
 
+// foreseeOutside tells likewise from what is remembered of the tasks of other
+// workflows that s awaits.
+func (f *Forecast) foreseeOutside(s *step) error {
+	if !f.Known || f.Skipped || f.Failure != nil {
+		return nil
+	}
+	w, err := s.look(func() {})
+	if w == nil || err != nil {
+		return err
+	}
+	s.engine.waits.leave(w)
+	if f.Known = w.ready(); f.Known {
+		_, f.Failure = w.blocked(0)
+	}
+	return nil
+}
+
 // Preview tells, without running anything, which jobs of g are remembered and
 // which would run.
 func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error) {
@@ -70,10 +87,14 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 		f := &all[i]
 		*f = Forecast{Label: s.Label, Task: s.ID, Limits: e.Limits(s.Job.Limits), Known: true}
 		f.foresee(s, all)
+		st := &step{engine: e, step: s, outcome: outcome}
+		if err := f.foreseeOutside(st); err != nil {
+			return nil, err
+		}
 		if !f.Known || f.Skipped || f.Failure != nil {
 			continue
 		}
-		c, failure, err := (&step{engine: e, step: s, outcome: outcome}).resolve(ctx)
+		c, failure, err := st.resolve(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/internal/fault"
@@ -53,11 +54,30 @@ func (e *Engine) Run(ctx context.Context, g *graph.Graph, o Options) (*Report, e
 		outcomes: make([]task.Outcome, g.Len()),
 		report:   Report{Workflow: g.Link(), Jobs: make([]JobReport, g.Len())},
 		done:     make(chan finished, e.Workers),
+		over:     make([]atomic.Bool, g.Len()),
+		strayed:  make([]bool, g.Len()),
+		parked:   make(map[int]*wait),
+		waited:   make(map[int]*wait),
+		woken:    woken{some: make(chan struct{}, 1)},
 	}
 	if r.plan, err = plan.New(g, plan.Options{KeepGoing: o.KeepGoing}); err != nil {
 		return nil, err
 	}
+	defer e.show(r)()
 	return r.drive(ctx)
+}
+
+// show makes the jobs of r known to who awaits them, until the func returned is
+// called.
+func (e *Engine) show(r *run) func() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.active[r] = struct{}{}
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.active, r)
+	}
 }
 
 // run is one workflow on its way. Its fields belong to the goroutine in drive.
@@ -77,18 +97,26 @@ type run struct {
 	why      string           // nothing starts any more, for people
 	err      error            // why this node can not go on
 	rewired  map[int][]waiter // by the step whose outcome they take
+	parked   map[int]*wait    // steps that wait for tasks of other workflows
+	waited   map[int]*wait    // steps that did, and go on
+	woken    woken            // of those parked
+	strayed  []bool           // per step: its outcome is not that of its task as written
+	over     []atomic.Bool    // per step: it has ended; others may look
 }
 
 // finished is what a step in progress hands back.
 type finished struct {
-	step   int
-	report JobReport
-	err    error
+	step    int
+	report  JobReport
+	strayed bool  // see run
+	wait    *wait // the step is to wait; there is no report
+	err     error
 }
 
 func (r *run) drive(ctx context.Context) (*Report, error) {
 	began := r.engine.Now()
-	if err := r.engine.Store.Put(store.Batch{Blocks: append(r.graph.Blocks(), r.graph.Normal())}); err != nil {
+	kept := store.Batch{Blocks: append(r.graph.Blocks(), r.graph.Normal()), Aliases: instructions(r.graph)}
+	if err := r.engine.Store.Put(kept); err != nil {
 		return nil, fmt.Errorf("keep the workflow: %w", err)
 	}
 	fault.Point("engine.begun")
@@ -98,7 +126,7 @@ func (r *run) drive(ctx context.Context) (*Report, error) {
 	defer stop(nil)
 	events := r.engine.tell(r.graph.Link(), r.options.Listen)
 	events.add(Event{Kind: WorkflowStarted, Jobs: r.graph.Len()})
-	for r.offer(); r.busy > 0 || len(r.queue) > 0; r.offer() {
+	for r.offer(); r.busy > 0 || len(r.queue) > 0 || len(r.parked) > 0; r.offer() {
 		r.turn(work, events)
 		if r.err != nil {
 			stop(r.err)
@@ -130,7 +158,7 @@ func (r *run) offer() {
 // turn waits for the next thing to happen and does what follows from it. What
 // has ended counts before anything new starts: after a failure nothing does.
 func (r *run) turn(ctx context.Context, events *teller) {
-	if len(r.queue) == 0 {
+	if len(r.queue) == 0 && len(r.parked) == 0 {
 		r.settle(ctx, <-r.done, events)
 		return
 	}
@@ -140,12 +168,20 @@ func (r *run) turn(ctx context.Context, events *teller) {
 		return
 	default:
 	}
+	var slots chan<- struct{} // none for nothing to start
+	if len(r.queue) > 0 {
+		slots = r.engine.slots
+	}
 	select {
 	case f := <-r.done:
 		r.settle(ctx, f, events)
+	case <-r.woken.some:
+		for _, i := range r.woken.all() {
+			r.unpark(i, events)
+		}
 	case <-ctx.Done():
 		r.cancel(events)
-	case r.engine.slots <- struct{}{}:
+	case slots <- struct{}{}:
 		if ctx.Err() != nil {
 			<-r.engine.slots
 			r.cancel(events)
@@ -160,13 +196,26 @@ func (r *run) start(ctx context.Context, events *teller) {
 	i := r.queue[0]
 	r.queue = r.queue[1:]
 	r.busy++
-	s := &step{engine: r.engine, step: r.graph.Step(i), outcome: r.outcome, running: func() {
+	s := &step{engine: r.engine, step: r.graph.Step(i), outcome: r.outcome, outside: r.waited[i], strayed: r.awaitsStrayed(i), running: func() {
 		events.add(Event{Kind: JobStarted, Label: r.graph.Label(i)})
 	}}
+	delete(r.waited, i)
 	r.engine.pool.run(func() {
-		report, err := s.run(ctx)
-		r.done <- finished{step: i, report: report, err: err}
+		f := s.begin(ctx, func() { r.woken.add(i) })
+		f.step = i
+		r.done <- f
 	})
+}
+
+// awaitsStrayed tells whether a step that step i awaits ended otherwise than its
+// task as written does for everyone.
+func (r *run) awaitsStrayed(i int) bool {
+	for _, d := range r.graph.Deps(i) {
+		if d.Kind == plan.Await && r.strayed[d.From] {
+			return true
+		}
+	}
+	return false
 }
 
 // outcome is what the job with the given as-written ID came to. It is called
@@ -181,6 +230,11 @@ func (r *run) outcome(label string) task.Outcome {
 func (r *run) settle(ctx context.Context, f finished, events *teller) {
 	r.busy--
 	<-r.engine.slots
+	if f.wait != nil {
+		r.park(f.step, f.wait, events)
+		return
+	}
+	r.strayed[f.step] = f.strayed
 	if f.err != nil && ctx.Err() == nil && r.err == nil {
 		r.err = fmt.Errorf("job %s: %w", f.report.Label, f.err)
 	}
@@ -205,13 +259,18 @@ func (r *run) settle(ctx context.Context, f finished, events *teller) {
 // record keeps the report of step i and tells the plan and the listener, and
 // likewise for the steps that the plan ends because of it.
 func (r *run) record(i int, report JobReport, events *teller) {
-	r.report.Jobs[i] = report
-	r.outcomes[i] = report.Outcome
-	events.add(Event{Kind: JobSettled, Label: report.Label, Job: &r.report.Jobs[i]})
+	r.enter(i, report, events)
 	var err error
 	switch report.Status {
 	case JobCancelled: // it has not failed, nor has what waits for it
 		err = r.plan.Drop(i)
+	case JobUpstream: // it was not begun
+		r.failures = append(r.failures, i)
+		end := plan.Upstream
+		if report.Outcome.Failure.Kind == task.KindBranchMismatch {
+			end = plan.Mismatch
+		}
+		err = r.plan.Block(i, end)
 	default:
 		if report.Status != JobOK {
 			r.failures = append(r.failures, i)
@@ -228,8 +287,21 @@ func (r *run) record(i int, report JobReport, events *teller) {
 	r.deliver(i, events)
 }
 
-// drop gives up the steps in the queue.
+// enter puts down what step i came to.
+func (r *run) enter(i int, report JobReport, events *teller) {
+	r.report.Jobs[i] = report
+	r.outcomes[i] = report.Outcome
+	r.strayed[i] = r.strayed[i] || report.Caught != nil || !certain(report.Outcome)
+	r.over[i].Store(true)
+	events.add(Event{Kind: JobSettled, Label: report.Label, Job: &r.report.Jobs[i]})
+}
+
+// drop gives up the steps in the queue, and those that wait for other workflows.
 func (r *run) drop() {
+	for i := range r.parked {
+		r.release(i)
+		r.queue = append(r.queue, i)
+	}
 	for _, i := range r.queue {
 		if err := r.plan.Drop(i); err != nil && r.err == nil {
 			r.err = err
@@ -247,9 +319,7 @@ func (r *run) ended(events *teller) {
 		}
 		report := JobReport{Label: s.Label, Task: s.ID, Written: s.ID}
 		r.unrun(&report, i)
-		r.report.Jobs[i] = report
-		r.outcomes[i] = report.Outcome
-		events.add(Event{Kind: JobSettled, Label: report.Label, Job: &r.report.Jobs[i]})
+		r.enter(i, report, events)
 		r.deliver(i, events)
 	}
 }

@@ -20,6 +20,8 @@ type step struct {
 	engine  *Engine
 	step    *graph.Step
 	outcome func(label string) task.Outcome
+	outside *wait  // what the tasks of other workflows came to; nil where none is awaited
+	strayed bool   // what it awaits is not what its task as written says
 	running func() // called once if the function really runs here
 }
 
@@ -32,13 +34,47 @@ type ran struct {
 	log            []LogLine
 }
 
-// run takes the step to its receipt. An error means that the node could not do
-// its part, or that ctx ended.
-func (s *step) run(ctx context.Context) (JobReport, error) {
-	report := JobReport{
+// begin takes the step to its receipt, or to where it has to wait for tasks of
+// other workflows; wake is called when it need not wait any more.
+func (s *step) begin(ctx context.Context, wake func()) finished {
+	w, err := s.look(wake)
+	if w != nil || err != nil {
+		return finished{report: s.report(), wait: w, err: err}
+	}
+	report, err := s.run(ctx)
+	return finished{report: report, strayed: s.strayed, err: err}
+}
+
+// look finds out what s awaits of other workflows. The wait is nil when s can
+// go on.
+func (s *step) look(wake func()) (*wait, error) {
+	if s.outside == nil && len(s.step.Job.Outside) > 0 {
+		w, err := s.engine.await(s.step, wake)
+		if err == nil && !w.goesOn() {
+			return w, nil
+		}
+		s.engine.waits.leave(w)
+		if err != nil {
+			return nil, err
+		}
+		s.outside = w
+	}
+	s.strayed = s.strayed || s.outside != nil && !s.outside.certain()
+	return nil, nil
+}
+
+// report is what is known of the step from the outset.
+func (s *step) report() JobReport {
+	return JobReport{
 		Label: s.step.Label, Task: s.step.ID, Written: s.step.ID,
 		Limits: s.engine.Limits(s.step.Job.Limits),
 	}
+}
+
+// run takes the step to its receipt. An error means that the node could not do
+// its part, or that ctx ended.
+func (s *step) run(ctx context.Context) (JobReport, error) {
+	report := s.report()
 	err := s.attempt(ctx, &report)
 	if err == nil && report.Status == JobError && s.step.Job.Catch != nil {
 		err = s.catch(ctx, &report)
@@ -55,12 +91,35 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 	if failure != nil {
 		r, err := s.engine.attest(report.Written, nil, wasm.Result{Outcome: task.Outcome{Failure: failure}}, report.Limits, nil)
 		report.fill(r, Ran)
-		return err
+		if err != nil {
+			return err
+		}
+		return s.tell(report)
 	}
 	report.Task = c.id
 	r, how, err := s.settle(ctx, c, report.Limits)
 	report.fill(r, how)
-	return err
+	if err != nil {
+		return err
+	}
+	return s.tell(report)
+}
+
+// tell makes known what the task as written came to, to who awaits it now and
+// to who will.
+func (s *step) tell(report *JobReport) error {
+	if s.strayed {
+		return nil
+	}
+	if err := s.engine.also(report.Written, report.Task); err != nil {
+		return fmt.Errorf("keep that %s is %s: %w", report.Written, report.Task, err)
+	}
+	names := []task.ID{report.Written}
+	if in := s.step.Job.Instruction; in.Defined() {
+		names = append(names, task.ID{Link: in})
+	}
+	s.engine.waits.ended(report.Outcome, names...)
+	return nil
 }
 
 // fill enters what a run or a memory came to.
@@ -147,11 +206,11 @@ func (s *step) module(c *call) (*task.Failure, error) {
 func (s *step) reify(params ipld.Value) (ipld.Value, *task.Failure, error) {
 	var failure *task.Failure
 	v, err := task.MapPromises(params, func(p task.Promise) (ipld.Value, error) {
-		out := s.outcome(p.Label)
+		out, from := s.awaited(p)
 		v, f := p.Resolve(out)
 		if f != nil && failure == nil {
 			failure = f
-			failure.Message += fmt.Sprintf(" (from job %s)", p.Label)
+			failure.Message += fmt.Sprintf(" (from %s)", from)
 		}
 		return task.Escape(v), nil
 	})
@@ -159,6 +218,15 @@ func (s *step) reify(params ipld.Value) (ipld.Value, *task.Failure, error) {
 		return ipld.Null, failure, err
 	}
 	return task.Unescape(v), nil, nil
+}
+
+// awaited is what p waits for came to, and what that is, for people.
+func (s *step) awaited(p task.Promise) (out task.Outcome, from string) {
+	if p.Label != "" {
+		return s.outcome(p.Label), "job " + p.Label
+	}
+	out, _ = s.outside.outcome(p.Task)
+	return out, "task " + p.Task.String()
 }
 
 // canonical fills in c from the name and arguments of a call as written.
@@ -186,8 +254,16 @@ func (e *Engine) canonical(c *call, written task.Task, name string, params ipld.
 	return nil
 }
 
-// settle recalls c or runs it.
+// settle recalls c or runs it, and tells who awaits it.
 func (s *step) settle(ctx context.Context, c call, limits task.Limits) (ran, How, error) {
+	r, how, err := s.recallOrRun(ctx, c, limits)
+	if err == nil {
+		s.engine.waits.ended(r.outcome, c.id)
+	}
+	return r, how, err
+}
+
+func (s *step) recallOrRun(ctx context.Context, c call, limits task.Limits) (ran, How, error) {
 	for {
 		r, ok, err := s.engine.recall(c.id, limits, c.about)
 		if err != nil || ok {

@@ -24,7 +24,9 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 // each must bring about. Transcripts are separated by blank lines, paragraphs
 // that begin with # are comments.
 //
-//	document               load the text that follows; see rig.document
+//	document               load the text that follows; see rig.document. In it
+//	                       <LABEL> is the Task ID as written of that job of an
+//	                       earlier document, <LABEL resolved> the one that ran
 //	run [keep-going] [cancel=LABEL]
 //	                       run it with one worker, and cancel when the job with
 //	                       this label has started; every event is told
@@ -73,6 +75,29 @@ func TestTranscripts(t *testing.T) {
 type script struct {
 	*rig
 	graph *graph.Graph
+	tasks []string // <LABEL> and Task ID, in pairs, the latest first
+}
+
+func (s *script) name(name string, id task.ID) {
+	s.tasks = append([]string{name, id.String()}, s.tasks...)
+}
+
+// named is text with each Task ID in the place of its name.
+func (s *script) named(text string) string {
+	var links []string
+	for i := 0; i < len(s.tasks); i += 2 {
+		links = append(links, s.tasks[i], fmt.Sprintf(`{"/": %q}`, s.tasks[i+1]))
+	}
+	return strings.NewReplacer(links...).Replace(text)
+}
+
+// unnamed is text with each Task ID replaced by its name.
+func (s *script) unnamed(text string) string {
+	names := make([]string, len(s.tasks))
+	for i := range names {
+		names[i] = s.tasks[i^1]
+	}
+	return strings.NewReplacer(names...).Replace(text)
 }
 
 func (s *script) command(t *testing.T, text string) string {
@@ -81,19 +106,22 @@ func (s *script) command(t *testing.T, text string) string {
 	words := strings.Fields(line)
 	switch words[0] {
 	case "document":
-		s.graph = s.document(t, rest)
+		s.graph = s.document(t, s.named(rest))
+		for i := range s.graph.Len() {
+			s.name("<"+s.graph.Label(i)+">", s.graph.Step(i).ID)
+		}
 		faults, err := engine.Check(t.Context(), s.Engine, s.graph, s.Policy)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(faults) > 0 {
-			return faults.Error()
+			return s.unnamed(faults.Error())
 		}
 		return fmt.Sprintf("%d jobs", s.graph.Len())
 	case "run":
-		return s.run(t, words[1:])
+		return s.unnamed(s.run(t, words[1:]))
 	case "preview":
-		return s.preview(t)
+		return s.unnamed(s.preview(t))
 	case "restart":
 		s.rig = newRig(t, ipvmtest.Options{Workers: 1, Store: s.Store})
 		return "-"
@@ -131,6 +159,14 @@ func (s *script) run(t *testing.T, words []string) string {
 	report, err := s.Engine.Run(ctx, s.graph, o)
 	if err != nil {
 		return b.String() + "error: " + err.Error()
+	}
+	for _, j := range report.Jobs {
+		if j.Task != j.Written {
+			s.name("<"+j.Label+" resolved>", j.Task)
+		}
+	}
+	if n := s.Waiting(); n != 0 {
+		t.Errorf("%d steps still wait", n)
 	}
 	if s.Wasm.Doctor().Started {
 		return b.String() + string(report.Status)

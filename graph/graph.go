@@ -68,6 +68,9 @@ func Build(w *workflow.Workflow, o Options) (*Graph, error) {
 	if faults := g.ambiguous(); len(faults) > 0 {
 		return nil, faults
 	}
+	if faults := g.ownTasks(); len(faults) > 0 {
+		return nil, faults
+	}
 	return g, g.seal(b.sorted)
 }
 

@@ -315,6 +315,25 @@ func (p *Plan) Drop(step int) error {
 	return nil
 }
 
+// Block tells that a running step was never begun, because something outside the
+// plan that it awaits never returned, or returned on the other branch: end is
+// Upstream or Mismatch. What awaits the step ends as Upstream. This is a failure
+// of its own, and nothing handles it. The error wraps [ErrNotRunning].
+func (p *Plan) Block(step int, end State) error {
+	if end != Upstream && end != Mismatch {
+		return fmt.Errorf("%s can not be blocked as %s", p.name(step), end)
+	}
+	if err := p.checkRunning(step); err != nil {
+		return err
+	}
+	p.endUnrun(step, end)
+	p.blame(step, step)
+	p.halting = true
+	p.spread(step)
+	p.halt()
+	return nil
+}
+
 // Awaits tells whether step waits for other, by the edges of the graph alone,
 // whatever has ended: the answer does not depend on when it is asked.
 func (p *Plan) Awaits(step, other int) bool {
@@ -374,7 +393,7 @@ func (p *Plan) State(step int) State { return p.states[step] }
 
 // Cause is the step for which a step did not run that ended as Mismatch or
 // Upstream: the one that failed, or that returned where a failure was awaited,
-// or for an Upstream one that awaited wrongly; the first if there are several. It is -1 for a step in any other state.
+// or for an Upstream one that awaited wrongly; the first if there are several. Of one that was blocked it is the step itself. It is -1 for a step in any other state.
 func (p *Plan) Cause(step int) int {
 	if s := p.states[step]; s != Mismatch && s != Upstream {
 		return -1
@@ -526,10 +545,13 @@ func (p *Plan) look(step int) {
 }
 
 // Wrong tells whether step did not run and awaits the failure of a step that
-// went well: a failure of its own.
+// went well, or was blocked: a failure of its own.
 func (p *Plan) Wrong(step int) bool {
 	if s := p.states[step]; s != Mismatch && s != Upstream {
 		return false
+	}
+	if p.Cause(step) == step {
+		return true
 	}
 	for _, d := range p.graph.Deps(step) {
 		if d.Kind == Await && d.On&OnOK == 0 && p.states[d.From] == OK {

@@ -45,6 +45,8 @@ func (g steps) Deps(step int) []Edge {
 //	                        and on:a and on:a! set the step off
 //	ready                   hand out what is ready
 //	ok, fail, drop label…   settle or drop these, in this order
+//	upstream, mismatch label…
+//	                        block these, to end so
 //	cancel                  stop
 //	state                   every step's state
 //
@@ -114,12 +116,17 @@ func (r *runner) run(command string) string {
 			out = append(out, label+": "+r.state(i))
 		}
 		return strings.Join(out, "\n")
-	case "ok", "fail", "drop":
+	case "ok", "fail", "drop", "upstream", "mismatch":
 		for _, label := range words[1:] {
 			step := slices.Index(r.graph.labels, label)
 			err := r.plan.Settle
-			if words[0] == "drop" {
+			switch words[0] {
+			case "drop":
 				err = func(step int, _ bool) error { return r.plan.Drop(step) }
+			case "upstream":
+				err = func(step int, _ bool) error { return r.plan.Block(step, Upstream) }
+			case "mismatch":
+				err = func(step int, _ bool) error { return r.plan.Block(step, Mismatch) }
 			}
 			if err := err(step, words[0] == "ok"); err != nil {
 				out = append(out, "error: "+err.Error())

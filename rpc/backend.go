@@ -35,6 +35,9 @@ type Backend interface {
 	// Note returns what the node noted about the run of a task; the zero Note
 	// when there is nothing.
 	Note(ctx context.Context, id task.ID) (engine.Note, error)
+	// Standing tells for each of ids what the node knows of the task. See
+	// [engine.Engine.Standing].
+	Standing(ctx context.Context, ids []task.ID) ([]engine.Standing, error)
 	// Preview tells what Run would find remembered and what it would run.
 	Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error)
 	// Run drives g to its end. See [engine.Engine.Run].

@@ -73,6 +73,10 @@ func TestBackend(t *testing.T) {
 	same(t, "Preview", func(b Backend) (any, error) { return b.Preview(ctx, g) }, n, c)
 	other := build(t, n, fmt.Sprintf(addOne, 7), addOneDir)
 	same(t, "Preview of another", func(b Backend) (any, error) { return b.Preview(ctx, other) }, n, c)
+	same(t, "Standing", func(b Backend) (any, error) {
+		return b.Standing(ctx, []task.ID{two.Task, two.Written, {Link: g.Link()}})
+	}, n, c)
+	same(t, "Standing of none", func(b Backend) (any, error) { return b.Standing(ctx, nil) }, n, c)
 	same(t, "Receipts", func(b Backend) (any, error) { return links(b.Receipts(ctx, two.Task)) }, n, c)
 	same(t, "Receipts of none", func(b Backend) (any, error) { return links(b.Receipts(ctx, task.ID{Link: g.Link()})) }, n, c)
 	same(t, "Scan", func(b Backend) (any, error) { return scanned(ctx, b, 10) }, n, c)
@@ -99,6 +103,34 @@ func TestBackend(t *testing.T) {
 			about, failure, err := b.Module(ctx, link)
 			return []any{about.Interface.Value(), about.MaxMemory, failure}, err
 		}, n, c)
+	}
+}
+
+// The identifiers of a foreign dialect, which are not in the normal form of a
+// document, reach the node: it knows its tasks by them.
+func TestInstructions(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	_, c := serve(t, n)
+	ctx := bounded(t)
+	call, err := build(t, n, fmt.Sprintf(addOne, 1), addOneDir).Step(0).Task.Call()
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, _ := call.Module.AsLink()
+	g := build(t, n, fmt.Sprintf(`{"tasks": [{"run": {"rsc": "ipfs://%s", "op": "wasm/run", "input": {"func": "add-one", "args": [5]}, "nnc": ""}, "meta": {}, "prf": []}]}`, module), addOneDir)
+	ids := []task.ID{{Link: g.Step(0).Job.Instruction}}
+	for _, want := range []engine.Standing{engine.Unknown, engine.Settled} {
+		got, err := c.Standing(ctx, ids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]engine.Standing{want}, got); diff != "" {
+			t.Error(diff)
+		}
+		if _, err := c.Run(ctx, g, engine.Options{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

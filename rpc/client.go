@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
@@ -167,7 +168,12 @@ func remote(v ipld.Value) error {
 
 // fetch returns the body of the answer to a GET, of at most limit bytes.
 func (c *Client) fetch(ctx context.Context, path string, limit int64) ([]byte, error) {
-	resp, done, err := c.do(ctx, http.MethodGet, path, nil)
+	return c.ask(ctx, http.MethodGet, path, nil, limit)
+}
+
+// ask returns the body of an answer, of at most limit bytes.
+func (c *Client) ask(ctx context.Context, method, path string, body []byte, limit int64) ([]byte, error) {
+	resp, done, err := c.do(ctx, method, path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -354,6 +360,34 @@ func (c *Client) Note(ctx context.Context, id task.ID) (engine.Note, error) {
 	return note, nil
 }
 
+// standingTasks is how many tasks are asked about at once.
+const standingTasks = 100_000
+
+// Standing tells for each of ids what the node knows of the task.
+func (c *Client) Standing(ctx context.Context, ids []task.ID) ([]engine.Standing, error) {
+	all := make([]engine.Standing, 0, len(ids))
+	for part := range slices.Chunk(ids, standingTasks) {
+		body, err := ipld.AppendCBOR(nil, encodeTasks(part))
+		if err != nil {
+			return nil, err
+		}
+		data, err := c.ask(ctx, http.MethodPost, "/v1/standing", body, maxValue)
+		if err != nil {
+			return nil, err
+		}
+		v, err := ipld.DecodeCBOR(data)
+		if err != nil {
+			return nil, fmt.Errorf("%w: standings: %w", errAnswer, err)
+		}
+		standings, err := decodeStandings(v, len(part))
+		if err != nil {
+			return nil, fmt.Errorf("%w: standings: %w", errAnswer, err)
+		}
+		all = append(all, standings...)
+	}
+	return all, nil
+}
+
 // Preview tells what Run would find remembered and what it would run.
 func (c *Client) Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error) {
 	body, err := submit(g, nil, false)
@@ -389,5 +423,14 @@ func submit(g *graph.Graph, blocks []ipld.Block, keepGoing bool) ([]byte, error)
 	if len(normal) > maxWorkflow {
 		return nil, fmt.Errorf("workflow %s: %w: its normal form has %d bytes, at most %d can be handed to another process", g.Link(), ErrTooLarge, len(normal), maxWorkflow)
 	}
-	return submission{workflow: normal, blocks: blocks, keepGoing: keepGoing}.encode()
+	s := submission{workflow: normal, blocks: blocks, keepGoing: keepGoing}
+	for i := range g.Len() {
+		if link := g.Step(i).Job.Instruction; link.Defined() {
+			if s.instructions == nil {
+				s.instructions = make(map[string]ipld.Link, g.Len())
+			}
+			s.instructions[g.Label(i)] = link
+		}
+	}
+	return s.encode()
 }

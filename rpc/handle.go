@@ -44,6 +44,7 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/receipts/{task}": (*request).receipts,
 		"GET /v1/modules/{cid}":   (*request).module,
 		"GET /v1/notes/{task}":    (*request).note,
+		"POST /v1/standing":       (*request).standing,
 		"/":                       (*request).unknown,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, handle) })
@@ -188,12 +189,13 @@ func (r *request) submitted() (submission, *graph.Graph, error) {
 	if err != nil {
 		return s, nil, badRequest("submission", err)
 	}
-	g, err := parseWorkflow(s.workflow)
+	g, err := parseWorkflow(s.workflow, s.instructions)
 	return s, g, err
 }
 
-// parseWorkflow reads a workflow in normal form.
-func parseWorkflow(data []byte) (*graph.Graph, error) {
+// parseWorkflow reads a workflow in normal form. The instructions are those of
+// its jobs, by label.
+func parseWorkflow(data []byte, instructions map[string]ipld.Link) (*graph.Graph, error) {
 	w, err := workflow.Parse(workflow.Source{Data: data, Format: workflow.CBOR, MaxBytes: maxWorkflow})
 	if err != nil {
 		return nil, err
@@ -204,6 +206,13 @@ func parseWorkflow(data []byte) (*graph.Graph, error) {
 	}
 	if string(g.Normal().Data) != string(data) {
 		return nil, fmt.Errorf("%w: the workflow is not in normal form", ErrRequest)
+	}
+	for label, link := range instructions {
+		i, ok := g.Find(label)
+		if !ok {
+			return nil, fmt.Errorf("%w: an instruction of the job %q, which there is not", ErrRequest, label)
+		}
+		g.Step(i).Job.Instruction = link
 	}
 	return g, nil
 }
@@ -382,4 +391,25 @@ func (r *request) note() error {
 		return err
 	}
 	return r.answerValue(typeCBOR, note.Value())
+}
+
+// standing tells what is known of tasks.
+func (r *request) standing() error {
+	data, err := r.read(maxBody)
+	if err != nil {
+		return err
+	}
+	v, err := ipld.DecodeCBORLimits(data, ipld.Limits{Bytes: maxBody})
+	if err != nil {
+		return badRequest("tasks", err)
+	}
+	ids, err := decodeTasks(v)
+	if err != nil {
+		return badRequest("tasks", err)
+	}
+	all, err := r.server.backend.Standing(r.Context(), ids)
+	if err != nil {
+		return err
+	}
+	return r.answerValue(typeCBOR, encodeStandings(all))
 }

@@ -215,6 +215,10 @@ func TestRequests(t *testing.T) {
 		}
 		return string(body)
 	}
+	stranger, err := submission{workflow: g.Normal().Data, instructions: map[string]ipld.Link{"x": g.Link()}}.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	cycle, _, err := ipld.Encode(ipld.Map(ipld.Entry{Key: "jobs", Value: ipld.Map()}))
 	if err != nil {
 		t.Fatal(err)
@@ -230,7 +234,7 @@ func TestRequests(t *testing.T) {
 		status                   int
 		want                     string
 	}{
-		{"health", "GET", "/health", "", 200, `{"healthy":true,"wire":2}`},
+		{"health", "GET", "/health", "", 200, `{"healthy":true,"wire":3}`},
 		{"node", "GET", "/v1/node", "", 200, string(n.key.DID())},
 		{"put a block", "PUT", "/ipfs/" + abc, "abc", 201, ""},
 		{"get it", "GET", "/ipfs/" + abc, "", 200, "abc"},
@@ -246,6 +250,10 @@ func TestRequests(t *testing.T) {
 		{"blocks that are no CBOR", "POST", "/v1/blocks", "hello", 400, `"kind":"bad-request"`},
 		{"blocks that are no list", "POST", "/v1/blocks", "\xa0", 400, `not a list`},
 		{"blocks that are no blocks", "POST", "/v1/blocks", "\x81\x01", 400, `entry 0`},
+		{"tasks that are no CBOR", "POST", "/v1/standing", "hello", 400, `"kind":"bad-request"`},
+		{"tasks that are no list", "POST", "/v1/standing", "\xa0", 400, `not a list`},
+		{"tasks that are no links", "POST", "/v1/standing", "\x81\x01", 400, `entry 0: integer, not a link`},
+		{"an instruction of no job", "POST", "/v1/workflows?wait", string(stranger), 400, `which there is not`},
 		{"a run that nobody waits for", "POST", "/v1/workflows", string(good), 400, `?wait`},
 		{"no submission", "POST", "/v1/workflows?wait", "hello", 400, `"kind":"bad-request"`},
 		{"an empty submission", "POST", "/v1/workflows?wait", "", 400, `"kind":"bad-request"`},

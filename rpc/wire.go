@@ -13,7 +13,7 @@ import (
 // wireVersion is the version of what follows, and of the paths. Nodes of one
 // state directory talk only when theirs are equal, so it changes whenever
 // anything here does.
-const wireVersion = 2
+const wireVersion = 3
 
 // encoder gives the form that an engine's words have on the wire.
 type encoder struct {
@@ -354,6 +354,9 @@ type submission struct {
 	workflow  []byte // the normalised workflow, a dag-cbor block
 	blocks    []ipld.Block
 	keepGoing bool
+	// instructions are the identifiers that the document's dialect has for its
+	// jobs, by label, which the normal form does not hold.
+	instructions map[string]ipld.Link
 }
 
 func (s submission) encode() ([]byte, error) {
@@ -363,6 +366,13 @@ func (s submission) encode() ([]byte, error) {
 		o.value("blocks", blockList(s.blocks))
 	}
 	o.bool("keepGoing", s.keepGoing)
+	if len(s.instructions) > 0 {
+		var instructions object
+		for label, link := range s.instructions {
+			instructions.link(label, link)
+		}
+		o.value("instructions", instructions.done())
+	}
 	return ipld.AppendCBOR(nil, o.done())
 }
 
@@ -375,7 +385,74 @@ func decodeSubmission(data []byte) (s submission, err error) {
 	s.workflow, s.keepGoing = f.bytes("workflow"), f.bool("keepGoing")
 	s.blocks, err = decodeBlocks(f.list("blocks"))
 	f.fail("blocks", err)
+	if v, ok := f.value("instructions"); ok {
+		s.instructions, err = decodeInstructions(v)
+		f.fail("instructions", err)
+	}
 	return s, f.end()
+}
+
+func decodeInstructions(v ipld.Value) (map[string]ipld.Link, error) {
+	if v.Kind() != ipld.KindMap || v.Len() == 0 {
+		return nil, errors.New("not a map of label to link")
+	}
+	all := make(map[string]ipld.Link, v.Len())
+	for _, e := range v.Entries() {
+		link, ok := e.Value.AsLink()
+		if !ok {
+			return nil, fmt.Errorf("of %q: %s, not a link", e.Key, e.Value.Kind())
+		}
+		all[e.Key] = link
+	}
+	return all, nil
+}
+
+// encodeTasks is a list of Task IDs, and encodeStandings one of what is known of
+// each.
+func encodeTasks(ids []task.ID) ipld.Value {
+	list := make([]ipld.Value, len(ids))
+	for i, id := range ids {
+		list[i] = ipld.LinkValue(id.Link)
+	}
+	return ipld.List(list...)
+}
+
+func decodeTasks(v ipld.Value) ([]task.ID, error) {
+	if v.Kind() != ipld.KindList {
+		return nil, fmt.Errorf("a %s, not a list", v.Kind())
+	}
+	ids := make([]task.ID, v.Len())
+	for i, e := range v.Elems() {
+		link, ok := e.AsLink()
+		if !ok {
+			return nil, fmt.Errorf("entry %d: %s, not a link", i, e.Kind())
+		}
+		ids[i] = task.ID{Link: link}
+	}
+	return ids, nil
+}
+
+func encodeStandings(all []engine.Standing) ipld.Value {
+	list := make([]ipld.Value, len(all))
+	for i, s := range all {
+		list[i] = ipld.Int(int64(s))
+	}
+	return ipld.List(list...)
+}
+
+func decodeStandings(v ipld.Value, n int) ([]engine.Standing, error) {
+	if v.Kind() != ipld.KindList || v.Len() != n {
+		return nil, fmt.Errorf("not a list of %d", n)
+	}
+	all := make([]engine.Standing, n)
+	for i, e := range v.Elems() {
+		s, ok := e.AsInt64()
+		if !ok || s < 0 || s > int64(engine.Settled) {
+			return nil, fmt.Errorf("entry %d is no standing", i)
+		}
+		all[i] = engine.Standing(s)
+	}
+	return all, nil
 }
 
 // blockList is blocks as the list of [link, bytes].

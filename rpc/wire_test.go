@@ -329,7 +329,10 @@ func TestErrors(t *testing.T) {
 func TestSubmission(t *testing.T) {
 	t.Parallel()
 	block := ipld.Block{Link: ipld.LinkOf(ipld.CodecRaw, []byte("abc")), Data: []byte("abc")}
-	want := submission{workflow: []byte{1, 2}, blocks: []ipld.Block{block}, keepGoing: true}
+	want := submission{
+		workflow: []byte{1, 2}, blocks: []ipld.Block{block}, keepGoing: true,
+		instructions: map[string]ipld.Link{"0": block.Link},
+	}
 	data, err := want.encode()
 	if err != nil {
 		t.Fatal(err)
@@ -352,6 +355,9 @@ func TestSubmission(t *testing.T) {
 		ipld.Null,
 		ipld.Map(ipld.Entry{Key: "workflow", Value: ipld.String("x")}),
 		ipld.Map(ipld.Entry{Key: "x", Value: ipld.Null}),
+		ipld.Map(ipld.Entry{Key: "instructions", Value: ipld.List()}),
+		ipld.Map(ipld.Entry{Key: "instructions", Value: ipld.Map()}),
+		ipld.Map(ipld.Entry{Key: "instructions", Value: ipld.Map(ipld.Entry{Key: "0", Value: ipld.Null})}),
 		ipld.Map(ipld.Entry{Key: "blocks", Value: ipld.List(ipld.Null)}),
 		ipld.Map(ipld.Entry{Key: "blocks", Value: ipld.List(ipld.List(ipld.Null, ipld.Bytes(nil)))}),
 		ipld.Map(ipld.Entry{Key: "blocks", Value: ipld.List(ipld.List(ipld.LinkValue(block.Link), ipld.Null))}),

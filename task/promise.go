@@ -265,6 +265,11 @@ func (p Promise) Resolve(out Outcome) (ipld.Value, *Failure) {
 	return ipld.Null, Failf(KindBranchMismatch, "expected %s, got %s", p.Branch, got)
 }
 
+// Meets tells whether out is on the branch that p waits for.
+func (p Promise) Meets(out Outcome) bool {
+	return p.Branch == AwaitAny || (p.Branch == AwaitOK) == out.OK()
+}
+
 // withKeys names v by its kind and, of a map, by some of its keys.
 func withKeys(v ipld.Value) string {
 	if v.Kind() != ipld.KindMap || v.Len() == 0 {

@@ -242,16 +242,51 @@ func (r *reader) promise(n *node) ipld.Value {
 	if !ok || target == nil {
 		return ipld.Null
 	}
-	r.edges = append(r.edges, Edge{Promise: p, Pos: r.posOf(n)})
+	r.promised(Edge{Promise: p, Pos: r.posOf(n)})
 	return p.Value()
 }
 
-// target reads the label that a promise names.
+// promised keeps e for the job being read.
+func (r *reader) promised(e Edge) {
+	if e.Promise.Label == "" {
+		r.outside = append(r.outside, e)
+	} else {
+		r.edges = append(r.edges, e)
+	}
+}
+
+// target reads what a promise names: the label of a job, or the ID of a task of
+// another workflow.
 func (r *reader) target(p *task.Promise, v *node) bool {
-	switch {
-	case v.kind == linkNode:
-		r.notYet(v, "waiting for a task of another workflow", "name a job of this workflow by its label")
+	if v.kind == linkNode {
+		return r.taskID(p, v)
+	}
+	return r.jobLabel(p, v)
+}
+
+// taskID reads the ID of a task of another workflow.
+func (r *reader) taskID(p *task.Promise, v *node) bool {
+	link, _ := v.value.AsLink()
+	if !mayBeTask(link) {
+		r.fault(v, BadPromise, taskIDHint, "the link %s is no Task ID", link)
 		return false
+	}
+	p.Task = task.ID{Link: link}
+	return true
+}
+
+// mayBeTask tells whether link can be a Task ID, or an instruction of Homestar,
+// which is known by another hash.
+func mayBeTask(link ipld.Link) bool {
+	return link.Codec() == ipld.CodecDagCBOR && (link.HashCode() == hashSHA2 || link.HashCode() == hashSHA3)
+}
+
+// taskIDHint says what a Task ID is.
+const taskIDHint = "a Task ID begins with bafyrei, as `ipvm check` shows it, or is the CID of an instruction of Homestar, bafyrmi…; a link to content is given as it is, without a promise"
+
+// jobLabel reads the label of a job of this document.
+func (r *reader) jobLabel(p *task.Promise, v *node) bool {
+	switch {
 	case v.kind != stringNode:
 		hint := dataHint
 		if v.kind == intNode {
@@ -276,9 +311,12 @@ func (r *reader) nearLabel(name string) string {
 	if hint := didYouMean(near(name, r.labels)); hint != "" {
 		return hint
 	}
+	_, err := ipld.ParseLink(name)
 	switch {
+	case err == nil:
+		return `a task of another workflow is named by a link: {from: {"/": CID}}`
 	case len(r.labels) == 0:
-		return "a single invocation has no other job"
+		return `a single invocation has no other job; a task of another workflow is named by its ID: {"await/ok": {"/": CID}}`
 	case len(r.labels) > 8:
 		return "a promise names the label of a job in the same document"
 	}
@@ -341,11 +379,12 @@ func (r *reader) await(p *task.Promise, v *node) bool {
 	return ok
 }
 
-// draftPromise reads the content of {"ucan/promise": ["/", label]}, or of
-// another key of the drafts.
+// draftPromise reads the content of {"ucan/promise": ["/", label or Task ID]},
+// or of another key of the drafts.
 func (r *reader) draftPromise(p *task.Promise, key string, v *node) bool {
 	if v.kind == listNode && len(v.items) == 2 && v.items[0].kind == linkNode {
-		return r.target(p, &v.items[0]) // of another workflow
+		r.notYet(&v.items[0], "naming a task by the label that it has in another workflow", `name it by its Task ID: {"`+key+`": ["/", {"/": CID}]}`)
+		return false
 	}
 	if v.kind != listNode || len(v.items) != 2 || v.items[0].kind != stringNode || v.items[0].text() != "/" {
 		r.fault(v, BadPromise, `write {"`+key+`": ["/", label]} or {from: label}`, `expected ["/", label], got %s`, v.show())

@@ -182,7 +182,7 @@ func (n *node) label(i int) string {
 // draftTask reads {with, do, inputs, meta}.
 func (r *reader) draftTask(label string, pos Pos, n *node, d *defaults) Job {
 	j := Job{Label: label, Pos: pos}
-	r.edges = nil
+	r.edges, r.outside = nil, nil
 	var s settings
 	var with, do, inputs, config *node
 	configure := func(v *node) {
@@ -217,7 +217,7 @@ func (r *reader) draftTask(label string, pos Pos, n *node, d *defaults) Job {
 		r.draftCall(&j, n, with, do, inputs)
 	}
 	s.fill(d.settings)
-	j.Limits, j.Catch, j.Needs, j.Edges = s.Limits, s.catch, s.needs, r.edges
+	j.Limits, j.Catch, j.Needs, j.Edges, j.Outside = s.Limits, s.catch, s.needs, r.edges, r.outside
 	return j
 }
 

@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"fmt"
 	"math"
 	"math/big"
 	"strconv"
@@ -12,9 +11,12 @@ import (
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
-// hashSHA3 is the multihash code of sha3-256, by which the peers of this
-// dialect identify everything.
-const hashSHA3 = 0x16
+// The multihash codes of what identifies tasks: sha2-256, and sha3-256, by which
+// the peers of this dialect identify everything.
+const (
+	hashSHA2 = 0x12
+	hashSHA3 = 0x16
+)
 
 // homestarDocument returns the map {tasks: […]} of a document in the dialect
 // of UCAN Invocation 0.2, bare or inside {name, workflow}, or nil.
@@ -80,7 +82,7 @@ func (r *reader) homestar(w *Workflow, root, inner, name *node) {
 	}
 	for i := range all {
 		r.enterItem(i)
-		r.legacyArgs(&w.Jobs[i], &all[i], all, jobs)
+		r.legacyArgs(&w.Jobs[i], &all[i], jobs)
 		r.leave()
 	}
 	if r.faults.n == 0 {
@@ -325,7 +327,7 @@ func (r *reader) identifier(n *node, v ipld.Value) ipld.Link {
 
 // legacyArgs lowers the arguments of one task, now that every task's
 // identifier is known.
-func (r *reader) legacyArgs(j *Job, l *legacy, all []legacy, jobs map[ipld.Link]int) {
+func (r *reader) legacyArgs(j *Job, l *legacy, jobs map[ipld.Link]int) {
 	if l.input == nil {
 		return
 	}
@@ -336,16 +338,15 @@ func (r *reader) legacyArgs(j *Job, l *legacy, all []legacy, jobs map[ipld.Link]
 	r.enter("run")
 	r.enter("input")
 	r.enter("args")
-	r.edges = nil
-	a := legacyArg{reader: r, all: all, jobs: jobs}
+	r.edges, r.outside = nil, nil
+	a := legacyArg{reader: r, jobs: jobs}
 	j.Call.Params = a.value(args)
-	j.Edges = r.edges
+	j.Edges, j.Outside = r.edges, r.outside
 	r.path = r.path[:len(r.path)-3]
 }
 
 type legacyArg struct {
 	*reader
-	all  []legacy
 	jobs map[ipld.Link]int
 }
 
@@ -382,35 +383,19 @@ func awaits(n *node) bool {
 }
 
 // promise reads {"await/ok": CID}, or another branch, of the instruction of a
-// task in this document.
+// task, in this document or elsewhere.
 func (a *legacyArg) promise(branch task.Branch, n, v *node) ipld.Value {
 	link, ok := v.value.AsLink()
 	if !ok {
 		a.fault(n, BadPromise, `write {"`+string(branch)+`": {"/": CID}}`, "expected the CID of an instruction, got %s", v.show())
 		return ipld.Null
 	}
-	i, ok := a.jobs[link]
-	if !ok {
-		a.fault(n, BadPromise, a.candidates(), "waits for the instruction %s, which no task of this document has: nothing in reach will ever settle it", link)
+	p := task.Promise{Branch: branch}
+	if i, ok := a.jobs[link]; ok {
+		p.Label = strconv.Itoa(i)
+	} else if !a.taskID(&p, v) {
 		return ipld.Null
 	}
-	p := task.Promise{Branch: branch, Label: strconv.Itoa(i)}
-	a.edges = append(a.edges, Edge{Promise: p, Pos: a.posOf(n)})
+	a.promised(Edge{Promise: p, Pos: a.posOf(n)})
 	return p.Value()
-}
-
-// candidates names what could be awaited instead.
-func (a *legacyArg) candidates() string {
-	var b strings.Builder
-	b.WriteString("an instruction's CID changes with every byte of it; those of this document are")
-	for i, l := range a.all {
-		if i == 8 {
-			b.WriteString(" …")
-			break
-		}
-		if l.instruction.Defined() {
-			fmt.Fprintf(&b, " %d: %s", i, l.instruction)
-		}
-	}
-	return b.String()
 }

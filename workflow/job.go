@@ -11,7 +11,7 @@ import (
 // job reads one job.
 func (r *reader) job(label string, pos Pos, n *node, d *defaults) Job {
 	j := Job{Label: label, Pos: pos}
-	r.edges = nil
+	r.edges, r.outside = nil, nil
 	var g given
 	if n.kind != mapNode {
 		r.fault(n, Type, "a document is {jobs: {label: job}}, only {label: job}, or one job; a job is {with: …, func: …}", "expected a job as a map, got %s", n.show())
@@ -33,7 +33,7 @@ func (r *reader) job(label string, pos Pos, n *node, d *defaults) Job {
 		r.order(g.await)
 		r.leave()
 	}
-	j.Edges = r.edges
+	j.Edges, j.Outside = r.edges, r.outside
 	return j
 }
 
@@ -158,7 +158,9 @@ func (r *reader) labelList(v *node, f func(label string, at Pos)) {
 	for i := range v.items {
 		r.enterItem(i)
 		var p task.Promise
-		if r.target(&p, &v.items[i]) {
+		if item := &v.items[i]; item.kind == linkNode {
+			r.fault(item, BadPromise, `take the result of a task of another workflow, and the job waits for it: {from: {"/": CID}}`, "expected the label of a job of this document, got %s", item.show())
+		} else if r.jobLabel(&p, item) {
 			if seen[p.Label] {
 				r.fault(&v.items[i], Duplicate, "name each job once", "the job %s is named twice", quote(p.Label))
 			} else {

@@ -166,7 +166,7 @@ func isEffectType(s string) bool {
 // is that of effects.
 func (r *reader) jobDraftJob(label string, pos Pos, n *node, d *defaults, effect bool) Job {
 	j := Job{Label: label, Pos: pos}
-	r.edges = nil
+	r.edges, r.outside = nil, nil
 	j.Call.Params = ipld.List()
 	var s settings
 	var await, with *node
@@ -224,7 +224,7 @@ func (r *reader) jobDraftJob(label string, pos Pos, n *node, d *defaults, effect
 		r.leave()
 	}
 	s.fill(d.settings)
-	j.Limits, j.Catch, j.Needs, j.Edges = s.Limits, s.catch, s.needs, r.edges
+	j.Limits, j.Catch, j.Needs, j.Edges, j.Outside = s.Limits, s.catch, s.needs, r.edges, r.outside
 	return j
 }
 
@@ -286,7 +286,7 @@ func (r *reader) respell(n *node) {
 		return
 	}
 	other := func(k key) bool { return !slices.Contains([]string{"from", "out", "output", "on"}, k.text) }
-	if from := n.lookup("from"); from != nil && from.kind == stringNode && !slices.ContainsFunc(n.keys, other) {
+	if from := n.lookup("from"); from != nil && (from.kind == stringNode || from.kind == linkNode) && !slices.ContainsFunc(n.keys, other) {
 		label := from.text()
 		for _, group := range []string{"effects/", "wasm/", "jobs/"} {
 			if rest, ok := strings.CutPrefix(label, group); ok && !r.known[label] {

@@ -56,8 +56,9 @@ func (r *reader) lowered(j *Job, n *node, g *given) {
 }
 
 // resolveLowered replaces, in jobs of the normalised form, awaited Task IDs by
-// the labels of the jobs that have them. Where two jobs are the same task it
-// is the first label, which names the same result.
+// the labels of the jobs that have them; those that none has are of other
+// workflows. Where two jobs are the same task it is the first label, which
+// names the same result.
 func (r *reader) resolveLowered(w *Workflow) {
 	labels := make(map[ipld.Link]string, len(w.Jobs))
 	for i := range w.Jobs {
@@ -80,8 +81,11 @@ func (r *reader) resolveLowered(w *Workflow) {
 			switch {
 			case p.Label != "":
 				r.fault(&at, BadPromise, writtenHint, "a task awaits a Task ID, not the label %s", quote(p.Label))
+			case !ok && !mayBeTask(p.Task.Link):
+				r.fault(&at, BadPromise, taskIDHint, "awaits the link %s, which is no Task ID", p.Task)
 			case !ok:
-				r.fault(&at, BadPromise, writtenHint, "awaits the task %s, which is not in this workflow", p.Task)
+				j.Outside = append(j.Outside, Edge{Promise: p, Pos: j.Pos})
+				return p.Value(), nil
 			}
 			p.Label, p.Task = label, task.ID{}
 			promises = append(promises, Edge{Promise: p, Pos: j.Pos})

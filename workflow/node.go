@@ -132,6 +132,7 @@ type reader struct {
 	known    map[string]bool
 	imported map[string]imported
 	edges    []Edge       // of the job being read
+	outside  []Edge       // likewise: its promises of tasks of other workflows
 	blocks   []ipld.Block // of inline modules
 	triggers []trigger
 	lookups  int // near-name searches made, which are bounded

@@ -272,7 +272,11 @@ func promiseEntries(p task.Promise) []ipld.Entry {
 	if p.Branch == task.AwaitAny || len(p.Path) > 1 {
 		return p.Value().Entries()
 	}
-	entries := []ipld.Entry{{Key: "from", Value: ipld.String(p.Label)}}
+	from := ipld.String(p.Label)
+	if p.Label == "" {
+		from = ipld.LinkValue(p.Task.Link)
+	}
+	entries := []ipld.Entry{{Key: "from", Value: from}}
 	if p.Branch == task.AwaitError {
 		entries = append(entries, ipld.Entry{Key: "on", Value: ipld.String("error")})
 	}
@@ -379,8 +383,11 @@ func (n *normaliser) sameCall(a, b *Job) bool {
 	return err1 == nil && err2 == nil && bytes.Equal(want.Data, got.Data)
 }
 
-// byID replaces the label that p names by the Task ID.
+// byID replaces the label that p names, if it names one, by the Task ID.
 func (n *normaliser) byID(p task.Promise) (ipld.Value, error) {
+	if p.Label == "" {
+		return p.Value(), nil
+	}
 	id, err := n.tasks[p.Label].ID()
 	p.Label, p.Task = "", id
 	return p.Value(), err

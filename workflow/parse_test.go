@@ -103,6 +103,9 @@ func summary(w *Workflow) string {
 		for _, e := range j.Edges {
 			fmt.Fprintf(&b, "  awaits %s at %s\n", e.Promise.Value(), e.Pos)
 		}
+		for _, e := range j.Outside {
+			fmt.Fprintf(&b, "  awaits %s of another workflow at %s\n", e.Promise.Value(), e.Pos)
+		}
 	}
 	for _, block := range w.Blocks {
 		fmt.Fprintf(&b, "\nblock %s of %d bytes\n", block.Link, len(block.Data))

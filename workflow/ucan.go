@@ -64,7 +64,7 @@ func (r *reader) invocation(w *Workflow, root *node) {
 	case j.Nonce != "" && subject != did.Pure:
 		j.Subject = subject
 	}
-	j.Edges = r.edges
+	j.Edges, j.Outside = r.edges, r.outside
 	w.Jobs = []Job{j}
 	if r.faults.n == before && (j.Nonce == "" || j.Subject != "") {
 		id, err := task.Task{Subject: subject, Command: task.CommandRun, Args: written, Nonce: j.Nonce}.ID()
@@ -82,9 +82,6 @@ func (r *reader) wasmRun(j *Job, n *node) {
 		switch name {
 		case "mod":
 			j.Call.Module = r.module(v)
-			if _, promised, _ := task.AsPromise(j.Call.Module); promised {
-				r.fault(v, BadPromise, "name the module by its CID", "a single invocation has no other job to wait for")
-			}
 		case "fun":
 			if v.kind != stringNode {
 				r.fault(v, Type, `write "" when the module exports exactly one function`, "expected the name of a function, got %s", v.show())

@@ -125,6 +125,9 @@ type Job struct {
 	// Edges are what the job waits for: the promises in it, in the order of the
 	// document, then the jobs under await, then those that set it off.
 	Edges []Edge
+	// Outside are the promises of tasks of other workflows, by Task ID, in the
+	// order of the document.
+	Outside []Edge
 	// On are the jobs that this one sets off. Each has an Edge for it.
 	On On
 	// Catch is asked first when the job fails: its own handler or the
@@ -149,11 +152,11 @@ type Handler struct {
 	Pos    Pos
 }
 
-// Edge is one job that another waits for, and where that is said.
+// Edge is one job or task that a job waits for, and where that is said.
 type Edge struct {
 	Kind EdgeKind
-	// Promise names the job and how it must end. Its path is empty for an edge
-	// that is no promise.
+	// Promise names the job or task and how it must end. Its path is empty for
+	// an edge that is no promise.
 	Promise task.Promise
 	Pos     Pos
 }

@@ -48,6 +48,7 @@ type checkJSON struct {
 	Workflow string            `json:"workflow,omitempty"`
 	Source   *sourceJSON       `json:"source,omitempty"`
 	Tasks    map[string]string `json:"tasks,omitempty"` // label → Task ID as written
+	Awaits   []awaitedJSON     `json:"awaits,omitempty"`
 	Layout   [][]string        `json:"layout,omitempty"`
 	Bound    *boundJSON        `json:"bound,omitempty"`
 }
@@ -60,6 +61,16 @@ type faultJSON struct {
 	Kind    string `json:"kind"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+}
+
+// awaitedJSON is a task of another workflow that a job awaits.
+type awaitedJSON struct {
+	Job  string `json:"job"`
+	Task string `json:"task"`
+	// Standing is settled, running or unknown.
+	Standing string `json:"standing"`
+	// MS is how long the job waits for it at most.
+	MS int64 `json:"ms"`
 }
 
 // boundJSON is the most that a run of the workflow can use; see
@@ -84,7 +95,11 @@ func (a *app) check(cmd *cobra.Command, file string, asJSON bool) (err error) {
 			return err
 		}
 		warn(cmd.ErrOrStderr(), w)
-		printChecked(cmd, w, a.config.options())
+		awaited, err := engine.Awaits(cmd.Context(), node.Backend(), w, a.config.options().Policy)
+		if err != nil {
+			return err
+		}
+		printChecked(cmd, w, a.config.options(), awaited)
 		return warnRandom(cmd, node, w)
 	}
 	out := checkJSON{Schema: jsonSchema, OK: err == nil, Faults: []faultJSON{}}
@@ -98,6 +113,13 @@ func (a *app) check(cmd *cobra.Command, file string, asJSON bool) (err error) {
 	if err == nil {
 		out.Workflow, out.Source, out.Tasks = w.Link().String(), sourceOf(w), map[string]string{}
 		out.Layout = layout(w)
+		awaited, err := engine.Awaits(cmd.Context(), node.Backend(), w, a.config.options().Policy)
+		if err != nil {
+			return err
+		}
+		for _, t := range awaited {
+			out.Awaits = append(out.Awaits, awaitedJSON{t.Label, t.Task.String(), t.Standing.String(), t.Patience.Milliseconds()})
+		}
 		b := engine.BoundOf(w, a.config.options().Policy)
 		out.Bound = &boundJSON{Gas: b.Gas, MS: b.Longest.Milliseconds(), TotalMS: b.Time.Milliseconds()}
 		for i := range w.Len() {
@@ -175,12 +197,29 @@ func warnRandom(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow) error {
 	return nil
 }
 
-func printChecked(cmd *cobra.Command, w *ipvm.Workflow, o ipvm.Options) {
+func printChecked(cmd *cobra.Command, w *ipvm.Workflow, o ipvm.Options, awaited []engine.Awaited) {
 	out := cmd.OutOrStdout()
 	b := engine.BoundOf(w, o.Policy)
-	fmt.Fprintf(out, "ok: %d jobs in %d steps, at most %s gas and %v of computing\n", w.Len(), len(layout(w)), count(b.Gas), b.Time)
+	doing := "computing"
+	if len(awaited) > 0 {
+		doing = "computing and waiting"
+	}
+	fmt.Fprintf(out, "ok: %d jobs in %d steps, at most %s gas and %v of %s\n", w.Len(), len(layout(w)), count(b.Gas), b.Time, doing)
 	fmt.Fprintf(out, "workflow %s\n", w.Link())
 	for i := range w.Len() {
 		fmt.Fprintf(out, "  %s  %s\n", w.Step(i).ID, printable(w.Label(i)))
 	}
+	for _, t := range awaited {
+		fmt.Fprintf(out, "%s awaits the task %s, which %s\n", printable(t.Label), t.Task, standings[t.Standing])
+		if t.Standing == engine.Unknown {
+			fmt.Fprintf(cmd.ErrOrStderr(), "warning: job %s: nothing here has settled the task %s yet; the job waits at most %v\n", printable(t.Label), t.Task, t.Patience)
+		}
+	}
+}
+
+// standings say what is known of a task of another workflow.
+var standings = map[engine.Standing]string{
+	engine.Settled: "is known here",
+	engine.Running: "runs here",
+	engine.Unknown: "is not known here",
 }

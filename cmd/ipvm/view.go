@@ -292,6 +292,11 @@ func failureHint(j *engine.JobReport) string {
 		return fmt.Sprintf("it may take %s; give the job a higher time", j.Limits.Time)
 	case task.KindTrap:
 		return "a trap is a mistake in the function, or a refusal of these arguments; the same call always ends so"
+	case task.KindUpstream:
+		if _, err := ipld.ParseLink(j.Upstream); err != nil {
+			return "" // a job, which has its own hint
+		}
+		return "run the workflow that the task belongs to here, before or meanwhile; `time` of the job is how long it waits"
 	case task.KindBranchMismatch:
 		return "{\"await/*\": label} takes whatever comes; a job that only a failure is to set off is named in on: {error: [label]}"
 	case task.KindType:

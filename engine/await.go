@@ -1,0 +1,511 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+// wait is one step that waits for tasks of other workflows. It holds no worker
+// while it does.
+type wait struct {
+	promises []workflow.Edge
+	wake     func()      // called when all is known that has to be
+	names    []named     // under which it hears of them
+	timer    *time.Timer // while the step is parked
+
+	mu   sync.Mutex
+	came map[task.ID]task.Outcome // by the ID in the promise
+	over bool
+}
+
+// take notes what the task came to that promises name as id.
+func (w *wait) take(id task.ID, out task.Outcome) {
+	w.mu.Lock()
+	if _, known := w.came[id]; !known {
+		w.came[id] = out
+	}
+	wake := !w.over && w.decided()
+	w.over = w.over || wake
+	w.mu.Unlock()
+	if wake {
+		w.wake()
+	}
+}
+
+// decided tells whether the step can go on, or never will: everything came, or
+// something on the other branch. The caller holds mu.
+func (w *wait) decided() bool {
+	missing := false
+	for _, e := range w.promises {
+		out, came := w.came[e.Promise.Task]
+		if came && !e.Promise.Meets(out) {
+			return true
+		}
+		missing = missing || !came
+	}
+	return !missing
+}
+
+// ready tells whether the step can go on, or never will.
+func (w *wait) ready() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.over
+}
+
+// goesOn tells whether all that the step awaits came, on the right branches.
+func (w *wait) goesOn() bool {
+	_, failure := w.blocked(0)
+	return failure == nil
+}
+
+// certain tells whether what came is what the tasks come to for everyone.
+func (w *wait) certain() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, out := range w.came {
+		if !certain(out) {
+			return false
+		}
+	}
+	return true
+}
+
+// outcome is what the task came to that promises name as id.
+func (w *wait) outcome(id task.ID) (task.Outcome, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out, ok := w.came[id]
+	return out, ok
+}
+
+// blocked is the first promise for which the step can not run by now, and why;
+// nil when it can.
+func (w *wait) blocked(limit time.Duration) (task.ID, *task.Failure) {
+	for _, e := range w.promises {
+		id := e.Promise.Task
+		out, came := w.outcome(id)
+		switch {
+		case came && !e.Promise.Meets(out) && out.OK():
+			return id, task.Failf(task.KindBranchMismatch, "expected the error of the task %s, which went well", id)
+		case came && !e.Promise.Meets(out):
+			return id, task.Failf(task.KindBranchMismatch, "expected the result of the task %s, which failed (%s)", id, out.Failure)
+		}
+	}
+	for _, e := range w.promises {
+		if id := e.Promise.Task; !w.has(id) {
+			return id, task.Failf(task.KindUpstream, "the task %s of another workflow did not end on this node within %v", id, limit)
+		}
+	}
+	return task.ID{}, nil
+}
+
+func (w *wait) has(id task.ID) bool {
+	_, ok := w.outcome(id)
+	return ok
+}
+
+// waits are the steps that wait for tasks of other workflows, by every ID under
+// which what they wait for may end.
+type waits struct {
+	mu sync.Mutex
+	// of counts the entries of by: who ends a task that nobody waits for need not
+	// lock.
+	of atomic.Int64
+	by map[task.ID]map[waiting]struct{}
+}
+
+// waiting is one step that waits, for what its promises name as id.
+type waiting struct {
+	*wait
+	id task.ID
+}
+
+// named is a task that promises name as id, under one of its names.
+type named struct{ name, id task.ID }
+
+// enter makes w hear of the task name as of the one that its promises name as
+// id.
+func (ws *waits) enter(w *wait, name, id task.ID) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.by == nil {
+		ws.by = make(map[task.ID]map[waiting]struct{})
+	}
+	if ws.by[name] == nil {
+		ws.by[name] = make(map[waiting]struct{})
+	}
+	ws.by[name][waiting{w, id}] = struct{}{}
+	ws.of.Add(1)
+	w.names = append(w.names, named{name, id})
+}
+
+// leave makes w hear no more.
+func (ws *waits) leave(w *wait) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for _, n := range w.names {
+		delete(ws.by[n.name], waiting{w, n.id})
+		if len(ws.by[n.name]) == 0 {
+			delete(ws.by, n.name)
+		}
+	}
+	ws.of.Add(-int64(len(w.names)))
+	w.names = nil
+}
+
+// ended tells who waits that the task with these IDs came to out.
+func (ws *waits) ended(out task.Outcome, ids ...task.ID) {
+	if ws.of.Load() == 0 {
+		return
+	}
+	ws.mu.Lock()
+	var told []waiting
+	for _, id := range ids {
+		for w := range ws.by[id] {
+			told = append(told, w)
+		}
+	}
+	ws.mu.Unlock()
+	for _, w := range told {
+		w.take(w.id, out)
+	}
+}
+
+// await looks for what the tasks of other workflows that s awaits came to. What
+// has not ended by now the wait that is returned hears of.
+func (e *Engine) await(s *graph.Step, wake func()) (*wait, error) {
+	w := &wait{promises: s.Job.Outside, wake: wake, came: make(map[task.ID]task.Outcome, len(s.Job.Outside))}
+	for _, p := range w.promises {
+		id := p.Promise.Task
+		if w.has(id) {
+			continue
+		}
+		names, err := e.names(id)
+		if err != nil {
+			return w, err
+		}
+		for _, name := range names { // before looking, so that nothing is missed
+			e.waits.enter(w, name, id)
+		}
+		out, ok, err := e.known(names)
+		if err != nil {
+			return w, err
+		}
+		if ok {
+			w.take(id, out)
+		}
+	}
+	return w, nil
+}
+
+// maxNames bounds the IDs of one task: an instruction of Homestar, the task as
+// written, and as resolved.
+const maxNames = 3
+
+// names are the IDs under which a task is known here that is asked for as id:
+// itself first.
+func (e *Engine) names(id task.ID) ([]task.ID, error) {
+	names := []task.ID{id}
+	for len(names) < maxNames {
+		to, ok, err := e.Store.Resolve(names[len(names)-1])
+		if err != nil {
+			return nil, fmt.Errorf("look for task %s: %w", id, err)
+		}
+		if !ok {
+			break
+		}
+		names = append(names, to)
+	}
+	return names, nil
+}
+
+// known is what the task with these names is remembered to have come to. Of
+// several receipts one that tells how the function returned counts before one
+// that tells of a limit, and then that of the highest limits. One that tells of
+// a limit does not count while the task runs.
+func (e *Engine) known(names []task.ID) (task.Outcome, bool, error) {
+	for _, name := range names {
+		out, ok, err := e.remembered(name)
+		if err != nil {
+			return task.Outcome{}, false, fmt.Errorf("look for task %s: %w", name, err)
+		}
+		if !ok {
+			continue
+		}
+		if limited(out) && e.running(names...)[0] {
+			return task.Outcome{}, false, nil
+		}
+		return out, true, nil
+	}
+	return task.Outcome{}, false, nil
+}
+
+// limited tells whether a limit ended the task, so that under a higher one it
+// may come to something else.
+func limited(out task.Outcome) bool {
+	return !out.OK() && (out.Failure.Kind == task.KindOutOfGas || out.Failure.Kind == task.KindOutOfMemory)
+}
+
+// remembered is what this node's receipts of exactly id say that counts.
+func (e *Engine) remembered(id task.ID) (best task.Outcome, found bool, err error) {
+	all, err := e.Store.Receipts(id)
+	if err != nil {
+		return best, false, err
+	}
+	var from *receipt.Signed
+	for _, signed := range all {
+		if signed.Executor != e.Key.DID() || !signed.Remembered() || signed.Schedule != wasm.Schedule || from != nil && !better(signed, from) {
+			continue
+		}
+		out, whole, err := e.told(signed)
+		if err != nil {
+			return best, false, err
+		}
+		if whole {
+			best, from = out, signed
+		}
+	}
+	return best, from != nil, nil
+}
+
+// better tells whether receipt a of a task counts before b.
+func better(a, b *receipt.Signed) bool {
+	if x, y := limited(a.Out), limited(b.Out); x != y {
+		return y
+	}
+	if a.Limits.Memory != b.Limits.Memory {
+		return a.Limits.Memory > b.Limits.Memory
+	}
+	return a.Limits.Gas > b.Limits.Gas
+}
+
+// Standing is what a node knows of a task that another workflow awaits.
+type Standing uint8
+
+// The standings of a task.
+const (
+	Unknown Standing = iota // nothing here has ended it, and nothing runs it
+	Running                 // a job of a workflow that runs here, which has not ended
+	Settled                 // what it came to is remembered
+)
+
+// String is settled, running or unknown.
+func (s Standing) String() string {
+	switch s {
+	case Settled:
+		return "settled"
+	case Running:
+		return "running"
+	}
+	return "unknown"
+}
+
+// Standing tells for each of ids, which are Task IDs or instructions of
+// Homestar, what this node knows of the task.
+func (e *Engine) Standing(_ context.Context, ids []task.ID) ([]Standing, error) {
+	all := make([]Standing, len(ids))
+	var open []task.ID
+	var of []int // whose name each of open is
+	for i, id := range ids {
+		names, err := e.names(id)
+		if err != nil {
+			return nil, err
+		}
+		_, ok, err := e.known(names)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			all[i] = Settled
+			continue
+		}
+		for _, name := range names {
+			open, of = append(open, name), append(of, i)
+		}
+	}
+	for k, runs := range e.running(open...) {
+		if runs {
+			all[of[k]] = Running
+		}
+	}
+	return all, nil
+}
+
+// Awaited is a task of another workflow that a job awaits.
+type Awaited struct {
+	Label    string // of the job
+	Task     task.ID
+	Standing Standing
+	// Patience is how long the job waits for it.
+	Patience time.Duration
+}
+
+// Awaits lists what the jobs of g await of other workflows, each task once for
+// each job, in the order of steps.
+func Awaits(ctx context.Context, k Knowledge, g *graph.Graph, p Policy) ([]Awaited, error) {
+	var all []Awaited
+	var ids []task.ID
+	for i := range g.Len() {
+		s := g.Step(i)
+		first := len(ids)
+		for _, e := range s.Job.Outside {
+			if id := e.Promise.Task; !slices.Contains(ids[first:], id) {
+				ids = append(ids, id)
+				all = append(all, Awaited{Label: s.Label, Task: id, Patience: InForce(s.Job.Limits, p.Defaults, p.Max).Time})
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	standings, err := k.Standing(ctx, ids)
+	for i, s := range standings {
+		all[i].Standing = s
+	}
+	return all, err
+}
+
+// running tells for each of ids whether it is a task that runs here, or a job
+// that has not ended of a workflow that does.
+func (e *Engine) running(ids ...task.ID) []bool {
+	out := make([]bool, len(ids))
+	if len(ids) == 0 {
+		return out
+	}
+	at := make(map[task.ID][]int, len(ids))
+	for i, id := range ids {
+		out[i] = e.flights.has(id)
+		at[id] = append(at[id], i)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for r := range e.active {
+		for i := range r.over {
+			if r.over[i].Load() {
+				continue
+			}
+			s := r.graph.Step(i)
+			for _, id := range [...]task.ID{s.ID, {Link: s.Job.Instruction}} {
+				for _, k := range at[id] {
+					out[k] = true
+				}
+			}
+		}
+	}
+	return out
+}
+
+// also keeps that the task from, as it is written or as another dialect has it,
+// is the task to.
+func (e *Engine) also(from, to task.ID) error {
+	if from == to {
+		return nil
+	}
+	if known, ok, err := e.Store.Resolve(from); err != nil || ok && known == to {
+		return err
+	}
+	return e.Store.Put(store.Batch{Aliases: []store.Alias{{From: from, To: to}}})
+}
+
+// instructions are the identifiers that a foreign dialect has for the jobs of g.
+func instructions(g *graph.Graph) (all []store.Alias) {
+	for i := range g.Len() {
+		s := g.Step(i)
+		if from := (task.ID{Link: s.Job.Instruction}); from.Defined() && from != s.ID {
+			all = append(all, store.Alias{From: from, To: s.ID})
+		}
+	}
+	return all
+}
+
+// certain tells whether out is what a task comes to for everyone under the same
+// limits.
+func certain(out task.Outcome) bool { return (&receipt.Receipt{Out: out}).Remembered() }
+
+// woken are the steps of a run that need to be looked at.
+type woken struct {
+	mu    sync.Mutex
+	steps []int
+	some  chan struct{} // holds one while there may be some
+}
+
+func (w *woken) add(step int) {
+	w.mu.Lock()
+	w.steps = append(w.steps, step)
+	w.mu.Unlock()
+	select {
+	case w.some <- struct{}{}:
+	default:
+	}
+}
+
+// all takes out what was added.
+func (w *woken) all() []int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	steps := w.steps
+	w.steps = nil
+	return steps
+}
+
+// park lets step i, which has given back its worker, wait for what has not come.
+// It goes on, or ends, when everything came, and when its time is up.
+func (r *run) park(i int, w *wait, events *teller) {
+	r.parked[i] = w
+	switch {
+	case r.plan.Stopped():
+		r.drop()
+		r.ended(events)
+	case w.ready():
+		r.unpark(i, events)
+	default:
+		w.timer = time.AfterFunc(r.patience(i), func() { r.woken.add(i) })
+	}
+}
+
+// patience is how long step i waits for tasks of other workflows.
+func (r *run) patience(i int) time.Duration {
+	return r.engine.Limits(r.graph.Step(i).Job.Limits).Time
+}
+
+// unpark ends the waiting of step i, if it waits.
+func (r *run) unpark(i int, events *teller) {
+	w := r.parked[i]
+	if w == nil {
+		return
+	}
+	r.release(i)
+	id, failure := w.blocked(r.patience(i))
+	if failure == nil {
+		r.waited[i] = w
+		r.queue = append(r.queue, i)
+		return
+	}
+	s := r.graph.Step(i)
+	r.record(i, JobReport{
+		Label: s.Label, Task: s.ID, Written: s.ID,
+		Status: JobUpstream, Upstream: id.String(), Outcome: task.Outcome{Failure: failure},
+	}, events)
+}
+
+// release takes step i out of those that wait.
+func (r *run) release(i int) {
+	w := r.parked[i]
+	delete(r.parked, i)
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	r.engine.waits.leave(w)
+}

@@ -1,0 +1,4 @@
+package engine
+
+// Waiting is how many names of tasks of other workflows steps of e wait for.
+func (e *Engine) Waiting() int { return int(e.waits.of.Load()) }
