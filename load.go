@@ -2,6 +2,7 @@ package ipvm
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,12 @@ const MaxImport = 256 << 20
 
 // Load reads the workflow document at path, imports the files that it names
 // relative to its own place, and checks it, down to the arguments of each
-// call. What is wrong with the document is a [workflow.FaultList].
+// call. What is wrong with the document is a [workflow.FaultList]. A document
+// that is sound and only can not be run here, as it is or at all, is returned
+// beside its faults.
+//
+// A document with effects and without a nonce is given one: each time that it is
+// loaded it is another workflow.
 func (n *Node) Load(ctx context.Context, path string) (*Workflow, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -37,7 +43,7 @@ func (n *Node) Read(ctx context.Context, name string, r io.Reader, dir string) (
 	if err != nil {
 		return nil, err
 	}
-	source := workflow.Source{Name: name, Data: data}
+	source := workflow.Source{Name: name, Data: data, AllowCredentials: n.options.AllowCredentials}
 	files := &importer{ctx: ctx, node: n, dir: dir, known: make(map[string]ipld.Link)}
 	if dir != "" {
 		source.Files = files
@@ -70,6 +76,11 @@ func (n *Node) build(ctx context.Context, w *workflow.Workflow) (*Workflow, erro
 	if err != nil {
 		return nil, err
 	}
+	if w.Nonce == "" && w.HasEffects() {
+		nonce := make([]byte, workflow.NonceSize)
+		rand.Read(nonce)
+		w.Nonce = string(nonce)
+	}
 	if len(w.Blocks) > 0 {
 		if err := n.Backend().PutBlocks(ctx, w.Blocks); err != nil {
 			return nil, err
@@ -84,7 +95,7 @@ func (n *Node) build(ctx context.Context, w *workflow.Workflow) (*Workflow, erro
 		return nil, err
 	}
 	if len(faults) > 0 {
-		return nil, faults
+		return g, faults
 	}
 	return g, nil
 }

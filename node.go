@@ -25,6 +25,8 @@ type Options struct {
 	Workers int
 	// Policy is what jobs and workflows get and may ask for.
 	Policy
+	// AllowCredentials lets documents pass that hold what looks like a credential.
+	AllowCredentials bool
 	// Compiler is a command that compiles modules in a process of its own, and
 	// CompileTime and CompileMemory bound that process; see [wasm.Config]. With
 	// no command modules are compiled in this process, and nothing bounds that.

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
@@ -25,6 +27,8 @@ const (
 	// KeyFile is the name of the node's key in the state directory.
 	KeyFile  = "key.pem"
 	storeDir = "store"
+	// VaultDir is the name of the folder of secret results there.
+	VaultDir = "vault"
 	// CacheDir is the name of the folder of compiled code there.
 	CacheDir = "compiled"
 )
@@ -33,6 +37,7 @@ const (
 type owner struct {
 	*engine.Engine
 	store *store.Store
+	vault atomic.Pointer[store.Vault] // nil until it is needed
 	wasm  *wasm.Engine
 	key   did.PrivateKey
 	// server serves the state directory's other users.
@@ -63,13 +68,25 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 		return own, err
 	}
 	own.Engine = engine.New(engine.Config{
-		Store: own.store, Wasm: own.wasm, Key: own.key,
+		Store: own.store, Wasm: own.wasm, Key: own.key, Vault: own.opener(dir, o),
 		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
 	})
 	fault.Point("node.listen")
 	own.server, err = rpc.Listen(dir, own)
 	fault.Point("node.listening")
 	return own, err
+}
+
+// opener opens the vault when it is first needed.
+func (own *owner) opener(dir string, o Options) func() (engine.Vault, error) {
+	return sync.OnceValues(func() (engine.Vault, error) {
+		v, err := store.OpenVault(filepath.Join(dir, VaultDir), store.Options{Logger: o.Log, Now: o.Now})
+		if err != nil {
+			return nil, fmt.Errorf("open the vault: %w", err)
+		}
+		own.vault.Store(v)
+		return v, nil
+	})
 }
 
 // wasm configures the engine of the node in the state directory dir.
@@ -105,6 +122,9 @@ func (o *owner) Close() error {
 	fault.Point("node.stopped")
 	if o.wasm != nil {
 		errs = append(errs, o.wasm.Close())
+	}
+	if v := o.vault.Load(); v != nil {
+		errs = append(errs, v.Close())
 	}
 	if o.store != nil {
 		errs = append(errs, o.store.Close())

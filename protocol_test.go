@@ -38,6 +38,7 @@ func TestProtocol(t *testing.T) {
 		"encoding.json": encodingVector, "links.json": linkVector, "sizes.json": sizeVector, "tasks.json": taskVector,
 		"promises.json": promiseVector, "workflows.json": workflowVector, "remembered.json": rememberedVector, "homestar.json": homestarVector,
 		"receipts.json": receiptVector, "random.json": randomVector, "authority.json": authorityVector, "containers.json": containerVector,
+		"effects.json": effectVector,
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
@@ -388,6 +389,21 @@ func identifiers(t testing.TB, name string, data []byte, owner did.DID) map[stri
 		t.Errorf("the normal form of the normal form is another: %v", err)
 	}
 	return map[string]any{"workflow": g.Link().String(), "tasks": tasks}
+}
+
+// effectVector: a URI → its normal form, or a document with effects → its
+// address and the as-written Task IDs.
+func effectVector(t testing.TB, in json.RawMessage) any {
+	var v struct{ URI, Document, Owner string }
+	read(t, in, &v)
+	if v.Document != "" {
+		return identifiers(t, "document", []byte(v.Document), did.DID(v.Owner))
+	}
+	uri, scheme, err := workflow.NormalURI(v.URI)
+	if err != nil {
+		return map[string]bool{"refused": true}
+	}
+	return map[string]string{"uri": uri, "scheme": scheme}
 }
 
 // rememberedVector: a receipt and the limits of now → whether it answers.

@@ -12,8 +12,8 @@ import (
 )
 
 // attest signs what task id came to and puts it, with the blocks that go with
-// it, into the store. The plan may go on; showing it waits for a sync.
-func (e *Engine) attest(id task.ID, blocks []ipld.Block, result wasm.Result, limits task.Limits, log []LogLine) (ran, error) {
+// it, into sp. The plan may go on; showing it waits for a sync.
+func (e *Engine) attest(sp space, id task.ID, blocks []ipld.Block, result wasm.Result, limits task.Limits, log []LogLine) (ran, error) {
 	out, outBlocks, err := compactOutcome(result.Outcome)
 	if err != nil {
 		return ran{}, err
@@ -44,7 +44,7 @@ func (e *Engine) attest(id task.ID, blocks []ipld.Block, result wasm.Result, lim
 	if err != nil {
 		return ran{}, err
 	}
-	if err := e.Store.Put(store.Batch{Blocks: blocks, Receipts: []*receipt.Signed{signed}, Notes: notes}); err != nil {
+	if err := sp.put(store.Batch{Blocks: blocks, Receipts: []*receipt.Signed{signed}, Notes: notes}); err != nil {
 		return ran{}, fmt.Errorf("keep the receipt: %w", err)
 	}
 	return ran{signed: signed, outcome: out, log: log}, nil
@@ -82,10 +82,10 @@ func compactOutcome(out task.Outcome) (task.Outcome, []ipld.Block, error) {
 	return out, blocks, nil
 }
 
-// recall returns what is remembered of id where it answers under limits. A
+// recall returns what sp remembers of id where it answers under limits. A
 // receipt whose value is no longer whole in the store does not count.
-func (e *Engine) recall(id task.ID, limits task.Limits, about ModuleInfo) (ran, bool, error) {
-	all, err := e.Store.Receipts(id)
+func (e *Engine) recall(sp space, id task.ID, limits task.Limits, about ModuleInfo) (ran, bool, error) {
+	all, err := sp.Receipts(id)
 	if err != nil {
 		return ran{}, false, fmt.Errorf("recall %s: %w", id, err)
 	}
@@ -93,7 +93,7 @@ func (e *Engine) recall(id task.ID, limits task.Limits, about ModuleInfo) (ran, 
 		if signed.Executor != e.Key.DID() || !signed.Answers(limits, wasm.Schedule, about.MaxMemory) {
 			continue
 		}
-		out, whole, err := e.told(signed)
+		out, whole, err := told(sp, signed)
 		if err != nil {
 			return ran{}, false, fmt.Errorf("recall %s: %w", id, err)
 		}
@@ -104,22 +104,22 @@ func (e *Engine) recall(id task.ID, limits task.Limits, about ModuleInfo) (ran, 
 	return ran{}, false, nil
 }
 
-// told is [Engine.whole] with the text for people.
-func (e *Engine) told(signed *receipt.Signed) (task.Outcome, bool, error) {
-	out, whole, err := e.whole(signed)
+// told is whole with the text for people.
+func told(m Memory, signed *receipt.Signed) (task.Outcome, bool, error) {
+	out, whole, err := whole(m, signed)
 	if err != nil || !whole || out.OK() {
 		return out, whole, err
 	}
 	failure := *out.Failure
-	failure.Message, err = e.message(signed)
+	failure.Message, err = message(m, signed)
 	out.Failure = &failure
 	return out, true, err
 }
 
 // whole returns what signed says the task came to, unboxed, and whether that
-// and the files it links to are in the store.
-func (e *Engine) whole(signed *receipt.Signed) (task.Outcome, bool, error) {
-	out, err := signed.Unbox(e.Store.Block)
+// and the files it links to are in m.
+func whole(m Memory, signed *receipt.Signed) (task.Outcome, bool, error) {
+	out, err := signed.Unbox(m.Block)
 	if missing(err) {
 		return out, false, nil
 	}
@@ -131,7 +131,7 @@ func (e *Engine) whole(signed *receipt.Signed) (task.Outcome, bool, error) {
 		v = out.Failure.Value
 	}
 	for link := range ipld.Links(v) {
-		if whole, err := wholeFile(e.Store, link); !whole || err != nil {
+		if whole, err := wholeFile(m, link); !whole || err != nil {
 			return out, false, err
 		}
 	}

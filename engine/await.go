@@ -269,7 +269,7 @@ func (e *Engine) remembered(id task.ID) (best task.Outcome, found bool, err erro
 		if signed.Executor != e.Key.DID() || !signed.Remembered() || signed.Schedule != wasm.Schedule || from != nil && !better(signed, from) {
 			continue
 		}
-		out, whole, err := e.told(signed)
+		out, whole, err := told(e.Store, signed)
 		if err != nil {
 			return best, false, err
 		}
@@ -397,6 +397,9 @@ func (e *Engine) running(ids ...task.ID) []bool {
 				continue
 			}
 			s := r.graph.Step(i)
+			if s.Secret {
+				continue
+			}
 			for _, id := range [...]task.ID{s.ID, {Link: s.Job.Instruction}} {
 				for _, k := range at[id] {
 					out[k] = true

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"slices"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/graph"
@@ -37,9 +36,15 @@ func BoundOf(g *graph.Graph, p Policy) Bound {
 	for i := range g.Len() {
 		s := g.Step(i)
 		l := InForce(s.Job.Limits, p.Defaults, p.Max)
+		if s.Job.Effect != nil {
+			l.Gas = 0
+		}
 		calls := uint64(1)
 		if s.Job.Catch != nil {
 			handlers, calls = true, 2
+		}
+		if s.Class == task.ClassQuery {
+			calls += retries(s.Job)
 		}
 		if len(s.Job.Outside) > 0 { // it may wait for as long as it may run
 			b.Time = add(b.Time, l.Time)
@@ -55,7 +60,10 @@ func BoundOf(g *graph.Graph, p Policy) Bound {
 		for _, d := range s.Deps {
 			before = max(before, longest[d.From])
 		}
-		longest[i] = add(add(longest[i], before), l.Time)
+		longest[i] = add(longest[i], before)
+		for range calls {
+			longest[i] = add(longest[i], l.Time)
+		}
 		b.Longest = max(b.Longest, longest[i])
 	}
 	if b.Gas = gas; over > 0 {
@@ -68,6 +76,16 @@ func BoundOf(g *graph.Graph, p Policy) Bound {
 		b.Time, b.Longest = min(b.Time, most), min(b.Longest, most)
 	}
 	return b
+}
+
+// DefaultRetries is how often a query is tried again that does not say.
+const DefaultRetries = 3
+
+func retries(j *workflow.Job) uint64 {
+	if j.Retries != nil {
+		return uint64(*j.Retries)
+	}
+	return DefaultRetries
 }
 
 // add is a and b together, or the longest time there is.
@@ -92,19 +110,6 @@ type Policy struct {
 	// Labels are what this node has, for jobs that need it: hardware, a place,
 	// an environment that is trusted. Nobody checks them but who sets them.
 	Labels []string
-}
-
-// refuseJobs says which job this node has not what it needs for; empty when
-// there is none.
-func (p Policy) refuseJobs(g *graph.Graph) string {
-	for i := range g.Len() {
-		for _, label := range g.Step(i).Job.Needs {
-			if !slices.Contains(p.Labels, label) {
-				return fmt.Sprintf("job %s: %s", g.Step(i).Label, p.lacks(label))
-			}
-		}
-	}
-	return ""
 }
 
 // refuse says why a workflow of bound b is not granted, and what to do; empty

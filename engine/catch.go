@@ -179,6 +179,12 @@ func (r *run) rewire(i int, report JobReport, events *teller) {
 	case target == i:
 		r.refuse(waiter{i, report}, "which is the job itself", events)
 		return
+	case r.graph.Step(target).Secret && !r.graph.Step(i).Secret:
+		r.refuse(waiter{i, report}, "which is a secret", events)
+		return
+	case r.graph.Mutates(target):
+		r.refuse(waiter{i, report}, "which changes the world", events)
+		return
 	case r.plan.Awaits(target, i):
 		r.refuse(waiter{i, report}, "which waits for the job", events)
 		return
@@ -217,9 +223,9 @@ func (r *run) deliver(step int, events *teller) {
 		j := &r.report.Jobs[step]
 		switch j.Status {
 		case JobOK, JobError:
-			w.report.Outcome, w.report.Status = j.Outcome, j.Status
+			w.report.Outcome, w.report.Status = r.outcomes[step], j.Status
 		case JobCancelled:
-			w.report.Outcome, w.report.Status = j.Outcome, JobCancelled
+			w.report.Outcome, w.report.Status = r.outcomes[step], JobCancelled
 		default:
 			r.refuse(w, "which did not run", events)
 			continue

@@ -42,7 +42,9 @@ func Check(ctx context.Context, k Knowledge, g *graph.Graph, p Policy) (workflow
 		if !capped {
 			c.limits(g.Step(i))
 		}
-		c.needs(g.Step(i))
+		for _, o := range p.objections(g, i) {
+			c.fault(g.Step(i), o.kind, o.msg, o.hint, o.part)
+		}
 		if err := c.call(ctx, g.Step(i)); err != nil {
 			return nil, err
 		}
@@ -80,6 +82,9 @@ func (c *checker) fault(s *graph.Step, kind workflow.Kind, msg, hint string, par
 
 // call holds the call of s against its function.
 func (c *checker) call(ctx context.Context, s *graph.Step) error {
+	if s.Job.Effect != nil {
+		return nil
+	}
 	written, err := s.Task.Call()
 	if err != nil {
 		return fmt.Errorf("job %s: %w", s.Label, err)
@@ -207,24 +212,9 @@ func (c *checker) limits(s *graph.Step) {
 	if want.Time > c.most.Time {
 		over(workflow.PartTime, want.Time, c.most.Time)
 	}
-}
-
-// needs reports what the job of s must have and this node has not.
-func (c *checker) needs(s *graph.Step) {
-	for _, label := range s.Job.Needs {
-		if !slices.Contains(c.policy.Labels, label) {
-			c.fault(s, workflow.Unsupported, c.policy.lacks(label), "run it on a node that has it, or give this one the label with --labels", workflow.PartNeeds)
-		}
+	if want.Disk > c.most.Disk {
+		over(workflow.PartDisk, sizeText(want.Disk), sizeText(c.most.Disk))
 	}
-}
-
-// lacks says that a node has not what a job must have.
-func (p Policy) lacks(label string) string {
-	has := "none"
-	if len(p.Labels) > 0 {
-		has = strings.Join(p.Labels, ", ")
-	}
-	return fmt.Sprintf("the job needs a node with the label %s; this one has %s", label, has)
 }
 
 // sizeText is a number of bytes for people.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/did"
@@ -45,6 +46,9 @@ type Config struct {
 	Wasm  *wasm.Engine
 	// Key signs receipts; its DID is this node's.
 	Key did.PrivateKey
+	// Vault opens the place for secrets, or gives the one that is open; nil
+	// refuses jobs that are secret.
+	Vault func() (Vault, error)
 	// Workers is how many steps may be in progress at once; 0 is GOMAXPROCS.
 	Workers int
 	Policy
@@ -53,10 +57,10 @@ type Config struct {
 }
 
 // DefaultLimits are the limits of a job that names none.
-var DefaultLimits = task.Limits{Gas: 10_000_000_000, Memory: 64 << 20, Time: 10 * time.Second}
+var DefaultLimits = task.Limits{Gas: 10_000_000_000, Memory: 64 << 20, Time: 10 * time.Second, Disk: maxFile}
 
 // MaxLimits are the highest limits that a job can have unless configured.
-var MaxLimits = task.Limits{Gas: 1 << 62, Memory: 1 << 30, Time: time.Hour}
+var MaxLimits = task.Limits{Gas: 1 << 62, Memory: 1 << 30, Time: time.Hour, Disk: 1 << 30}
 
 // ErrClosed reports a call to an engine that was closed.
 var ErrClosed = errors.New("engine is closed")
@@ -68,6 +72,8 @@ type Engine struct {
 	pool    *pool
 	flights flights
 	waits   waits
+	secrets flights // those of secret steps
+	opened  atomic.Pointer[Vault]
 	modules modules
 	runs    sync.WaitGroup
 	active  map[*run]struct{} // the runs that go on
@@ -86,7 +92,7 @@ func New(c Config) *Engine {
 	}
 	life, end := context.WithCancel(context.Background())
 	p := newPool(2 * c.Workers) // a step and its flight
-	return &Engine{Config: c, slots: make(chan struct{}, c.Workers), pool: p, flights: flights{pool: p}, active: make(map[*run]struct{}), life: life, end: end}
+	return &Engine{Config: c, slots: make(chan struct{}, c.Workers), pool: p, flights: flights{pool: p}, secrets: flights{pool: p}, active: make(map[*run]struct{}), life: life, end: end}
 }
 
 // Close cancels what runs, keeps what was finished, and returns when all is
@@ -97,6 +103,7 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	e.runs.Wait()
 	e.flights.wait()
+	e.secrets.wait()
 	e.pool.close()
 	return nil
 }
@@ -130,6 +137,9 @@ func withDefaults(l, d task.Limits) task.Limits {
 	if l.Time == 0 {
 		l.Time = d.Time
 	}
+	if l.Disk == 0 {
+		l.Disk = d.Disk
+	}
 	return l
 }
 
@@ -146,5 +156,6 @@ func InForce(want, defaults, most task.Limits) task.Limits {
 		Gas:    min(want.Gas, most.Gas),
 		Memory: min(receipt.RoundMemory(want.Memory), receipt.RoundMemory(most.Memory)),
 		Time:   min(want.Time, most.Time),
+		Disk:   min(want.Disk, most.Disk),
 	}
 }

@@ -85,8 +85,10 @@ func (n Note) about(id task.ID) ([]store.Note, error) {
 
 // Note returns what this node noted about the run of task id; the zero Note
 // when nothing is.
-func (e *Engine) Note(id task.ID) (Note, error) {
-	data, ok, err := e.Store.Note(noteKind, id.Key())
+func (e *Engine) Note(id task.ID) (Note, error) { return noteIn(e.Store, id) }
+
+func noteIn(m Memory, id task.ID) (Note, error) {
+	data, ok, err := m.Note(noteKind, id.Key())
 	if err != nil || !ok {
 		return Note{}, err
 	}
@@ -99,8 +101,8 @@ func (e *Engine) Note(id task.ID) (Note, error) {
 
 // message is the text for people about the failure that signed tells of: the
 // one of the run that it is about, if that is still noted.
-func (e *Engine) message(signed *receipt.Signed) (string, error) {
-	note, err := e.Note(signed.Task)
+func message(m Memory, signed *receipt.Signed) (string, error) {
+	note, err := noteIn(m, signed.Task)
 	if err != nil || note.Receipt == signed.Link() {
 		return note.Message, err
 	}

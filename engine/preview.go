@@ -5,6 +5,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/plan"
+	"github.com/ipvm-wg/go-ipvm/secret"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
@@ -28,11 +29,23 @@ type Forecast struct {
 	Limits task.Limits
 }
 
+// hide takes out of the forecast of a secret job what may not be shown.
+func (f *Forecast) hide() {
+	f.Call = nil
+	if f.Remembered != nil {
+		shown := hide(*f.Remembered)
+		f.Task, f.Remembered = shown.Written, &shown
+	}
+}
+
 // foresee tells from what is remembered of the jobs that s waits for whether it
 // would run, and with what.
 func (f *Forecast) foresee(s *graph.Step, all []Forecast) {
 	triggers, fired := false, false
 	for _, d := range s.Deps {
+		if d.Kind == plan.Order {
+			continue
+		}
 		from := &all[d.From]
 		if f.Known = f.Known && from.Known && (from.Remembered != nil || from.Skipped); !f.Known {
 			return
@@ -78,16 +91,21 @@ func (f *Forecast) foreseeOutside(s *step) error {
 // which would run.
 func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error) {
 	all := make([]Forecast, g.Len())
+	outcomes := make([]task.Outcome, g.Len())
 	outcome := func(label string) task.Outcome {
 		i, _ := g.Find(label)
-		return all[i].Remembered.Outcome
+		return outcomes[i]
+	}
+	spaces, err := e.spacesOf(g)
+	if err != nil {
+		return nil, err
 	}
 	for i := range all {
 		s := g.Step(i)
 		f := &all[i]
 		*f = Forecast{Label: s.Label, Task: s.ID, Limits: e.Limits(s.Job.Limits), Known: true}
 		f.foresee(s, all)
-		st := &step{engine: e, step: s, outcome: outcome}
+		st := &step{engine: e, space: spaces[s.Secret], step: s, outcome: outcome}
 		if err := f.foreseeOutside(st); err != nil {
 			return nil, err
 		}
@@ -99,18 +117,25 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 			return nil, err
 		}
 		if f.Failure = failure; failure != nil {
+			if s.Secret {
+				f.Failure = &task.Failure{Kind: failure.Kind, Message: secret.Shown}
+			}
 			continue
 		}
 		f.Task = c.id
 		resolved := c.call()
 		f.Call = &resolved
-		r, ok, err := e.recall(c.id, f.Limits, c.about)
+		r, ok, err := e.recall(spaces[s.Secret], c.id, f.Limits, c.about)
 		if err != nil {
 			return nil, err
 		}
 		if ok {
 			f.Remembered = &JobReport{Label: s.Label, Task: c.id, Written: s.ID, Limits: f.Limits}
 			f.Remembered.fill(r, Remembered)
+			outcomes[i] = r.outcome
+		}
+		if s.Secret {
+			f.hide()
 		}
 	}
 	return all, nil

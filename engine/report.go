@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/secret"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
@@ -77,6 +78,12 @@ type JobReport struct {
 	// asked.
 	Caught  *Caught
 	Receipt ipld.Link
+	// Secret tells that the job is a secret: Outcome then holds no more than a
+	// mark, or the kind of a failure; Task, Receipt, Gas, Memory, the times, Caught
+	// and Log are left out. Hidden has them; it is empty where the run was in
+	// another process.
+	Secret bool
+	Hidden secret.Of[*JobReport]
 	// Gas is what the run used, now or when it was remembered.
 	Gas uint64
 	// Memory is the peak in bytes, where it was truly read.

@@ -49,8 +49,12 @@ func (e *Engine) Run(ctx context.Context, g *graph.Graph, o Options) (*Report, e
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTime)
 		defer cancel()
 	}
+	spaces, err := e.spacesOf(g)
+	if err != nil {
+		return nil, err
+	}
 	r := &run{
-		engine: e, graph: g, options: o,
+		engine: e, graph: g, options: o, spaces: spaces,
 		outcomes: make([]task.Outcome, g.Len()),
 		report:   Report{Workflow: g.Link(), Jobs: make([]JobReport, g.Len())},
 		done:     make(chan finished, e.Workers),
@@ -86,14 +90,16 @@ type run struct {
 	graph    *graph.Graph
 	options  Options
 	plan     *plan.Plan
+	spaces   map[bool]space // of steps that are secret or not
 	outcomes []task.Outcome
 	report   Report
 	queue    []int // offered by the plan, not yet started
 	busy     int   // started, not yet settled
 	done     chan finished
 	failures []int // steps that failed, in the order of their ends
-	exceeded bool  // the gas of the whole run
+	exceeded bool  // a limit of the whole run
 	gas      uint64
+	disk     uint64           // counted only where the whole run has a limit
 	why      string           // nothing starts any more, for people
 	err      error            // why this node can not go on
 	rewired  map[int][]waiter // by the step whose outcome they take
@@ -108,6 +114,7 @@ type run struct {
 type finished struct {
 	step    int
 	report  JobReport
+	disk    uint64
 	strayed bool  // see run
 	wait    *wait // the step is to wait; there is no report
 	err     error
@@ -134,7 +141,7 @@ func (r *run) drive(ctx context.Context) (*Report, error) {
 	}
 	r.finish(ctx)
 	if r.err == nil {
-		r.err = r.engine.Store.Sync(context.WithoutCancel(ctx))
+		r.err = r.engine.sync(context.WithoutCancel(ctx))
 	}
 	if r.err == nil {
 		events.add(Event{Kind: WorkflowEnded, Status: r.report.Status})
@@ -196,13 +203,16 @@ func (r *run) start(ctx context.Context, events *teller) {
 	i := r.queue[0]
 	r.queue = r.queue[1:]
 	r.busy++
-	s := &step{engine: r.engine, step: r.graph.Step(i), outcome: r.outcome, outside: r.waited[i], strayed: r.awaitsStrayed(i), running: func() {
+	s := &step{engine: r.engine, space: r.spaces[r.graph.Step(i).Secret], step: r.graph.Step(i), outcome: r.outcome, outside: r.waited[i], strayed: r.awaitsStrayed(i), running: func() {
 		events.add(Event{Kind: JobStarted, Label: r.graph.Label(i)})
 	}}
 	delete(r.waited, i)
 	r.engine.pool.run(func() {
 		f := s.begin(ctx, func() { r.woken.add(i) })
 		f.step = i
+		if f.err == nil && f.wait == nil && r.graph.Workflow().Config.Disk > 0 && f.report.Outcome.OK() {
+			f.disk, f.err = diskUse(s.space, f.report.Outcome.Value)
+		}
 		r.done <- f
 	})
 }
@@ -248,12 +258,23 @@ func (r *run) settle(ctx context.Context, f finished, events *teller) {
 		r.record(f.step, f.report, events)
 	}
 	r.gas += f.report.Gas
-	if limit := r.graph.Workflow().Config.Gas; limit > 0 && r.gas > limit && !r.exceeded {
-		r.exceeded = true
-		r.report.Reason = fmt.Sprintf("the jobs used %d gas, and the workflow's config allows %d", r.gas, limit)
-		r.why = ": " + r.report.Reason
-		r.cancel(events)
+	r.disk += f.disk
+	config := r.graph.Workflow().Config
+	switch {
+	case r.exceeded:
+	case config.Gas > 0 && r.gas > config.Gas:
+		r.exceed(events, "the jobs used %d gas, and the workflow's config allows %d", r.gas, config.Gas)
+	case config.Disk > 0 && r.disk > config.Disk:
+		r.exceed(events, "the results of the jobs take %d bytes of disk, and the workflow's config allows %d", r.disk, config.Disk)
 	}
+}
+
+// exceed ends the run, which went beyond a limit of the whole.
+func (r *run) exceed(events *teller, format string, args ...any) {
+	r.exceeded = true
+	r.report.Reason = fmt.Sprintf(format, args...)
+	r.why = ": " + r.report.Reason
+	r.cancel(events)
 }
 
 // record keeps the report of step i and tells the plan and the listener, and
@@ -289,10 +310,13 @@ func (r *run) record(i int, report JobReport, events *teller) {
 
 // enter puts down what step i came to.
 func (r *run) enter(i int, report JobReport, events *teller) {
-	r.report.Jobs[i] = report
 	r.outcomes[i] = report.Outcome
 	r.strayed[i] = r.strayed[i] || report.Caught != nil || !certain(report.Outcome)
 	r.over[i].Store(true)
+	if r.graph.Step(i).Secret {
+		report = hide(report)
+	}
+	r.report.Jobs[i] = report
 	events.add(Event{Kind: JobSettled, Label: report.Label, Job: &r.report.Jobs[i]})
 }
 

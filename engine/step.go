@@ -18,6 +18,7 @@ import (
 // step is one pure task on its way from the graph to a receipt.
 type step struct {
 	engine  *Engine
+	space   space
 	step    *graph.Step
 	outcome func(label string) task.Outcome
 	outside *wait  // what the tasks of other workflows came to; nil where none is awaited
@@ -89,7 +90,7 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 		return err
 	}
 	if failure != nil {
-		r, err := s.engine.attest(report.Written, nil, wasm.Result{Outcome: task.Outcome{Failure: failure}}, report.Limits, nil)
+		r, err := s.engine.attest(s.space, report.Written, nil, wasm.Result{Outcome: task.Outcome{Failure: failure}}, report.Limits, nil)
 		report.fill(r, Ran)
 		if err != nil {
 			return err
@@ -102,13 +103,20 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 	if err != nil {
 		return err
 	}
-	return s.tell(report)
+	if err := s.tell(report); err != nil {
+		return err
+	}
+	failure, err = overDisk(s.space, r.outcome, report.Limits.Disk)
+	if failure != nil {
+		report.Outcome, report.Status = task.Outcome{Failure: failure}, JobError
+	}
+	return err
 }
 
 // tell makes known what the task as written came to, to who awaits it now and
-// to who will.
+// to who will. A secret is told to nobody.
 func (s *step) tell(report *JobReport) error {
-	if s.strayed {
+	if s.strayed || s.step.Secret {
 		return nil
 	}
 	if err := s.engine.also(report.Written, report.Task); err != nil {
@@ -190,7 +198,7 @@ func (s *step) module(c *call) (*task.Failure, error) {
 			return nil
 		})
 		if err == nil { // it is loaded before anything else is kept
-			err = s.engine.Store.Put(store.Batch{Blocks: c.blocks})
+			err = s.space.put(store.Batch{Blocks: c.blocks})
 		}
 		return nil, err
 	}
@@ -257,7 +265,7 @@ func (e *Engine) canonical(c *call, written task.Task, name string, params ipld.
 // settle recalls c or runs it, and tells who awaits it.
 func (s *step) settle(ctx context.Context, c call, limits task.Limits) (ran, How, error) {
 	r, how, err := s.recallOrRun(ctx, c, limits)
-	if err == nil {
+	if err == nil && !s.step.Secret {
 		s.engine.waits.ended(r.outcome, c.id)
 	}
 	return r, how, err
@@ -265,18 +273,18 @@ func (s *step) settle(ctx context.Context, c call, limits task.Limits) (ran, How
 
 func (s *step) recallOrRun(ctx context.Context, c call, limits task.Limits) (ran, How, error) {
 	for {
-		r, ok, err := s.engine.recall(c.id, limits, c.about)
+		r, ok, err := s.engine.recall(s.space, c.id, limits, c.about)
 		if err != nil || ok {
 			return r, Remembered, err
 		}
-		r, leader, err := s.engine.flights.do(ctx, c.id, func(ctx context.Context) (ran, error) {
+		r, leader, err := s.space.flights.do(ctx, c.id, func(ctx context.Context) (ran, error) {
 			// A flight that has ended since we looked left its receipt.
-			if r, ok, err := s.engine.recall(c.id, limits, c.about); err != nil || ok {
+			if r, ok, err := s.engine.recall(s.space, c.id, limits, c.about); err != nil || ok {
 				r.recalled = true
 				return r, err
 			}
 			s.running()
-			return s.engine.execute(ctx, c, limits)
+			return s.engine.execute(ctx, s.space, c, limits)
 		})
 		switch {
 		case leader && r.recalled:
@@ -288,9 +296,9 @@ func (s *step) recallOrRun(ctx context.Context, c call, limits task.Limits) (ran
 }
 
 // execute calls the function and keeps what came of it.
-func (e *Engine) execute(ctx context.Context, c call, limits task.Limits) (ran, error) {
+func (e *Engine) execute(ctx context.Context, sp space, c call, limits task.Limits) (ran, error) {
 	started := e.Now()
-	result, log, err := e.call(ctx, c, limits)
+	result, log, err := e.call(ctx, sp, c, limits)
 	if err != nil {
 		return ran{}, err
 	}
@@ -298,23 +306,23 @@ func (e *Engine) execute(ctx context.Context, c call, limits task.Limits) (ran, 
 	if f := result.Outcome.Failure; f != nil && f.Kind == task.KindCancelled {
 		return ran{}, cmp.Or(context.Cause(ctx), error(context.Canceled))
 	}
-	r, err := e.attest(c.id, append(c.blocks, c.block), result, limits, log)
+	r, err := e.attest(sp, c.id, append(c.blocks, c.block), result, limits, log)
 	r.started, r.ended = started, e.Now()
 	return r, err
 }
 
 // call loads the module and the content of links, and calls the function.
-func (e *Engine) call(ctx context.Context, c call, limits task.Limits) (wasm.Result, []LogLine, error) {
+func (e *Engine) call(ctx context.Context, sp space, c call, limits task.Limits) (wasm.Result, []LogLine, error) {
 	fail := func(f *task.Failure) (wasm.Result, []LogLine, error) {
 		return wasm.Result{Outcome: task.Outcome{Failure: f}}, nil, nil
 	}
 	// The blocks of large arguments must be there before their content is asked for.
 	if len(c.blocks) > 0 {
-		if err := e.Store.Put(store.Batch{Blocks: c.blocks}); err != nil {
+		if err := sp.put(store.Batch{Blocks: c.blocks}); err != nil {
 			return wasm.Result{}, nil, err
 		}
 	}
-	params, err := c.fun.Content(c.params, content{e.Store})
+	params, err := c.fun.Content(c.params, content{sp})
 	if err != nil {
 		if failure := contentFailure(err); failure != nil {
 			return fail(failure)

@@ -94,7 +94,7 @@ func (t *teller) loop() {
 func (t *teller) durable(batch []Event) error {
 	for _, ev := range batch {
 		if ev.Kind == JobSettled {
-			return t.engine.Store.Sync(context.Background())
+			return t.engine.sync(context.Background())
 		}
 	}
 	return nil

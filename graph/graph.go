@@ -39,6 +39,19 @@ type Step struct {
 	Deps []plan.Edge
 	// Depth is the length of the longest path of promises that leads here.
 	Depth int
+	// Class says what the task does to the world. An effect of a kind that is
+	// not among [Options.Effects] counts as a mutation.
+	Class task.Class
+	// Kind is the kind of an effect, from [Options.Effects]; nil for an unknown
+	// one, and for a function.
+	Kind *task.EffectKind
+	// Secret tells that the result is for this node alone: the document says
+	// so, the kind of effect does, or it depends on a secret.
+	Secret bool
+	// From is the step that the secret comes from, the nearest on the way: the
+	// step itself where it is the source; −1 where there is no secret. A step
+	// that is not Secret all the same would reveal it.
+	From int
 }
 
 // Options say what a document leaves to whoever submits it.
@@ -46,9 +59,12 @@ type Options struct {
 	// Owner is the subject of a task that is not pure and whose subject the
 	// document leaves open. It is needed only where there is such a task.
 	Owner did.DID
+	// Effects are the kinds of effects that the node can do.
+	Effects []task.EffectKind
 }
 
-// Build returns the dataflow graph of w. Steps are sorted by depth, then by
+// Build returns the dataflow graph of w, which needs a nonce if it has effects
+// (docs/protocol.md, "Effects"). Steps are sorted by depth, then by
 // label in canonical key order. What is wrong with the document, a cycle of
 // promises or arguments that are too large, is a [workflow.FaultList].
 func Build(w *workflow.Workflow, o Options) (*Graph, error) {
@@ -71,6 +87,9 @@ func Build(w *workflow.Workflow, o Options) (*Graph, error) {
 	if faults := g.ownTasks(); len(faults) > 0 {
 		return nil, faults
 	}
+	g.classify(o.Effects)
+	g.inTurn()
+	g.taint()
 	return g, g.seal(b.sorted)
 }
 
@@ -269,11 +288,14 @@ func (g *Graph) lower(b *builder, order []int) error {
 			s.ID, err = s.Task.ID()
 		}
 		if err != nil {
-			kind := workflow.Type
-			if errors.Is(err, task.ErrSize) {
-				kind = workflow.Size
+			f := workflow.Fault{Pos: job.Pos, Kind: workflow.Type, Msg: err.Error()}
+			switch {
+			case errors.Is(err, task.ErrSize):
+				f.Kind = workflow.Size
+			case errors.Is(err, errNoNonce):
+				f.Kind, f.Hint = workflow.Missing, `add nonce: {"/": {"bytes": …}} to the header, 22 characters of base64`
 			}
-			faults = append(faults, workflow.Fault{Pos: job.Pos, Kind: kind, Msg: err.Error()})
+			faults = append(faults, f)
 		}
 		g.steps[k] = s
 	}
@@ -301,6 +323,9 @@ func (g *Graph) task(job *workflow.Job, targets []int) (task.Task, error) {
 		return p.Value(), nil
 	}
 	var err error
+	if job.Effect != nil {
+		return g.effect(job, byID)
+	}
 	if call.Module, err = task.MapPromises(call.Module, byID); err != nil {
 		return task.Task{}, err
 	}

@@ -24,6 +24,13 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 
 const owner = did.DID("did:key:z6MkgGykN9ARNFjEzowVq4mLP2kL4NsyAaDGXeJFQ5qE1bfg")
 
+// effects are the kinds that transcripts know.
+var effects = []task.EffectKind{
+	{Scheme: "https", Ability: "crud/read", Class: task.ClassQuery},
+	{Scheme: "https", Ability: "crud/update", Class: task.ClassMutation},
+	{Scheme: "secret", Ability: "secret/get", Class: task.ClassQuery, Secret: true},
+}
+
 // TestTranscripts runs every file in testdata: documents, and after "----" the
 // graph that each must become, or what must be wrong with it. Transcripts are
 // separated by blank lines, paragraphs that begin with # are comments. In a
@@ -81,7 +88,7 @@ func transcript(document string) string {
 	if err != nil {
 		return "not a document: " + err.Error()
 	}
-	g, err := Build(w, Options{Owner: owner})
+	g, err := Build(w, Options{Owner: owner, Effects: effects})
 	if err != nil {
 		return err.Error()
 	}
@@ -91,14 +98,37 @@ func transcript(document string) string {
 		s := g.Step(i)
 		fmt.Fprintf(&b, "%d %s %s", s.Depth, s.Label, s.ID)
 		for _, d := range g.Deps(i) {
-			mark := map[plan.EdgeKind]string{plan.Await: " < ", plan.Trigger: " if "}[d.Kind]
-			fmt.Fprintf(&b, "%s%s%s", mark, g.Label(d.From), map[plan.Branch]string{plan.OnError: "!", plan.OnAny: "*", 0: "?"}[d.On])
+			mark := map[plan.EdgeKind]string{plan.Await: " < ", plan.Trigger: " if ", plan.Order: " after "}[d.Kind]
+			on := map[plan.Branch]string{plan.OnError: "!", plan.OnAny: "*", 0: "?"}[d.On]
+			if d.Kind == plan.Order {
+				on = ""
+			}
+			fmt.Fprintf(&b, "%s%s%s", mark, g.Label(d.From), on)
+		}
+		if s.Class != task.ClassPure {
+			fmt.Fprintf(&b, " %s", s.Class)
+		}
+		for k, at := range g.Way(i) {
+			if k == 0 {
+				b.WriteString(map[bool]string{true: " secret of ", false: " reveals "}[s.Secret])
+			} else {
+				b.WriteString(", ")
+			}
+			b.WriteString(g.Label(at))
 		}
 		b.WriteByte('\n')
 	}
 	b.WriteString("for:")
 	for _, i := range g.Sinks() {
 		b.WriteString(" " + g.Label(i))
+	}
+	if stages := g.Stages(); w.HasEffects() {
+		for n, stage := range stages {
+			fmt.Fprintf(&b, "\nstage %d:", n+1)
+			for _, i := range stage {
+				b.WriteString(" " + g.Label(i))
+			}
+		}
 	}
 	for _, block := range g.Blocks() {
 		fmt.Fprintf(&b, "\nblock %s of %d bytes", block.Link, len(block.Data))

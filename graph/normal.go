@@ -33,7 +33,7 @@ func (g *Graph) normalValue(sorted []int) ipld.Value {
 	for i, job := range sorted {
 		s := &g.steps[g.rank[job]]
 		runs[i] = ipld.Entry{Key: "run", Value: s.Task.Value()}
-		job := appendOrder(appendConfig(runs[i:i+1:i+1], s.Job.Limits), s.Job)
+		job := appendOrder(appendConfig(runs[i:i+1:i+1], s.Job.Limits, s.Job), s.Job)
 		jobs[i] = ipld.Entry{Key: s.Label, Value: ipld.Map(job...)}
 	}
 	w := g.workflow
@@ -41,7 +41,7 @@ func (g *Graph) normalValue(sorted []int) ipld.Value {
 		{Key: "v", Value: ipld.String(workflow.Version)},
 		{Key: "jobs", Value: ipld.Map(jobs...)},
 	}
-	doc = appendConfig(doc, w.Config)
+	doc = appendConfig(doc, w.Config, nil)
 	if w.Meta.Len() > 0 {
 		doc = append(doc, ipld.Entry{Key: "meta", Value: w.Meta})
 	}
@@ -77,6 +77,9 @@ func appendOrder(entries []ipld.Entry, j *workflow.Job) []ipld.Entry {
 		}
 		entries = append(entries, ipld.Entry{Key: "catch", Value: ipld.Map(handler...)})
 	}
+	if e := j.Effect; e != nil && e.URI.Kind() == ipld.KindMap { // a promise
+		entries = append(entries, ipld.Entry{Key: "scheme", Value: ipld.String(e.Scheme)})
+	}
 	if len(j.Needs) > 0 {
 		entries = append(entries, ipld.Entry{Key: "needs", Value: ipld.Map(appendLabels(nil, "labels", j.Needs)...)})
 	}
@@ -94,8 +97,9 @@ func appendLabels(entries []ipld.Entry, key string, labels []string) []ipld.Entr
 	return append(entries, ipld.Entry{Key: key, Value: ipld.List(list...)})
 }
 
-// appendConfig appends the config of l to entries unless l asks for nothing.
-func appendConfig(entries []ipld.Entry, l task.Limits) []ipld.Entry {
+// appendConfig appends the config of l, and of job j if it is one, to entries
+// unless they ask for nothing.
+func appendConfig(entries []ipld.Entry, l task.Limits, j *workflow.Job) []ipld.Entry {
 	var config []ipld.Entry
 	if l.Gas > 0 {
 		config = append(config, ipld.Entry{Key: "gas", Value: ipld.Uint(l.Gas)})
@@ -106,8 +110,28 @@ func appendConfig(entries []ipld.Entry, l task.Limits) []ipld.Entry {
 	if l.Time > 0 {
 		config = append(config, ipld.Entry{Key: "time", Value: ipld.Int(int64(l.Time))})
 	}
+	if l.Disk > 0 {
+		config = append(config, ipld.Entry{Key: "disk", Value: ipld.Uint(l.Disk)})
+	}
+	if j != nil {
+		config = appendPolicy(config, j)
+	}
 	if len(config) == 0 {
 		return entries
 	}
 	return append(entries, ipld.Entry{Key: "config", Value: ipld.Map(config...)})
+}
+
+// appendPolicy appends what j says of its result and of retries.
+func appendPolicy(config []ipld.Entry, j *workflow.Job) []ipld.Entry {
+	if j.Secret != workflow.SecretIfTainted {
+		config = append(config, ipld.Entry{Key: "secret", Value: ipld.Bool(j.Secret == workflow.SecretAlways)})
+	}
+	if j.Check != nil && j.Check.Strategy != workflow.Attestation {
+		config = append(config, ipld.Entry{Key: "check", Value: j.Check.Value()})
+	}
+	if j.Retries != nil {
+		config = append(config, ipld.Entry{Key: "retries", Value: ipld.Int(int64(*j.Retries))})
+	}
+	return config
 }

@@ -16,3 +16,21 @@ func FileLinks(node []byte) ([]Link, error) {
 	}
 	return links, nil
 }
+
+// FileSize returns how many bytes the file has whose root is the given dag-pb
+// node, as the node says. The error wraps [ErrBadFile].
+func FileSize(node []byte) (uint64, error) {
+	n, err := decodePB(node)
+	if err != nil {
+		return 0, fmt.Errorf("%w: dag-pb: %w", ErrBadFile, err)
+	}
+	file, err := decodeUnixFS(n.data)
+	if err != nil {
+		return 0, fmt.Errorf("%w: UnixFS: %w", ErrBadFile, err)
+	}
+	size, err := file.sum()
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrBadFile, err)
+	}
+	return size, nil
+}

@@ -17,6 +17,7 @@ type flat struct {
 func (g *flat) Len() int             { return len(g.first) - 1 }
 func (g *flat) Deps(step int) []Edge { return g.deps[g.first[step]:g.first[step+1]] }
 func (g *flat) Label(int) string     { return "" }
+func (g *flat) Mutates(int) bool     { return false }
 
 func newFlat(n int, deps func(step int) []int) *flat {
 	g := &flat{first: make([]int, 1, n+1)}

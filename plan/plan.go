@@ -14,9 +14,12 @@ type Graph interface {
 	// Len is the number of steps.
 	Len() int
 	// Deps are the edges that lead to step, ascending by the step they come
-	// from, at most one [Await] and one [Trigger] from each, the former first; the
-	// same whenever asked. The plan does not keep the slice.
+	// from and by kind, at most one of each kind from each; the same whenever
+	// asked. The plan does not keep the slice.
 	Deps(step int) []Edge
+	// Mutates tells whether step changes the world, so that it starts only after
+	// what can be known before has gone well.
+	Mutates(step int) bool
 	// Label is the name of step in error messages.
 	Label(step int) string
 }
@@ -40,6 +43,8 @@ const (
 	// Trigger is an edge that may set the step off. A step with triggers runs
 	// once one of them has fired, and is skipped if none does.
 	Trigger
+	// Order is an edge whose other end must have come to an end, whichever.
+	Order
 )
 
 // Branch is a set of ways for a step to return.
@@ -127,6 +132,7 @@ type Plan struct {
 	settled, lentSettled []int
 	stack                []int32  // reused while the end of a step spreads
 	bits                 []uint64 // reused by sort, one bit per step
+	gate                 *gate    // nil where no step mutates
 }
 
 // successor is an edge from the side of the step that is waited for.
@@ -169,14 +175,17 @@ func New(g Graph, o Options) (*Plan, error) {
 		return nil, err
 	}
 	p.link()
-	if err := p.checkAcyclic(); err != nil {
+	order, err := p.order()
+	if err != nil {
 		return nil, err
 	}
+	p.gate = newGate(p, order)
 	for i, w := range p.waiting {
-		if w == 0 && !p.unfired(i) {
+		if w == 0 && !p.unfired(i) && !p.gate.hold(i) {
 			p.makeReady(i)
 		}
 	}
+	p.openGate()
 	return p, nil
 }
 
@@ -191,7 +200,7 @@ func (p *Plan) count() error {
 				return fmt.Errorf("%w: %s: dependency %d after %d, of %d steps", ErrGraph, p.name(i), d.From, last.From, len(p.states))
 			}
 			last = d
-			if d.Kind == Await {
+			if d.Kind != Trigger {
 				p.waiting[i]++
 			} else {
 				if p.triggers == nil {
@@ -226,8 +235,9 @@ func (p *Plan) link() {
 	}
 }
 
-// checkAcyclic refuses a graph in which some step could never become ready.
-func (p *Plan) checkAcyclic() error {
+// order is all steps, each after all that it waits for. It refuses a graph in
+// which some step could never become ready.
+func (p *Plan) order() ([]int32, error) {
 	waiting := slices.Clone(p.waiting)
 	for i := range p.triggers {
 		waiting[i] += p.triggers[i].open
@@ -246,10 +256,10 @@ func (p *Plan) checkAcyclic() error {
 		}
 	}
 	if len(queue) == len(waiting) {
-		return nil
+		return queue, nil
 	}
 	stuck := slices.IndexFunc(waiting, func(w int32) bool { return w > 0 })
-	return fmt.Errorf("%w: %s waits for itself or for steps in a cycle", ErrGraph, p.name(stuck))
+	return nil, fmt.Errorf("%w: %s waits for itself or for steps in a cycle", ErrGraph, p.name(stuck))
 }
 
 // Ready hands out the steps that became ready since the last call, in
@@ -266,6 +276,9 @@ func (p *Plan) Ready() []int {
 }
 
 // Settle tells that a running step ended, with a value or without one.
+//
+// A step that mutates starts only when all steps that do not, and wait for none
+// that does, have ended, and no failure among them is without a handler.
 //
 // What awaits the other branch ends as Mismatch, and what waits for that as
 // Upstream. What the end sets off may run; a step whose last trigger did not
@@ -293,11 +306,16 @@ func (p *Plan) Settle(step int, ok bool) error {
 	return nil
 }
 
-// halt stops the plan after a failure that nothing handles, unless it is to
-// keep going.
+// halt stops the plan after a failure that nothing handles; if it is to keep
+// going, only what mutates.
 func (p *Plan) halt() {
-	if p.halting && !p.options.KeepGoing {
+	switch {
+	case !p.halting:
+		p.openGate()
+	case !p.options.KeepGoing:
 		p.Cancel()
+	default:
+		p.shutGate()
 	}
 }
 
@@ -334,8 +352,9 @@ func (p *Plan) Block(step int, end State) error {
 	return nil
 }
 
-// Awaits tells whether step waits for other, by the edges of the graph alone,
-// whatever has ended: the answer does not depend on when it is asked.
+// Awaits tells whether step waits for other, by the edges of the graph and
+// because mutations come last, whatever has ended: the answer does not depend
+// on when it is asked.
 func (p *Plan) Awaits(step, other int) bool {
 	seen := make(map[int]bool)
 	for open := []int{step}; len(open) > 0; {
@@ -348,6 +367,9 @@ func (p *Plan) Awaits(step, other int) bool {
 			continue
 		}
 		seen[at] = true
+		if g := p.gate; g != nil && g.mutates[at] && g.before[other] {
+			return true
+		}
 		for _, d := range p.graph.Deps(at) {
 			open = append(open, d.From)
 		}
@@ -451,13 +473,18 @@ func (p *Plan) drain() {
 		at := int(p.stack[len(p.stack)-1])
 		p.stack = p.stack[:len(p.stack)-1]
 		for _, s := range p.successors(at) {
-			if s.kind == Trigger {
+			switch s.kind {
+			case Trigger:
 				p.triggered(at, s)
-			} else {
+			case Order:
+				p.waiting[s.step]--
+				p.look(int(s.step))
+			default:
 				p.awaited(at, s)
 			}
 		}
 		p.handle(at)
+		p.gate.ended(at, p.states[at])
 	}
 }
 
@@ -533,7 +560,7 @@ func (p *Plan) look(step int) {
 	case p.waiting[step] > 0:
 	case p.skips != nil && p.skips[step]:
 		end = Skipped
-	default:
+	case !p.gate.hold(step):
 		p.makeReady(step)
 	}
 	if end == Waiting {
@@ -577,7 +604,7 @@ func (p *Plan) blocked(step int) State {
 }
 
 // handles tells whether an edge makes its step a handler of failures.
-func (s successor) handles() bool { return s.on&OnError != 0 }
+func (s successor) handles() bool { return s.kind != Order && s.on&OnError != 0 }
 
 // watch counts the handlers of a step that failed.
 func (p *Plan) watch(step int) {
@@ -617,7 +644,7 @@ func (p *Plan) handle(step int) {
 	}
 	last := -1
 	for _, d := range p.graph.Deps(step) {
-		if d.On&OnError == 0 || d.From == last || p.states[d.From] != Failed {
+		if d.Kind == Order || d.On&OnError == 0 || d.From == last || p.states[d.From] != Failed {
 			continue
 		}
 		last = d.From

@@ -19,10 +19,13 @@ type steps struct {
 	labels []string
 	deps   [][]int  // awaited ok
 	more   [][]Edge // of other kinds; nil for none
+	// mutates are the steps that do; nil for none.
+	mutates []bool
 }
 
 func (g steps) Len() int              { return len(g.deps) }
 func (g steps) Label(step int) string { return g.labels[step] }
+func (g steps) Mutates(step int) bool { return g.mutates != nil && g.mutates[step] }
 
 func (g steps) Deps(step int) []Edge {
 	var out []Edge
@@ -42,7 +45,8 @@ func (g steps) Deps(step int) []Edge {
 //
 //	graph [keep-going]      a new plan; one line per step, "label: dependency…",
 //	                        where a is awaited ok, a! in error, a* in any case,
-//	                        and on:a and on:a! set the step off
+//	                        on:a and on:a! set the step off, and after:a is
+//	                        only an order; "label mutates: …" is a mutation
 //	ready                   hand out what is ready
 //	ok, fail, drop label…   settle or drop these, in this order
 //	upstream, mismatch label…
@@ -160,7 +164,9 @@ func (r *runner) parse(body string, keepGoing bool) error {
 	r.graph = steps{}
 	for _, line := range lines {
 		label, _, _ := strings.Cut(line, ":")
+		label, mutates := strings.CutSuffix(label, " mutates")
 		r.graph.labels = append(r.graph.labels, label)
+		r.graph.mutates = append(r.graph.mutates, mutates)
 	}
 	for _, line := range lines {
 		_, deps, _ := strings.Cut(line, ":")
@@ -183,9 +189,12 @@ func (r *runner) parse(body string, keepGoing bool) error {
 	return err
 }
 
-// edge reads a, a!, a*, on:a or on:a!.
+// edge reads a, a!, a*, on:a, on:a! or after:a.
 func (r *runner) edge(text string) Edge {
 	e := Edge{On: OnOK}
+	if label, ok := strings.CutPrefix(text, "after:"); ok {
+		e.Kind, e.On, text = Order, 0, label
+	}
 	if label, ok := strings.CutPrefix(text, "on:"); ok {
 		e.Kind, text = Trigger, label
 	}

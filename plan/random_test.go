@@ -334,6 +334,52 @@ func drawBranches(t *rapid.T) steps {
 	return g
 }
 
+// drawMutations makes some steps of g mutate, and lets some of those wait for
+// another's end.
+func drawMutations(t *rapid.T, g *steps) {
+	g.mutates = make([]bool, g.Len())
+	last := -1
+	for i := range g.mutates {
+		if g.mutates[i] = rapid.IntRange(0, 2).Draw(t, "mutates") == 0; !g.mutates[i] {
+			continue
+		}
+		if last >= 0 && rapid.Bool().Draw(t, "ordered") {
+			g.more[i] = append(g.more[i], Edge{From: last, Kind: Order})
+		}
+		last = i
+	}
+}
+
+// knowable tells whether step neither mutates nor waits for one that does.
+func (g steps) knowable(step int) bool {
+	return !g.Mutates(step) && !slices.ContainsFunc(g.Deps(step), func(d Edge) bool { return !g.knowable(d.From) })
+}
+
+// Whatever fails, mutations start when all that can be known before is known,
+// everything ends, and whether the run is lost does not depend on the order.
+func TestMutationsComeLast(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		g := drawBranches(t)
+		drawMutations(t, &g)
+		well := make([]bool, g.Len())
+		for i := range well {
+			well[i] = rapid.IntRange(0, 3).Draw(t, "well") > 0
+		}
+		choose := func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "next") }
+		a := play(t, g, Options{KeepGoing: rapid.Bool().Draw(t, "keep going")}, well, choose)
+		b := play(t, g, Options{}, well, func(int) int { return 0 })
+		if a.Lost() != b.Lost() {
+			t.Fatalf("lost: %t and %t", a.Lost(), b.Lost())
+		}
+		for i := range g.Len() {
+			if !a.Lost() && (a.State(i) != b.State(i) && kept(a.State(i)) != kept(b.State(i))) {
+				t.Fatalf("%d ends as %s or %s", i, a.State(i), b.State(i))
+			}
+		}
+	})
+}
+
 // play runs g to its end, each step ending as well says, in an order that next
 // chooses. It checks that nothing runs that should not.
 func play(t *rapid.T, g steps, o Options, well []bool, next func(n int) int) *Plan {
@@ -368,12 +414,24 @@ func play(t *rapid.T, g steps, o Options, well []bool, next func(n int) int) *Pl
 // allowed tells whether step may run as things stand.
 func allowed(t *rapid.T, g steps, p *Plan, step int) {
 	triggers, fired := false, false
+	for i := range g.Len() {
+		if g.Mutates(step) && g.knowable(i) && !p.State(i).Ended() {
+			t.Fatalf("%d mutates while %d is %s", step, i, p.State(i))
+		}
+	}
+	if g.Mutates(step) && p.halting {
+		t.Fatalf("%d mutates after a failure that nothing handles", step)
+	}
 	for _, d := range g.Deps(step) {
 		s := p.State(d.From)
 		returned := s == OK && d.On&OnOK != 0 || s == Failed && d.On&OnError != 0
 		switch {
 		case d.Kind == Trigger:
 			triggers, fired = true, fired || returned
+		case d.Kind == Order:
+			if !s.Ended() {
+				t.Fatalf("%d runs while %d is %s", step, d.From, s)
+			}
 		case !returned:
 			t.Fatalf("%d runs while %d is %s", step, d.From, s)
 		}

@@ -107,12 +107,13 @@ func encodeLimits(l task.Limits) ipld.Value {
 	o.uint("gas", l.Gas)
 	o.uint("memory", l.Memory)
 	o.int("time", int64(l.Time))
+	o.uint("disk", l.Disk)
 	return o.done()
 }
 
 func decodeLimits(v ipld.Value) (task.Limits, error) {
 	f := fieldsOf(v)
-	l := task.Limits{Gas: f.uint("gas"), Memory: f.uint("memory"), Time: time.Duration(f.int("time"))}
+	l := task.Limits{Gas: f.uint("gas"), Memory: f.uint("memory"), Time: time.Duration(f.int("time")), Disk: f.uint("disk")}
 	return l, f.end()
 }
 
@@ -135,6 +136,7 @@ func (e encoder) job(j *engine.JobReport) ipld.Value {
 	o.value("out", e.outcome(j.Outcome))
 	o.text("upstream", j.Upstream)
 	o.bool("handled", j.Handled)
+	o.bool("secret", j.Secret) // what is hidden stays here
 	if j.Caught != nil {
 		o.value("caught", e.caught(j.Caught))
 	}
@@ -165,6 +167,7 @@ func decodeJob(v ipld.Value) (*engine.JobReport, error) {
 		Written:   task.ID{Link: f.link("written")},
 		Upstream:  f.text("upstream"),
 		Handled:   f.bool("handled"),
+		Secret:    f.bool("secret"),
 		Receipt:   f.link("receipt"),
 		Gas:       f.uint("gas"),
 		Memory:    f.uint("memory"),

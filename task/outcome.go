@@ -89,6 +89,7 @@ type Limits struct {
 	Gas    uint64        // Wasm fuel units of the engine's named schedule
 	Memory uint64        // bytes of linear memory
 	Time   time.Duration // wall clock of the call, compilation excluded
+	Disk   uint64        // bytes of the result and the files in it
 }
 
 // IPLD is the map {"ok": value} or {"error": {kind, …}}, as receipts and

@@ -93,6 +93,7 @@ func (r *reader) paramName(k key) {
 func (r *reader) arg(n *node) ipld.Value {
 	switch {
 	case n.kind < listNode:
+		r.credential(n)
 		return n.value
 	case n.kind != mapNode:
 		return r.plain(n, r.arg)
@@ -115,6 +116,7 @@ func (r *reader) arg(n *node) ipld.Value {
 // data reads a value in which nothing has a meaning.
 func (r *reader) data(n *node) ipld.Value {
 	if n.kind < listNode {
+		r.credential(n)
 		return n.value
 	}
 	return r.plain(n, r.data)

@@ -11,8 +11,12 @@ import (
 // settings are what a config says.
 type settings struct {
 	task.Limits
-	catch *Handler
-	needs []string
+	catch   *Handler
+	needs   []string
+	secret  Secrecy
+	check   *Verification
+	retries *int
+	retried *node // where retries are said
 }
 
 // fill takes from d what s leaves open, and adds what d needs.
@@ -26,10 +30,31 @@ func (s *settings) fill(d settings) {
 	if s.Time == 0 {
 		s.Time = d.Time
 	}
+	if s.Disk == 0 {
+		s.Disk = d.Disk
+	}
 	if s.catch == nil {
 		s.catch = d.catch
 	}
+	if s.secret == SecretIfTainted {
+		s.secret = d.secret
+	}
+	if s.check == nil {
+		s.check = d.check
+	}
+	if s.retries == nil {
+		s.retries = d.retries
+	}
 	s.needs = canonicalLabels(slices.Concat(s.needs, d.needs))
+}
+
+// of gives j what s says.
+func (s *settings) of(j *Job) {
+	j.Limits, j.Catch, j.Needs = s.Limits, s.catch, s.needs
+	j.Secret, j.Check = s.secret, s.check
+	if j.Effect != nil {
+		j.Retries = s.retries
+	}
 }
 
 // defaults are what the workflow gives every job.
@@ -63,21 +88,27 @@ func (r *reader) setting(s *settings, name string, v *node, lowered bool) {
 	case "gas":
 		s.Gas = r.gas(v)
 	case "disk":
-		r.notYet(v, "a disk limit", "leave it out: a pure job can not write to a disk")
+		s.Disk = r.size(v)
 	case "check":
-		r.check(v)
+		s.check = r.check(v)
 	case "secret":
-		if b, ok := v.value.AsBool(); !ok {
-			r.fault(v, Type, "write secret: false, or leave it out", "expected true, false or null, got %s", v.show())
-		} else if b {
-			r.notYet(v, "a secret job", "keep secrets out of the workflow: arguments and results are stored as they are")
+		b, ok := v.value.AsBool()
+		switch {
+		case !ok:
+			r.fault(v, Type, "write secret: true or secret: false, or leave it out", "expected true, false or null, got %s", v.show())
+		case b:
+			s.secret = SecretAlways
+		default:
+			s.secret = SecretNever
 		}
 	case "retries":
-		if i, ok := v.value.AsUint64(); !ok || v.kind != intNode || i > 1000 {
-			r.fault(v, Invalid, "leave it out: a function that failed fails again", "expected a number of retries from 0 to 1000, got %s", v.show())
+		i, ok := v.value.AsInt64()
+		if !ok || v.kind != intNode || i < 0 || i > maxRetries {
+			r.fault(v, Invalid, "leave it out: a function that failed fails again", "expected a number of retries from 0 to %d, got %s", maxRetries, v.show())
 			return
 		}
-		r.warn(v.line, v.col, "", "retries are for jobs that ask the world; a pure job needs none and has none")
+		n := int(i)
+		s.retries, s.retried = &n, v
 	case "catch":
 		s.catch = r.handler(v)
 	case "needs":
@@ -85,8 +116,9 @@ func (r *reader) setting(s *settings, name string, v *node, lowered bool) {
 	}
 }
 
-// Bounds of what a job can need of a node.
+// Bounds of what a job can ask for.
 const (
+	maxRetries  = 1000
 	maxNeeds    = 32
 	maxNeedSize = 64
 )
@@ -167,31 +199,13 @@ func (r *reader) handler(v *node) *Handler {
 			}
 			h.Func = v.text()
 		case "type":
-			r.jobType(v)
+			if r.jobType(v) {
+				r.fault(v, Invalid, "write type: wasm/1.0, or leave it out", "a handler is a function, not an effect")
+			}
 		}
 	})
 	if v.kind == mapNode && v.lookup("with") == nil {
 		r.fault(v, Missing, "add with: CID, or with: ./module.wasm on the command line", "the handler does not say which module it runs: there is no field with")
 	}
 	return h
-}
-
-// check reads how results are to be verified (specification, "Verification").
-func (r *reader) check(v *node) {
-	name := v.text()
-	if k, _ := v.sole(); k != "" {
-		name = k
-	} else if v.lookup("referee") != nil && v.lookup("optimistic") != nil && len(v.items) == 2 { // the drafts' form
-		name = "optimistic"
-	}
-	switch name {
-	case "attestation":
-		if v.kind == stringNode {
-			return
-		}
-	case "oracle", "consensus", "optimistic", "zkp":
-		r.notYet(v, "verification by "+name, `leave it out, or write check: attestation`)
-		return
-	}
-	r.fault(v, Invalid, "leave it out, or write check: attestation", `expected "attestation" or one of the maps {oracle}, {consensus}, {optimistic}, {zkp}, got %s`, v.show())
 }

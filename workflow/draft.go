@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"crypto/sha256"
 	"slices"
 	"strconv"
 
@@ -123,12 +124,6 @@ func (r *reader) draftInvocation(w *Workflow, n *node, d *defaults) {
 		switch name {
 		case "v":
 			r.version(w, v)
-		case "nnc":
-			if v.kind != stringNode && v.kind != bytesNode && v.kind != nullNode {
-				r.fault(v, Type, `write nnc: "…", or leave it out`, "expected a nonce as text or bytes, got %s", v.show())
-			} else {
-				r.warn(v.line, v.col, "", "the nonce has no effect: a function's task is the same for everyone")
-			}
 		case "prf":
 			if v.kind != listNode || len(v.items) > 0 {
 				r.fault(v, Unsupported, "write prf: []; whoever submits the workflow runs it", "expected no proofs, got %s", v.show())
@@ -137,6 +132,33 @@ func (r *reader) draftInvocation(w *Workflow, n *node, d *defaults) {
 			r.draftTasks(w, v, d)
 		}
 	})
+	if v := n.lookup("nnc"); v != nil {
+		r.enter("nnc")
+		r.draftNonce(w, v)
+		r.leave()
+	}
+}
+
+// draftNonce reads the nonce of a draft, which may be of any length: the
+// workflow's is the beginning of its hash. It counts only where there are
+// effects.
+func (r *reader) draftNonce(w *Workflow, v *node) {
+	raw, _ := v.value.AsBytes()
+	switch {
+	case v.kind == nullNode:
+		return
+	case v.kind == stringNode:
+		raw = v.text()
+	case v.kind != bytesNode:
+		r.fault(v, Type, `write "…", or leave it out`, "expected a nonce as text or bytes, got %s", v.show())
+		return
+	}
+	if !w.HasEffects() {
+		r.warn(v.line, v.col, "", "the nonce has no effect: a function's task is the same for everyone")
+	} else if raw != "" {
+		hash := sha256.Sum256([]byte(raw))
+		w.Nonce = string(hash[:NonceSize])
+	}
 }
 
 // draftTasks reads a map of label to task, or a list, where the labels are the
@@ -216,8 +238,10 @@ func (r *reader) draftTask(label string, pos Pos, n *node, d *defaults) Job {
 	if n.kind == mapNode {
 		r.draftCall(&j, n, with, do, inputs)
 	}
+	r.warnRetries(&j, n, &s)
 	s.fill(d.settings)
-	j.Limits, j.Catch, j.Needs, j.Edges, j.Outside = s.Limits, s.catch, s.needs, r.edges, r.outside
+	s.of(&j)
+	j.Edges, j.Outside = r.edges, r.outside
 	return j
 }
 
@@ -234,27 +258,18 @@ func (r *reader) draftCall(j *Job, n, with, do, inputs *node) {
 	if with == nil || do == nil || inputs == nil {
 		return
 	}
-	runs := do.text() == "wasm/run"
-	r.enter("do")
-	if do.kind != stringNode {
-		r.fault(do, Type, "write do: wasm/run", "expected an ability as text, got %s", do.show())
-	} else if !runs {
-		r.notYet(do, "an effect (do: "+cut(do.text())+")", "only functions can be run: do: wasm/run")
+	if do.text() != abilityRun {
+		r.enter("inputs")
+		j.Call.Params = r.input(inputs)
+		r.leave()
+		r.effect(j, n, effectParts{do: do, with: with})
+		return
 	}
-	r.leave()
 	r.enter("with")
-	if runs {
-		j.Call.Module = r.module(with)
-	} else {
-		r.arg(with)
-	}
+	j.Call.Module = r.module(with)
 	r.leave()
 	r.enter("inputs")
 	defer r.leave()
-	if !runs {
-		r.arg(inputs)
-		return
-	}
 	j.Call.Params = ipld.List()
 	r.record(inputs, "inputs", draftInputFields, func(name string, v *node) {
 		switch {

@@ -42,6 +42,10 @@ func stable(t *testing.T, data []byte, format, also Format) {
 			t.Fatal("a workflow without jobs")
 		}
 		for _, j := range w.Jobs {
+			if j.Effect != nil {
+				checkEffect(t, &j)
+				continue
+			}
 			if _, promised, _ := task.AsPromise(j.Call.Module); promised {
 				continue
 			}

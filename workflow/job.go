@@ -26,8 +26,9 @@ func (r *reader) job(label string, pos Pos, n *node, d *defaults) Job {
 	default:
 		r.finishJob(&j, n, &g)
 	}
+	r.warnRetries(&j, n, &g.settings)
 	g.settings.fill(d.settings)
-	j.Limits, j.Catch, j.Needs = g.settings.Limits, g.settings.catch, g.settings.needs
+	g.settings.of(&j)
 	if g.await != nil {
 		r.enter("await")
 		r.order(g.await)
@@ -37,19 +38,30 @@ func (r *reader) job(label string, pos Pos, n *node, d *defaults) Job {
 	return j
 }
 
+// warnRetries warns of a function that asks to be tried again.
+func (r *reader) warnRetries(j *Job, n *node, s *settings) {
+	if j.Effect == nil && s.retries != nil {
+		if k := n.keyOf(s.retried); k != "" {
+			r.enter(k)
+			defer r.leave()
+		}
+		r.warn(s.retried.line, s.retried.col, "", "retries are for jobs that ask the world; a pure job needs none and has none")
+	}
+}
+
 // given is what a job's fields were, where one depends on another.
 type given struct {
 	settings
-	run, with, args, input, config, await *node
-	effect                                bool
-	inline                                string // a limit given beside config
+	run, with, args, input, config, await, do, scheme, fn *node
+
+	effect bool   // its type says so
+	inline string // a limit given beside config
 }
 
 func (r *reader) jobField(j *Job, g *given, d *defaults, name string, v *node) {
 	switch name {
 	case "type":
-		g.effect = g.effect || strings.HasPrefix(v.text(), "effect/")
-		r.jobType(v)
+		g.effect = r.jobType(v)
 	case "with":
 		g.with = v
 	case "func":
@@ -59,7 +71,7 @@ func (r *reader) jobField(j *Job, g *given, d *defaults, name string, v *node) {
 		if v.kind != stringNode || v.text() == "" {
 			r.fault(v, Type, "leave func out when the module exports exactly one function", "expected the name of a function, got %s", v.show())
 		}
-		j.Call.Func = v.text()
+		j.Call.Func, g.fn = v.text(), v
 	case "input":
 		g.input = v
 		j.Call.Params = r.input(v)
@@ -76,27 +88,37 @@ func (r *reader) jobField(j *Job, g *given, d *defaults, name string, v *node) {
 		r.on(j, v)
 	case "await":
 		g.await = v
-	case "do", "emits", "fresh", "share", "scheme":
+	case "do":
+		if v.kind != nullNode {
+			g.do = v
+		}
+	case "scheme":
+		g.scheme = v
+	case "emits", "fresh", "share":
 		r.later(name, v)
-		g.effect = g.effect || name == "do"
 	default:
 		g.inline = name
 		r.setting(&g.settings, name, v, d.lowered)
 	}
 }
 
-func (r *reader) jobType(v *node) {
+// jobType reads the type of a job and tells whether it is that of an effect.
+func (r *reader) jobType(v *node) (effect bool) {
 	switch s := v.text(); {
 	case v.kind != stringNode:
 		r.fault(v, Type, `write type: wasm/1.0`, "expected the type as text, got %s", v.show())
 	case s == "wasm/1.0":
+	case s == "effect/1.0":
+		return true
 	case strings.HasPrefix(s, "effect/"):
-		r.notYet(v, "a job of type "+quote(s), "only functions can be run: type wasm/1.0")
+		r.fault(v, Unsupported, "write type: effect/1.0", "the type %s is not known here, only effect/1.0", quote(s))
+		return true
 	case strings.HasPrefix(s, "wasm/"):
 		r.fault(v, Unsupported, "write type: wasm/1.0", "the type %s is not known here, only wasm/1.0", quote(s))
 	default:
-		r.fault(v, Invalid, "write type: wasm/1.0, or leave it out", "unknown type %s", quote(s))
+		r.fault(v, Invalid, "write type: wasm/1.0 or effect/1.0, or leave it out", "unknown type %s", quote(s))
 	}
+	return false
 }
 
 // later reports the fields of a job whose time has not come. Those that say
@@ -105,12 +127,7 @@ func (r *reader) later(name string, v *node) {
 	if v.kind == nullNode || v.kind == listNode && len(v.items) == 0 {
 		return
 	}
-	switch name {
-	case "do":
-		r.notYet(v, "an effect (do)", "only functions can be run; do the effect outside the workflow")
-	default:
-		r.notYet(v, "the field "+quote(name)+", which belongs to effects,", "remove it")
-	}
+	r.notYet(v, "the field "+quote(name)+", which belongs to effects,", "remove it")
 }
 
 // on reads {error: [label…], success: [label…]}: the jobs that j sets off.
@@ -191,7 +208,8 @@ func (r *reader) connect(w *Workflow) {
 // finishJob checks what only the whole job shows.
 func (r *reader) finishJob(j *Job, n *node, g *given) {
 	switch {
-	case g.effect: // reported; its with is no module
+	case g.effect || g.do != nil && g.do.text() != abilityRun:
+		r.finishEffect(j, n, g)
 	case g.with != nil:
 		r.enter("with")
 		j.Call.Module = r.module(g.with)
@@ -202,7 +220,10 @@ func (r *reader) finishJob(j *Job, n *node, g *given) {
 	if g.args != nil && g.input != nil {
 		r.fault(g.args, Duplicate, "args are by position, input is by name; keep one", "both args and input are given")
 	}
-	if g.args == nil && g.input == nil {
+	if g.scheme != nil && g.scheme.kind != nullNode && j.Effect == nil {
+		r.fault(g.scheme, Invalid, "remove it", "scheme belongs to effects, and this job calls a function")
+	}
+	if g.args == nil && g.input == nil && j.Effect == nil {
 		j.Call.Params = ipld.List()
 	}
 	if g.config != nil {
@@ -213,6 +234,18 @@ func (r *reader) finishJob(j *Job, n *node, g *given) {
 		r.config(g.config, "config", &g.settings, false)
 		r.leave()
 	}
+}
+
+// finishEffect reads the parts of a job that is an effect.
+func (r *reader) finishEffect(j *Job, n *node, g *given) {
+	if g.fn != nil {
+		r.fault(g.fn, Invalid, "a job that calls a function has no do; one that is an effect has no func", "an effect calls no function")
+		j.Call.Func = ""
+	}
+	if g.do != nil && g.do.text() == abilityRun {
+		r.fault(g.do, Invalid, "write type: wasm/1.0, or leave it out", "%s calls a function, and the type says that the job is an effect", abilityRun)
+	}
+	r.effect(j, n, effectParts{g.do, g.with, g.scheme})
 }
 
 // module reads `with`: a CID, ipfs://CID, a link, or a path.

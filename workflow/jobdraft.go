@@ -57,8 +57,6 @@ func (r *reader) jobDraftWorkflow(w *Workflow, root *node) {
 			d.fill(settings{catch: r.jobDraftException(v)})
 		case "version":
 			r.jobDraftVersion(v)
-		case "nonce":
-			r.warn(v.line, v.col, "", "the nonce has no effect: a function's task is the same for everyone")
 		case "requestor", "signature":
 			r.headerField(w, name, v)
 		}
@@ -72,6 +70,11 @@ func (r *reader) jobDraftWorkflow(w *Workflow, root *node) {
 			r.jobDraftGroup(w, v, &d, group == "ipvm/effects")
 			r.leave()
 		}
+	}
+	if v := root.lookup("nonce"); v != nil {
+		r.enter("nonce")
+		r.draftNonce(w, v)
+		r.leave()
 	}
 }
 
@@ -169,28 +172,20 @@ func (r *reader) jobDraftJob(label string, pos Pos, n *node, d *defaults, effect
 	r.edges, r.outside = nil, nil
 	j.Call.Params = ipld.List()
 	var s settings
-	var await, with *node
-	said := false // that it is an effect
-	refuse := func(v *node) {
-		if !said {
-			r.notYet(v, "an effect", "only functions can be run: type: ipvm/wasm")
-		}
-		effect, said = true, true
-	}
+	var await, with, do *node
 	r.record(n, "a job", jobDraftJobFields, func(name string, v *node) {
 		switch name {
 		case "type":
 			if isEffectType(v.text()) {
-				refuse(v)
+				effect = true
 			} else if !isWasmType(v.text()) {
-				r.notYet(v, "a job of type "+v.show(), "only functions can be run: type: ipvm/wasm")
+				r.notYet(v, "a job of type "+v.show(), "write type: ipvm/wasm or type: ipvm/effect")
 			}
 		case "version":
 			r.jobDraftVersion(v)
 		case "do":
-			if v.text() != "wasm/run" {
-				refuse(v)
-			}
+			do = v
+			effect = effect || v.text() != abilityRun
 		case "with":
 			with = v
 			r.respell(v)
@@ -215,35 +210,33 @@ func (r *reader) jobDraftJob(label string, pos Pos, n *node, d *defaults, effect
 		}
 	})
 	if effect {
-		refuse(n)
+		r.effect(&j, n, effectParts{do: do, with: with})
+	} else {
+		r.jobDraftModule(&j, n, with)
 	}
-	r.jobDraftModule(&j, n, with, effect)
 	if await != nil {
 		r.enter("await")
 		r.order(await)
 		r.leave()
 	}
+	r.warnRetries(&j, n, &s)
 	s.fill(d.settings)
-	j.Limits, j.Catch, j.Needs, j.Edges, j.Outside = s.Limits, s.catch, s.needs, r.edges, r.outside
+	s.of(&j)
+	j.Edges, j.Outside = r.edges, r.outside
 	return j
 }
 
-// jobDraftModule reads what a job runs. Of an effect only the promises are of
-// interest.
-func (r *reader) jobDraftModule(j *Job, n, with *node, effect bool) {
+// jobDraftModule reads what a job runs.
+func (r *reader) jobDraftModule(j *Job, n, with *node) {
 	if with == nil {
-		if n.kind == mapNode && !effect && n.lookup("with") == nil && n.lookup("wasm") == nil {
+		if n.kind == mapNode && n.lookup("with") == nil && n.lookup("wasm") == nil {
 			r.fault(n, Missing, "add with: CID", "the job does not say which module it runs: there is no field with")
 		}
 		return
 	}
 	r.enter(n.keyOf(with))
 	defer r.leave()
-	if effect {
-		r.arg(with)
-	} else {
-		j.Call.Module = r.module(with)
-	}
+	j.Call.Module = r.module(with)
 }
 
 // keyOf is the key under which item is in map n.

@@ -36,8 +36,7 @@ var (
 // unlisted are the fields that hints do not offer: those that have no effect
 // yet and those that only `ipvm` writes.
 var unlisted = map[string]bool{
-	"check": true, "disk": true, "do": true, "emits": true, "fresh": true, "nonce": true, "requestor": true,
-	"retries": true, "run": true, "scheme": true, "secret": true, "share": true, "signature": true,
+	"emits": true, "fresh": true, "nonce": true, "requestor": true, "run": true, "share": true, "signature": true,
 }
 
 // envelope is the key that a native document may be wrapped in.
@@ -208,7 +207,7 @@ func (r *reader) headerField(w *Workflow, name string, v *node) {
 	case "parent":
 		w.Parent = r.parent(v)
 	case "nonce":
-		w.Nonce = r.nonce(v, 16)
+		w.Nonce = r.nonce(v, NonceSize)
 	case "requestor":
 		r.notYet(v, "a workflow with a requestor", "leave it out: whoever submits the workflow is its owner")
 	case "signature":

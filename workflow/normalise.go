@@ -84,7 +84,7 @@ func (n *normaliser) document() {
 		n.ordered(0, "config", l)
 	}
 	n.share()
-	if l := limitEntries(n.shared.Limits); len(l) > 0 {
+	if l := append(limitEntries(n.shared.Limits), n.shared.policyEntries()...); len(l) > 0 {
 		n.ordered(0, "defaults", l)
 	}
 	if h := n.shared.catch; h != nil {
@@ -102,8 +102,17 @@ func (n *normaliser) share() {
 	if len(jobs) < 2 {
 		return
 	}
-	s := settings{Limits: jobs[0].Limits, catch: jobs[0].Catch}
+	s := settings{Limits: jobs[0].Limits, catch: jobs[0].Catch, secret: jobs[0].Secret, check: jobs[0].Check}
 	for _, j := range jobs[1:] {
+		if j.Limits.Disk != s.Disk {
+			s.Disk = 0
+		}
+		if j.Secret != s.secret {
+			s.secret = SecretIfTainted
+		}
+		if !sameCheck(j.Check, s.check) {
+			s.check = nil
+		}
 		if j.Limits.Gas != s.Gas {
 			s.Gas = 0
 		}
@@ -124,6 +133,12 @@ func sameHandler(a, b *Handler) bool {
 	return a == b || a != nil && b != nil && a.Module == b.Module && a.Func == b.Func
 }
 
+func sameCheck(a, b *Verification) bool {
+	return a == b || a != nil && b != nil && a.Value().Equal(b.Value())
+}
+
+func sameRetries(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
+
 func (n *normaliser) job(j *Job) {
 	n.label = j.Label
 	y := &n.text
@@ -138,11 +153,22 @@ func (n *normaliser) job(j *Job) {
 	if n.shared.Time > 0 {
 		limits.Time = 0
 	}
+	if n.shared.Disk > 0 {
+		limits.Disk = 0
+	}
+	own := settings{secret: j.Secret, check: j.Check, retries: j.Retries}
+	if n.shared.secret != SecretIfTainted {
+		own.secret = SecretIfTainted
+	}
+	if n.shared.check != nil {
+		own.check = nil
+	}
+	config := append(limitEntries(limits), own.policyEntries()...)
 	if n.tasks != nil {
-		n.run(j, limitEntries(limits))
+		n.run(j, config)
 	} else {
 		n.call(j)
-		for _, e := range limitEntries(limits) {
+		for _, e := range config {
 			y.field(4, e.Key, e.Value)
 		}
 	}
@@ -177,6 +203,9 @@ func (n *normaliser) run(j *Job, config []ipld.Entry) {
 	}
 	fmt.Fprintf(&n.text, "    # %s\n", id)
 	n.text.field(4, "run", t.Value())
+	if n.promisedURI(j) {
+		n.text.field(4, "scheme", ipld.String(j.Effect.Scheme))
+	}
 	if len(config) > 0 {
 		n.ordered(4, "config", config)
 	}
@@ -189,6 +218,10 @@ func (n *normaliser) call(j *Job) {
 		return
 	}
 	y := &n.text
+	if j.Effect != nil {
+		n.effect(j)
+		return
+	}
 	if p, ok, _ := task.AsPromise(j.Call.Module); ok {
 		n.ordered(4, "with", promiseEntries(p))
 	} else if link, ok := j.Call.Module.AsLink(); ok {
@@ -203,6 +236,31 @@ func (n *normaliser) call(j *Job) {
 		y.field(4, "input", ipld.Map(n.entries(params)...))
 	case params.Len() > 0:
 		y.field(4, "args", n.arg(params))
+	}
+}
+
+// promisedURI tells whether the URI of j is the result of another job.
+func (n *normaliser) promisedURI(j *Job) bool {
+	if j.Effect == nil {
+		return false
+	}
+	_, promised, _ := task.AsPromise(j.Effect.URI)
+	return promised
+}
+
+// effect writes what the job asks of the world, as people do.
+func (n *normaliser) effect(j *Job) {
+	e, y := j.Effect, &n.text
+	y.field(4, "type", ipld.String("effect/1.0"))
+	if p, ok, _ := task.AsPromise(e.URI); ok {
+		n.ordered(4, "with", promiseEntries(p))
+		y.field(4, "scheme", ipld.String(e.Scheme))
+	} else {
+		y.field(4, "with", e.URI)
+	}
+	y.field(4, "do", ipld.String(e.Do))
+	if j.Call.Params.Len() > 0 {
+		y.field(4, "input", ipld.Map(n.entries(j.Call.Params)...))
 	}
 }
 
@@ -300,6 +358,23 @@ func limitEntries(l task.Limits) (entries []ipld.Entry) {
 	if l.Time > 0 {
 		entries = append(entries, ipld.Entry{Key: "time", Value: ipld.String(timeText(l.Time))})
 	}
+	if l.Disk > 0 {
+		entries = append(entries, ipld.Entry{Key: "disk", Value: memoryValue(l.Disk)})
+	}
+	return entries
+}
+
+// policyEntries are the settings that are neither limits nor a handler.
+func (s *settings) policyEntries() (entries []ipld.Entry) {
+	if s.secret != SecretIfTainted {
+		entries = append(entries, ipld.Entry{Key: "secret", Value: ipld.Bool(s.secret == SecretAlways)})
+	}
+	if s.check != nil {
+		entries = append(entries, ipld.Entry{Key: "check", Value: s.check.Value()})
+	}
+	if s.retries != nil {
+		entries = append(entries, ipld.Entry{Key: "retries", Value: ipld.Int(int64(*s.retries))})
+	}
 	return entries
 }
 
@@ -360,7 +435,8 @@ func (n *normaliser) same(again *Workflow) error {
 	for i := range w.Jobs {
 		a, b := &w.Jobs[i], &again.Jobs[i]
 		if a.Label != b.Label || a.Limits != b.Limits || !sameHandler(a.Catch, b.Catch) ||
-			!slices.Equal(a.On.Error, b.On.Error) || !slices.Equal(a.On.Success, b.On.Success) || !slices.Equal(a.Needs, b.Needs) || !slices.Equal(awaited(a), awaited(b)) || !n.sameCall(a, b) {
+			!slices.Equal(a.On.Error, b.On.Error) || !slices.Equal(a.On.Success, b.On.Success) || !slices.Equal(a.Needs, b.Needs) ||
+			a.Secret != b.Secret || !sameCheck(a.Check, b.Check) || !sameRetries(a.Retries, b.Retries) || !slices.Equal(awaited(a), awaited(b)) || !n.sameCall(a, b) {
 			return fmt.Errorf("job %s would be read as another", quote(a.Label))
 		}
 	}
@@ -368,14 +444,22 @@ func (n *normaliser) same(again *Workflow) error {
 }
 
 func (n *normaliser) sameCall(a, b *Job) bool {
+	if (a.Effect == nil) != (b.Effect == nil) || a.Effect != nil && (a.Effect.Do != b.Effect.Do || a.Effect.Scheme != b.Effect.Scheme || n.tasks == nil && !a.Effect.URI.Equal(b.Effect.URI)) {
+		return false
+	}
 	if n.tasks == nil {
 		return a.Subject == b.Subject && a.Nonce == b.Nonce && a.Call.Func == b.Call.Func && a.Call.Module.Equal(b.Call.Module) && a.Call.Params.Equal(b.Call.Params)
 	}
 	read := *b
-	var err1, err2 error
+	var err1, err2, err3 error
+	if e := b.Effect; e != nil {
+		byID := *e
+		byID.URI, err3 = task.MapPromises(e.URI, n.byID)
+		read.Effect = &byID
+	}
 	read.Call.Module, err1 = task.MapPromises(b.Call.Module, n.byID)
 	read.Call.Params, err2 = task.MapPromises(b.Call.Params, n.byID)
-	if err1 != nil || err2 != nil {
+	if err1 != nil || err2 != nil || err3 != nil {
 		return false
 	}
 	want, err1 := n.tasks[a.Label].Block()

@@ -94,9 +94,19 @@ func summary(w *Workflow) string {
 		line("  module", j.Call.Module)
 		line("  func", j.Call.Func)
 		line("  params", j.Call.Params)
+		if e := j.Effect; e != nil {
+			fmt.Fprintf(&b, "  effect %s on %s (%s)\n", e.Do, e.URI, e.Scheme)
+		}
 		line("  subject", j.Subject)
 		line("  nonce", fmt.Sprintf("%x", j.Nonce))
 		line("  limits", limits(j.Limits))
+		line("  secret", map[Secrecy]string{SecretAlways: "always", SecretNever: "never"}[j.Secret])
+		if j.Check != nil {
+			line("  check", j.Check.Value())
+		}
+		if j.Retries != nil {
+			line("  retries", *j.Retries)
+		}
 		line("  needs", strings.Join(j.Needs, " "))
 		line("  instruction", j.Instruction)
 		line("  ran", j.Ran)
@@ -120,7 +130,11 @@ func limits(l task.Limits) string {
 	if l == (task.Limits{}) {
 		return ""
 	}
-	return fmt.Sprintf("gas %d, memory %d, time %s", l.Gas, l.Memory, l.Time)
+	text := fmt.Sprintf("gas %d, memory %d, time %s", l.Gas, l.Memory, l.Time)
+	if l.Disk > 0 {
+		text += fmt.Sprintf(", disk %d", l.Disk)
+	}
+	return text
 }
 
 func TestValid(t *testing.T) {

@@ -17,7 +17,11 @@ const (
 	PartGas    Part = "gas"
 	PartMemory Part = "memory"
 	PartTime   Part = "time"
+	PartDisk   Part = "disk"
 	PartNeeds  Part = "needs"
+	PartEffect Part = "do"
+	PartSecret Part = "secret"
+	PartCheck  Part = "check"
 )
 
 // partPaths are the places of each part, below the job or, where the path
@@ -29,6 +33,10 @@ var partPaths = map[Part][]string{
 	PartGas:    limitPaths("fuel", "gas", "maxGas"),
 	PartMemory: limitPaths("memory", "memory"),
 	PartTime:   limitPaths("time", "time", "timeout"),
+	PartDisk:   limitPaths("disk", "disk"),
+	PartEffect: {"do", "cmd", "type"},
+	PartSecret: limitPaths("secret", "secret"),
+	PartCheck:  limitPaths("check", "check", "verification"),
 	PartNeeds:  {"needs/labels", "config/needs/labels", "../defaults/needs/labels", "../config/needs/labels"},
 }
 

@@ -193,7 +193,16 @@ const memoryHint = `write a number of bytes, "64MiB" or [64, "mebi", "bytes"]`
 
 // memory reads a number of bytes, above zero and at most 4 GiB.
 func (r *reader) memory(n *node) uint64 {
-	var size uint64
+	size := r.size(n)
+	if size > maxMemory {
+		r.fault(n, Size, `a module addresses at most "4GiB"; most need no more than the default 64 MiB`, "the memory limit %s is above 4 GiB", n.show())
+		return 0
+	}
+	return size
+}
+
+// size reads a number of bytes, above zero; where it can not it is 0.
+func (r *reader) size(n *node) uint64 {
 	q, err := byteUnits.quantity(n)
 	if n.kind == intNode || n.kind == floatNode {
 		q, err = amount(n)
@@ -203,12 +212,12 @@ func (r *reader) memory(n *node) uint64 {
 		r.fault(n, Invalid, memoryHint, "expected a size in bytes: %v", err)
 	case q.Sign() <= 0 || !q.IsInt():
 		r.fault(n, Invalid, memoryHint, "expected a size of at least one byte, in whole bytes")
-	case q.Cmp(new(big.Rat).SetInt64(maxMemory)) > 0:
-		r.fault(n, Size, `a module addresses at most "4GiB"; most need no more than the default 64 MiB`, "the memory limit %s is above 4 GiB", n.show())
+	case !q.Num().IsInt64():
+		r.fault(n, Size, memoryHint, "the size %s is above 2^63−1 bytes", n.show())
 	default:
-		size = q.Num().Uint64()
+		return q.Num().Uint64()
 	}
-	return size
+	return 0
 }
 
 // gas reads a number of Wasm instructions, above zero.

@@ -33,17 +33,20 @@ func (r *reader) invocation(w *Workflow, root *node) {
 	j := Job{Label: soleLabel, Pos: r.posOf(root)}
 	subject := did.Pure
 	var written ipld.Value // args
-	before, runs := r.faults.n, root.lookup("cmd").text() == task.CommandRun
+	cmd := root.lookup("cmd")
+	before, runs := r.faults.n, cmd.text() == task.CommandRun
 	r.record(root, "an invocation", invocationFields, func(name string, v *node) {
 		switch name {
 		case "cmd":
-			if !runs {
-				r.fault(v, Unsupported, "only functions can be run: cmd: "+task.CommandRun, "the command %s is not known here", quote(v.text()))
+			if !runs && !strings.HasPrefix(v.text(), "/") {
+				r.fault(v, Invalid, "write cmd: "+task.CommandRun, "%s is no command: it does not begin with /", quote(v.text()))
 			}
 		case "args":
 			written = r.data(v)
 			if runs {
 				r.wasmRun(&j, v)
+			} else {
+				r.effectArgs(&j, cmd, v)
 			}
 		case "sub":
 			subject = r.subject(v)
@@ -57,6 +60,13 @@ func (r *reader) invocation(w *Workflow, root *node) {
 	})
 	nonce := root.lookup("nonce")
 	switch {
+	case !runs && root.lookup("sub") == nil:
+	case !runs && subject == did.Pure:
+		r.enter("sub")
+		r.fault(root.lookup("sub"), Invalid, "name whose resource it is, or leave sub out", "only functions belong to %s", did.Pure)
+		r.leave()
+	case !runs:
+		j.Subject = subject
 	case j.Nonce != "" && root.lookup("sub") != nil && subject == did.Pure:
 		r.enter("nonce")
 		r.fault(nonce, Invalid, "leave the nonce out, or name another subject", "a task of %s has an empty nonce: it is the same for everyone", did.Pure)
@@ -66,8 +76,9 @@ func (r *reader) invocation(w *Workflow, root *node) {
 	}
 	j.Edges, j.Outside = r.edges, r.outside
 	w.Jobs = []Job{j}
-	if r.faults.n == before && (j.Nonce == "" || j.Subject != "") {
-		id, err := task.Task{Subject: subject, Command: task.CommandRun, Args: written, Nonce: j.Nonce}.ID()
+	if r.faults.n == before && (runs && j.Nonce == "" || j.Subject != "") {
+		command := cmd.text()
+		id, err := task.Task{Subject: subject, Command: command, Args: written, Nonce: j.Nonce}.ID()
 		if err != nil {
 			r.fault(root, Invalid, "", "no Task ID: %v", err)
 		}
@@ -94,6 +105,35 @@ func (r *reader) wasmRun(j *Job, n *node) {
 	if n.kind == mapNode && n.lookup("mod") == nil {
 		r.fault(n, Missing, `add "mod": CID`, "args has no field %q", "mod")
 	}
+}
+
+// effectArgs reads the arguments of a command that is an effect. They are taken
+// as they are: its author has given the task its address.
+func (r *reader) effectArgs(j *Job, cmd, n *node) {
+	e := &Effect{Do: strings.TrimPrefix(cmd.text(), "/"), URI: ipld.Null}
+	j.Effect, j.Call.Params = e, ipld.Map()
+	if n.kind != mapNode {
+		r.fault(n, Type, `write args: {"uri": …}`, "expected args as a map, got %s", n.show())
+		return
+	}
+	uri := n.lookup("uri")
+	if uri == nil {
+		r.fault(n, Unsupported, `add "uri"`, "the command %s is not known here: an effect says in args with what, as a uri", quote(cmd.text()))
+		return
+	}
+	r.enter("uri")
+	r.effectURI(e, uri)
+	if s, _ := e.URI.AsString(); uri.kind == stringNode && s != uri.text() && s != "" {
+		r.fault(uri, Invalid, "write it in its normal form: "+s, "the URI is not in the form in which URIs are compared")
+	}
+	r.leave()
+	var rest []ipld.Entry
+	for _, e := range r.plain(n, r.taskArg).Entries() {
+		if e.Key != "uri" {
+			rest = append(rest, e)
+		}
+	}
+	j.Call.Params = ipld.Map(rest...)
 }
 
 // params reads a list of arguments, or a map of them by name.

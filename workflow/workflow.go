@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -58,6 +59,8 @@ type Source struct {
 	// Files resolves {file: path} and a path in `with`. Nil refuses them, as
 	// for documents that come from elsewhere.
 	Files Files
+	// AllowCredentials lets values pass that have the form of a credential.
+	AllowCredentials bool
 	// MaxBytes bounds Data; 0 means [MaxBytes].
 	MaxBytes int
 }
@@ -97,6 +100,14 @@ type Workflow struct {
 	source *Source
 }
 
+// NonceSize is the length of a workflow's nonce in bytes.
+const NonceSize = 16
+
+// HasEffects tells whether some job asks something of the world.
+func (w *Workflow) HasEffects() bool {
+	return slices.ContainsFunc(w.Jobs, func(j Job) bool { return j.Effect != nil })
+}
+
 // Origin holds the identifiers that a foreign dialect gives a workflow.
 type Origin struct {
 	// Workflow is the foreign workflow CID; undefined where the dialect has
@@ -113,13 +124,25 @@ type Job struct {
 	// positional and a map for named arguments; promises in it are in the form
 	// of [task.Promise.Value] with labels, and literals are escaped.
 	Call task.Call
-	// Subject is who the task belongs to; empty means that it is pure.
+	// Effect is what the job asks of the world; nil for a function. Then of
+	// Call only Params has a meaning: a map.
+	Effect *Effect
+	// Subject is who the task belongs to; empty means that it is pure, or of an
+	// effect that it belongs to whoever submits the workflow.
 	Subject did.DID
-	// Nonce holds raw bytes and is empty for a pure task.
+	// Nonce holds raw bytes and is empty for a pure task, and for an effect
+	// whose nonce comes from the workflow's.
 	Nonce string
 	// Limits are what the document asks for, the workflow's defaults merged;
 	// a zero field was not given.
 	Limits task.Limits
+	// Secret says whether the result is for this node alone.
+	Secret Secrecy
+	// Check is how the result is to be verified; nil is by attestation.
+	Check *Verification
+	// Retries is how often a query is tried again; nil where the document does
+	// not say.
+	Retries *int
 	// Pos is the place of the job's label.
 	Pos Pos
 	// Edges are what the job waits for: the promises in it, in the order of the
@@ -140,6 +163,16 @@ type Job struct {
 	// this job; undefined where the dialect has none.
 	Instruction, Ran ipld.Link
 }
+
+// Secrecy is what a document says of whether a result is a secret.
+type Secrecy int8
+
+// What a document can say.
+const (
+	SecretIfTainted Secrecy = iota // null: if anything that it depends on is one
+	SecretAlways                   // true
+	SecretNever                    // false
+)
 
 // On are the labels of the jobs that run only when a job ended one way or the
 // other, each list in canonical key order.

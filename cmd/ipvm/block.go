@@ -79,7 +79,7 @@ func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err erro
 		return err
 	}
 	if file != "" {
-		return writeAtomically(file, data)
+		return writeAtomically(file, data, 0o644)
 	}
 	if f, ok := cmd.OutOrStdout().(*os.File); ok && isTerminal(f) && extension(data) == ".bin" {
 		return misusef("give -o FILE, or redirect the output", "the content is not text, and standard output is a terminal")

@@ -3,12 +3,16 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/plan"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -35,6 +39,7 @@ YAML, whatever FILE is written in: the same tasks, with the same Task IDs.`,
 			return a.check(cmd, args[0], asJSON)
 		},
 	}
+	a.documentFlags(cmd)
 	cmd.Flags().BoolVar(&normalise, "normalise", false, "print the workflow as a native document in YAML")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, described in docs/reference.md")
 	return cmd
@@ -49,8 +54,12 @@ type checkJSON struct {
 	Source   *sourceJSON       `json:"source,omitempty"`
 	Tasks    map[string]string `json:"tasks,omitempty"` // label → Task ID as written
 	Awaits   []awaitedJSON     `json:"awaits,omitempty"`
-	Layout   [][]string        `json:"layout,omitempty"`
-	Bound    *boundJSON        `json:"bound,omitempty"`
+	// Layout lists the labels step by step. It is there, like Classes and
+	// Secrets, also where only this node can not run the workflow.
+	Layout  [][]string            `json:"layout,omitempty"`
+	Classes map[string]task.Class `json:"classes,omitempty"` // of effects
+	Secrets map[string][]string   `json:"secrets,omitempty"` // label → how the secret comes to it, from its source on
+	Bound   *boundJSON            `json:"bound,omitempty"`
 }
 
 type faultJSON struct {
@@ -91,10 +100,16 @@ func (a *app) check(cmd *cobra.Command, file string, asJSON bool) (err error) {
 	defer func() { err = closing(cmd, node, err) }()
 	w, err := load(cmd, node, file)
 	if !asJSON {
+		if w != nil {
+			warn(cmd.ErrOrStderr(), w)
+			warnMutations(cmd.ErrOrStderr(), w)
+		}
 		if err != nil {
+			if w != nil {
+				printLayout(cmd.OutOrStdout(), w)
+			}
 			return err
 		}
-		warn(cmd.ErrOrStderr(), w)
 		awaited, err := engine.Awaits(cmd.Context(), node.Backend(), w, a.config.options().Policy)
 		if err != nil {
 			return err
@@ -110,9 +125,12 @@ func (a *app) check(cmd *cobra.Command, file string, asJSON bool) (err error) {
 	for _, f := range faults {
 		out.Faults = append(out.Faults, faultJSON{f.File, f.Line, f.Col, f.Path, string(f.Kind), f.Msg, f.Hint})
 	}
+	if w != nil {
+		out.Layout = layout(w)
+		out.Classes, out.Secrets = classes(w), secrets(w)
+	}
 	if err == nil {
 		out.Workflow, out.Source, out.Tasks = w.Link().String(), sourceOf(w), map[string]string{}
-		out.Layout = layout(w)
 		awaited, err := engine.Awaits(cmd.Context(), node.Backend(), w, a.config.options().Policy)
 		if err != nil {
 			return err
@@ -165,15 +183,101 @@ var errFaults = errors.New("the document is at fault")
 
 // layout lists the labels that may run at the same time, step by step.
 func layout(w *ipvm.Workflow) [][]string {
-	var out [][]string
-	for i := range w.Len() {
-		s := w.Step(i)
-		if s.Depth == len(out) {
-			out = append(out, nil)
+	stages := w.Stages()
+	out := make([][]string, len(stages))
+	for n, stage := range stages {
+		for _, i := range stage {
+			out[n] = append(out[n], w.Label(i))
 		}
-		out[s.Depth] = append(out[s.Depth], s.Label)
 	}
 	return out
+}
+
+// classes are those of the jobs that are effects.
+func classes(w *ipvm.Workflow) map[string]task.Class {
+	all := map[string]task.Class{}
+	for i := range w.Len() {
+		if s := w.Step(i); s.Class != task.ClassPure {
+			all[s.Label] = s.Class
+		}
+	}
+	return all
+}
+
+// secrets are the ways on which a secret comes to each job that is one.
+func secrets(w *ipvm.Workflow) map[string][]string {
+	all := map[string][]string{}
+	for i := range w.Len() {
+		if w.Step(i).Secret {
+			all[w.Label(i)] = engine.Way(w, i)
+		}
+	}
+	return all
+}
+
+// manyDependants is how many jobs may wait for a mutation before we warn.
+const manyDependants = 3
+
+// warnMutations warns of mutations for which many jobs wait: whatever goes wrong
+// in these, the world has been changed.
+func warnMutations(out io.Writer, w *ipvm.Workflow) {
+	for i := range w.Len() {
+		if !w.Mutates(i) {
+			continue
+		}
+		behind := make([]bool, w.Len()) // steps come after what they wait for
+		behind[i] = true
+		n := 0
+		for k := i + 1; k < w.Len(); k++ {
+			for _, d := range w.Deps(k) {
+				behind[k] = behind[k] || d.Kind != plan.Order && behind[d.From]
+			}
+			if behind[k] {
+				n++
+			}
+		}
+		if n >= manyDependants {
+			fmt.Fprintf(out, "warning: %d jobs wait for %s, which changes the world: should they fail, that is not undone\n", n, printable(w.Label(i)))
+		}
+	}
+}
+
+// classText says what class an effect is of.
+func classText(s *graph.Step) string {
+	if s.Kind == nil {
+		return "not known here, so taken for a mutation"
+	}
+	return string(s.Class)
+}
+
+// printLayout prints in which order jobs may run, where effects make that more
+// than what waits for what, and which jobs are secrets and why.
+func printLayout(out io.Writer, w *ipvm.Workflow) {
+	if w.Workflow().HasEffects() {
+		fmt.Fprintln(out, "order:")
+		for n, stage := range w.Stages() {
+			names := make([]string, len(stage))
+			for k, i := range stage {
+				names[k] = printable(w.Label(i))
+				if s := w.Step(i); s.Class != task.ClassPure {
+					names[k] += " (" + classText(s) + ")"
+				}
+			}
+			fmt.Fprintf(out, "  %d  %s\n", n+1, strings.Join(names, ", "))
+		}
+	}
+	heading := "secrets:\n"
+	for i := range w.Len() {
+		if !w.Step(i).Secret {
+			continue
+		}
+		way := engine.Way(w, i)
+		for k := range way {
+			way[k] = printable(way[k])
+		}
+		fmt.Fprintf(out, "%s  %s\n", heading, strings.Join(way, " → "))
+		heading = ""
+	}
 }
 
 // warnRandom warns of modules that ask for random numbers, each once.
@@ -215,6 +319,7 @@ func printChecked(cmd *cobra.Command, w *ipvm.Workflow, o ipvm.Options, awaited 
 			fmt.Fprintf(cmd.ErrOrStderr(), "warning: job %s: nothing here has settled the task %s yet; the job waits at most %v\n", printable(t.Label), t.Task, t.Patience)
 		}
 	}
+	printLayout(out, w)
 }
 
 // standings say what is known of a task of another workflow.

@@ -45,9 +45,11 @@ const (
 	keyGas       = "gas"
 	keyMemory    = "memory"
 	keyTime      = "time"
+	keyDisk      = "disk"
 	keyMaxGas    = "max-gas"
 	keyMaxMemory = "max-memory"
 	keyMaxTime   = "max-time"
+	keyMaxDisk   = "max-disk"
 
 	keyLabels = "labels"
 
@@ -71,9 +73,11 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyGas, env: "IPVM_GAS", kind: kindNumber, usage: "gas of a job that names none", value: strconv.FormatUint(d.Gas, 10), check: asError(parseGas)},
 		{key: keyMemory, env: "IPVM_MEMORY", kind: "SIZE", usage: "memory of a job that names none", value: size(d.Memory), check: asError(workflow.ParseSize)},
 		{key: keyTime, env: "IPVM_TIME", kind: "TIME", usage: "time of a job that names none", value: d.Time.String(), check: asError(parseTime)},
+		{key: keyDisk, env: "IPVM_DISK", kind: "SIZE", usage: "size of the result of a job that names none", value: size(d.Disk), check: asError(workflow.ParseSize)},
 		{key: keyMaxGas, env: "IPVM_MAX_GAS", kind: kindNumber, usage: "most gas that a job may ask for", value: strconv.FormatUint(m.Gas, 10), check: asError(parseGas)},
 		{key: keyMaxMemory, env: "IPVM_MAX_MEMORY", kind: "SIZE", usage: "most memory that a job may ask for", value: size(m.Memory), check: asError(workflow.ParseSize)},
 		{key: keyMaxTime, env: "IPVM_MAX_TIME", kind: "TIME", usage: "most time that a job may ask for", value: m.Time.String(), check: asError(parseTime)},
+		{key: keyMaxDisk, env: "IPVM_MAX_DISK", kind: "SIZE", usage: "most size of a result that a job may ask for", value: size(m.Disk), check: asError(workflow.ParseSize)},
 		{key: keyMaxWorkflowGas, env: "IPVM_MAX_WORKFLOW_GAS", kind: kindNumber, usage: "most gas that all jobs of a workflow may ask for together; 0 is no bound", value: "0", check: asError(parseGasBound)},
 		{key: keyMaxWorkflowTime, env: "IPVM_MAX_WORKFLOW_TIME", kind: "TIME", usage: "most time that all jobs of a workflow may ask for together; 0s is no bound", value: "0s", check: asError(parseTimeBound)},
 		{key: keyLabels, env: "IPVM_LABELS", kind: "LIST", usage: "what this node has, for jobs that need it: words with commas between", value: "", check: asError(parseLabels)},
@@ -262,17 +266,18 @@ func (c *config) options() ipvm.Options {
 	return ipvm.Options{
 		Workers: workers,
 		Policy: ipvm.Policy{
-			Defaults: c.limits(keyGas, keyMemory, keyTime), Max: c.limits(keyMaxGas, keyMaxMemory, keyMaxTime),
+			Defaults: c.limits(keyGas, keyMemory, keyTime, keyDisk), Max: c.limits(keyMaxGas, keyMaxMemory, keyMaxTime, keyMaxDisk),
 			MaxGas: gas, MaxTime: span, Labels: labels,
 		},
 		Compiler: compiler(), CompileTime: compileTime, CompileMemory: compileMemory,
 	}
 }
 
-func (c *config) limits(gas, memory, duration string) (l task.Limits) {
+func (c *config) limits(gas, memory, duration, disk string) (l task.Limits) {
 	l.Gas, _ = parseGas(c.find(gas).value)
 	l.Memory, _ = workflow.ParseSize(c.find(memory).value)
 	l.Time, _ = parseTime(c.find(duration).value)
+	l.Disk, _ = workflow.ParseSize(c.find(disk).value)
 	return l
 }
 

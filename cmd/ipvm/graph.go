@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -34,6 +35,7 @@ came of a run too, with the report that ` + "`ipvm run --json`" + ` printed.`,
 			return a.graph(cmd, args[0], o)
 		},
 	}
+	a.documentFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.format, "format", "text", "text, dot, mermaid or svg")
 	f.BoolVar(&o.svg, "svg", false, "the same as --format svg")
@@ -74,32 +76,50 @@ func (a *app) graph(cmd *cobra.Command, file string, o graphOptions) (err error)
 	}
 	defer func() { err = closing(cmd, node, err) }()
 	w, err := load(cmd, node, file)
-	if err != nil {
+	if w == nil { // else it can be drawn, though it may not run here
 		return err
 	}
 	if draw := drawings[o.format]; draw != nil {
 		draw(cmd.OutOrStdout(), w)
-		return nil
+		return err
 	}
 	var run *runJSON
 	if o.report != "" {
-		if run, err = readReport(cmd, o.report, w); err != nil {
-			return err
+		var reportErr error
+		if run, reportErr = readReport(cmd, o.report, w); reportErr != nil {
+			return reportErr
 		}
 	}
-	return drawSVG(cmd.OutOrStdout(), w, filepath.Base(file), run)
+	return errors.Join(drawSVG(cmd.OutOrStdout(), w, filepath.Base(file), run), err)
 }
 
 // caption is what a step calls.
 func caption(w *ipvm.Workflow, i int) string {
 	call, err := w.Step(i).Task.Call()
 	switch {
+	case w.Step(i).Job.Effect != nil:
+		return effectCaption(w, i)
 	case err != nil:
 		return w.Step(i).Task.Command
 	case call.Func == "":
 		return "the only function"
 	}
 	return call.Func
+}
+
+// effectCaption is what step i asks of the world.
+func effectCaption(w *ipvm.Workflow, i int) string {
+	return fmt.Sprintf("%s (%s)", asked(w, i), classText(w.Step(i)))
+}
+
+// asked is the ability and the URI of effect i.
+func asked(w *ipvm.Workflow, i int) string {
+	e := w.Step(i).Job.Effect
+	uri, ok := e.URI.AsString()
+	if !ok {
+		uri = e.Scheme + ":…"
+	}
+	return e.Do + " " + shorten(uri, 60)
 }
 
 // uses is how step i uses the result of step d: the parts that it takes.
@@ -115,6 +135,9 @@ func uses(w *ipvm.Workflow, i, d int) string {
 
 // when says how the step that e comes from must end, where that is not well.
 func when(e plan.Edge) string {
+	if e.Kind == plan.Order {
+		return "the turn of "
+	}
 	what := map[plan.Branch]string{plan.OnError: "the failure of ", plan.OnAny: "the end of ", 0: "what can not be of "}[e.On]
 	if e.Kind == plan.Trigger && e.On == plan.OnOK {
 		what = "the success of "
@@ -128,6 +151,9 @@ func when(e plan.Edge) string {
 // edgeLabel says what an edge is for: the parts of a result, or the end that it
 // waits for.
 func edgeLabel(w *ipvm.Workflow, i int, e plan.Edge) string {
+	if e.Kind == plan.Order {
+		return "turn"
+	}
 	u := uses(w, i, e.From)
 	if on := (map[plan.Branch]string{plan.OnError: "error", plan.OnAny: "any"})[e.On]; on != "" {
 		u = strings.TrimSpace(on + " " + u)
@@ -150,23 +176,28 @@ func steps(path []task.Step) string {
 }
 
 func drawText(out io.Writer, w *ipvm.Workflow) {
-	depth := -1
-	for i := range w.Len() {
-		s := w.Step(i)
-		if s.Depth != depth {
-			depth = s.Depth
-			fmt.Fprintf(out, "step %d\n", depth+1)
+	for n, stage := range w.Stages() {
+		fmt.Fprintf(out, "step %d\n", n+1)
+		for _, i := range stage {
+			drawStep(out, w, i)
 		}
-		fmt.Fprintf(out, "  %s: %s", printable(s.Label), printable(caption(w, i)))
-		for k, d := range s.Deps {
-			sep := ", "
-			if k == 0 {
-				sep = " ← "
-			}
-			fmt.Fprintf(out, "%s%s%s%s", sep, when(d), printable(w.Label(d.From)), printable(uses(w, i, d.From)))
-		}
-		fmt.Fprintln(out)
 	}
+}
+
+func drawStep(out io.Writer, w *ipvm.Workflow, i int) {
+	s := w.Step(i)
+	fmt.Fprintf(out, "  %s: %s", printable(s.Label), printable(caption(w, i)))
+	if s.Secret {
+		fmt.Fprint(out, ", a secret")
+	}
+	for k, d := range s.Deps {
+		sep := ", "
+		if k == 0 {
+			sep = " ← "
+		}
+		fmt.Fprintf(out, "%s%s%s%s", sep, when(d), printable(w.Label(d.From)), printable(uses(w, i, d.From)))
+	}
+	fmt.Fprintln(out)
 }
 
 func drawDOT(out io.Writer, w *ipvm.Workflow) {
@@ -180,7 +211,7 @@ func drawDOT(out io.Writer, w *ipvm.Workflow) {
 			if u := edgeLabel(w, i, d); u != "" {
 				attributes = append(attributes, "label="+dotQuote(printable(u)))
 			}
-			if d.Kind == plan.Trigger {
+			if d.Kind != plan.Await {
 				attributes = append(attributes, "style=dashed")
 			}
 			label := ""
@@ -206,7 +237,7 @@ func drawMermaid(out io.Writer, w *ipvm.Workflow) {
 	for i := range w.Len() {
 		for _, d := range w.Step(i).Deps {
 			arrow := "-->"
-			if d.Kind == plan.Trigger {
+			if d.Kind != plan.Await {
 				arrow = "-.->"
 			}
 			if u := edgeLabel(w, i, d); u != "" {

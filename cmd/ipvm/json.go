@@ -42,6 +42,7 @@ type jobJSON struct {
 	Value   json.RawMessage  `json:"value,omitempty"`
 	Error   *errorJSON       `json:"error,omitempty"`
 	Handled bool             `json:"handled,omitempty"` // it failed, and others took care of it
+	Secret  bool             `json:"secret,omitempty"`  // there is no more to tell than how it ended
 	Caught  *caughtJSON      `json:"caught,omitempty"`
 	Gas     uint64           `json:"gas"`
 	Memory  *uint64          `json:"memory,omitempty"`
@@ -135,7 +136,7 @@ func jobReportJSON(j *engine.JobReport) jobJSON {
 		out.Started, out.Ended = &started, &ended
 		out.MS = milliseconds(j.Ended.Sub(j.Started))
 	}
-	out.Handled = j.Handled
+	out.Handled, out.Secret = j.Handled, j.Secret
 	if c := j.Caught; c != nil {
 		out.Caught = &caughtJSON{Error: failureJSON(c.Failure), Answer: c.Answer, To: c.To}
 		if c.Handler.Defined() {
@@ -143,6 +144,9 @@ func jobReportJSON(j *engine.JobReport) jobJSON {
 		}
 	}
 	if j.Status == engine.JobSkipped {
+		return out
+	}
+	if j.Secret && j.Outcome.OK() {
 		return out
 	}
 	if j.Outcome.OK() {

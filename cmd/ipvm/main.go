@@ -117,7 +117,13 @@ func misusef(hint, format string, args ...any) error {
 // app is what the commands share: the configuration and the node, opened on
 // first use.
 type app struct {
-	config config
+	config       config
+	allowLiteral bool // documents may hold what looks like a credential
+}
+
+// documentFlags are those of the commands that read a document.
+func (a *app) documentFlags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.allowLiteral, "allow-literal-secret", false, "let the document hold what looks like a credential")
 }
 
 // open opens the node that the configuration names.
@@ -125,7 +131,9 @@ func (a *app) open(cmd *cobra.Command) (*ipvm.Node, error) {
 	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
 		return nil, err
 	}
-	return ipvm.Open(a.config.dir(), a.config.options())
+	o := a.config.options()
+	o.AllowCredentials = a.allowLiteral
+	return ipvm.Open(a.config.dir(), o)
 }
 
 func newRoot() *cobra.Command {

@@ -66,12 +66,18 @@ func depth(w *ipvm.Workflow) int {
 // jobBox is the box of step i.
 func jobBox(w *ipvm.Workflow, i int) diagram.Box {
 	s := w.Step(i)
-	b := diagram.Box{Label: s.Label, Detail: caption(w, i)}
+	b := diagram.Box{Label: s.Label, Detail: caption(w, i), Class: string(s.Class), Secret: s.Secret}
 	lines := []string{s.Label}
-	if call, err := s.Task.Call(); err == nil {
+	if s.Job.Effect != nil {
+		b.Detail = asked(w, i)
+		lines = append(lines, caption(w, i))
+	} else if call, err := s.Task.Call(); err == nil {
 		short, long := moduleName(call.Module)
 		b.Detail += " · " + short
 		lines = append(lines, caption(w, i)+" of "+long)
+	}
+	if s.Secret {
+		lines = append(lines, "a secret: "+strings.Join(engine.Way(w, i), " → "))
 	}
 	if h := s.Job.Catch; h != nil {
 		b.Handler = "catch " + handlerName(h)
@@ -114,6 +120,8 @@ func jobLine(w *ipvm.Workflow, i int, e plan.Edge) diagram.Line {
 		return x.Kind == workflow.EdgePromise && x.Promise.Label == from
 	}
 	switch {
+	case e.Kind == plan.Order:
+		l.Kind, l.Title = diagram.Dashed, to+" takes its turn after "+from
 	case e.Kind == plan.Trigger:
 		l.Kind, l.Label = diagram.Dotted, "on "+l.Label
 		l.Title = to + " is " + when(e) + from

@@ -198,7 +198,7 @@ func (a *app) exportReceipt(cmd *cobra.Command, name, file string) (err error) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%d receipts are about this task; this is %s\n", len(all), all[0].Link())
 	}
 	if file != "" {
-		return writeAtomically(file, all[0].Bytes())
+		return writeAtomically(file, all[0].Bytes(), 0o644)
 	}
 	_, err = cmd.OutOrStdout().Write(all[0].Bytes())
 	return err

@@ -165,7 +165,7 @@ func checkSnippet(name, format, body string) error {
 	if len(w.Warnings) > 0 {
 		return w.Warnings[0]
 	}
-	_, err = graph.Build(w, graph.Options{})
+	_, err = graph.Build(w, graph.Options{Owner: "did:key:z6MkgGykN9ARNFjEzowVq4mLP2kL4NsyAaDGXeJFQ5qE1bfg"})
 	return err
 }
 

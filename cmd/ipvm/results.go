@@ -52,15 +52,24 @@ func writeResults(ctx context.Context, node *ipvm.Node, w *ipvm.Workflow, report
 	sinks := w.Sinks()
 	for i := range report.Jobs {
 		job := &report.Jobs[i]
-		if job.Status != engine.JobOK || !o.all && !slices.Contains(sinks, i) {
+		if job.Status != engine.JobOK || !o.all && !slices.Contains(sinks, i) || job.Secret && !o.reveal {
 			continue
 		}
-		data, ext, err := render(ctx, node, job.Outcome.Value)
+		file := func(link ipld.Link) ([]byte, error) { return node.File(ctx, link) }
+		mode := fs.FileMode(0o644)
+		if job.Secret {
+			var err error
+			if job, file, err = node.Reveal(job); err != nil {
+				return files, fmt.Errorf("result of %s: %w", report.Jobs[i].Label, err)
+			}
+			mode = 0o600
+		}
+		data, ext, err := render(file, job.Outcome.Value)
 		if err != nil {
 			return files, fmt.Errorf("result of %s: %w", job.Label, err)
 		}
 		name := filepath.Join(o.dir, fileName(job.Label)+ext)
-		if err := writeAtomically(name, data); err != nil {
+		if err := writeAtomically(name, data, mode); err != nil {
 			return files, fmt.Errorf("result of %s: %w", job.Label, err)
 		}
 		files[job.Label] = name
@@ -70,9 +79,9 @@ func writeResults(ctx context.Context, node *ipvm.Node, w *ipvm.Workflow, report
 
 // render is a value as the content of a file: bytes as they are, everything
 // else as DAG-JSON.
-func render(ctx context.Context, node *ipvm.Node, v ipld.Value) (data []byte, ext string, err error) {
+func render(file func(ipld.Link) ([]byte, error), v ipld.Value) (data []byte, ext string, err error) {
 	if link, ok := v.AsLink(); ok {
-		if data, err = node.File(ctx, link); err != nil {
+		if data, err = file(link); err != nil {
 			return nil, "", err
 		}
 		return data, extension(data), nil
@@ -124,7 +133,7 @@ func fileName(label string) string {
 	return name
 }
 
-func writeAtomically(name string, data []byte) (err error) {
+func writeAtomically(name string, data []byte, mode fs.FileMode) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".ipvm-*")
 	if err != nil {
 		return err
@@ -135,7 +144,7 @@ func writeAtomically(name string, data []byte) (err error) {
 		}
 	}()
 	_, err = f.Write(data)
-	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+	if err := errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), name)

@@ -20,6 +20,8 @@ print what happened to each job. Files that the document names are imported.
 
 Results are the jobs that no other job waits for. With -o each is written to
 DIR/LABEL with an extension for its content; --all writes every job's value.
+What is a secret is shown to nobody; --reveal writes it to a file that only you
+can read.
 
 Exit status: 0 all well, 1 the workflow failed, 2 the command line or the
 document is at fault, 3 the node could not do its job.`,
@@ -27,9 +29,11 @@ document is at fault, 3 the node could not do its job.`,
 		Args:    wants(1, 1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.run(cmd, args[0], o) },
 	}
+	a.documentFlags(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.dir, "output-dir", "o", "", "write results to files in `DIR`")
 	f.BoolVar(&o.all, "all", false, "write the value of every job, not only the results")
+	f.BoolVar(&o.reveal, "reveal", false, "write secrets, too")
 	f.BoolVar(&o.json, "json", false, "print one JSON object, described in docs/reference.md")
 	f.BoolVar(&o.dryRun, "dry-run", false, "run nothing: tell what is remembered and what would run, at what cost")
 	f.BoolVar(&o.keepGoing, "keep-going", false, "after a failure, still run jobs that do not depend on it")
@@ -39,6 +43,7 @@ document is at fault, 3 the node could not do its job.`,
 type runOptions struct {
 	dir                          string
 	all, json, dryRun, keepGoing bool
+	reveal                       bool
 }
 
 // load reads the document named on the command line.
@@ -54,6 +59,9 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	if o.all && o.dir == "" {
 		return misusef("name a directory with -o DIR", "--all writes files, and no directory is given for them")
 	}
+	if o.reveal && o.dir == "" {
+		return misusef("name a directory with -o DIR", "--reveal writes files, and no directory is given for them")
+	}
 	node, err := a.open(cmd)
 	if err != nil {
 		return err
@@ -64,6 +72,9 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 		return err
 	}
 	warn(cmd.ErrOrStderr(), w)
+	if o.reveal && !node.Owner() {
+		return ipvm.ErrNotRevealed
+	}
 	if o.dryRun {
 		return dryRun(cmd, node, w, o.json)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/secret"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
@@ -151,7 +152,7 @@ func (v *view) line(j *engine.JobReport) {
 		how = "error (remembered)"
 	}
 	cost := ""
-	if j.How != "" {
+	if j.How != "" && !j.Secret {
 		cost = count(j.Gas) + " gas"
 		if !j.Ended.IsZero() {
 			cost += ", " + millis(j.Ended.Sub(j.Started))
@@ -180,6 +181,9 @@ func outcomeText(j *engine.JobReport) string {
 	}
 	if !j.Outcome.OK() {
 		return printable(j.Outcome.Failure.String())
+	}
+	if j.Secret {
+		return secret.Shown
 	}
 	if v := j.Outcome.Value; v.Kind() == ipld.KindBytes {
 		return fmt.Sprintf("%d bytes", v.Len())

@@ -48,6 +48,7 @@ type Engine struct {
 	Store *store.Store
 	Wasm  *wasm.Engine
 	Key   did.PrivateKey
+	Vault *store.Vault
 }
 
 // New returns an engine that is closed when the test ends. It skips the test in
@@ -64,11 +65,16 @@ func New(tb testing.TB, o Options) *Engine {
 	if e.Store == nil {
 		e.Store = newStore(tb, o.Dir)
 	}
+	v, err := store.OpenVaultMemory(store.Options{})
+	must(tb, err)
+	closeAtEnd(tb, v.Close)
+	e.Vault = v
 	if o.Workers == 0 {
 		o.Workers = 2
 	}
 	c := engine.Config{
 		Store: e.Store, Wasm: e.Wasm, Key: e.Key,
+		Vault:   func() (engine.Vault, error) { return v, nil },
 		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
 	}
 	if o.Wrap != nil {
@@ -179,13 +185,13 @@ func (e *Engine) build(tb testing.TB, src workflow.Source) *graph.Graph {
 	must(tb, err)
 	g, err := graph.Build(w, graph.Options{Owner: e.Key.DID()})
 	must(tb, err)
-	normalisable(tb, g)
+	normalisable(tb, g, e.Key.DID())
 	return g
 }
 
 // normalisable makes sure that each document that a test uses is the same
 // workflow when it is written in the native dialect.
-func normalisable(tb testing.TB, g *graph.Graph) {
+func normalisable(tb testing.TB, g *graph.Graph, owner did.DID) {
 	tb.Helper()
 	text, err := g.Workflow().Normalise(func(label string) task.Task {
 		i, _ := g.Find(label)
@@ -194,7 +200,7 @@ func normalisable(tb testing.TB, g *graph.Graph) {
 	must(tb, err)
 	w, err := workflow.Parse(workflow.Source{Data: text, Format: workflow.YAML})
 	must(tb, err)
-	again, err := graph.Build(w, graph.Options{})
+	again, err := graph.Build(w, graph.Options{Owner: owner})
 	must(tb, err)
 	if again.Link() != g.Link() {
 		tb.Fatalf("normalised it is another workflow:\n%s", text)

@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+// objection is why a job can not be run here, and what of the job is to blame.
+type objection struct {
+	part      workflow.Part
+	kind      workflow.Kind
+	msg, hint string
+}
+
+// objections are why this node can not run step i of g as its document asks,
+// whatever the modules are.
+func (p Policy) objections(g *graph.Graph, i int) (all []objection) {
+	s := g.Step(i)
+	object := func(part workflow.Part, kind workflow.Kind, hint, format string, args ...any) {
+		all = append(all, objection{part, kind, fmt.Sprintf(format, args...), hint})
+	}
+	for _, label := range s.Job.Needs {
+		if !slices.Contains(p.Labels, label) {
+			object(workflow.PartNeeds, workflow.Unsupported, "run it on a node that has it, or give this one the label with --labels", "%s", p.lacks(label))
+		}
+	}
+	if e := s.Job.Effect; e != nil {
+		object(workflow.PartEffect, workflow.Unsupported, "do it outside the workflow: let it end in what is to be sent, or begin with what was read",
+			"this node can not do %s on %s URIs: it has no effects, only functions (%s)", e.Do, e.Scheme, strings.TrimPrefix(task.CommandRun, "/"))
+	}
+	if c := s.Job.Check; c != nil && c.Strategy != workflow.Attestation {
+		object(workflow.PartCheck, workflow.Unsupported, "leave it out, or write check: attestation", "this node can not verify results by %s, only by attestation", c.Strategy)
+	}
+	if s.From >= 0 && !s.Secret {
+		object(workflow.PartSecret, workflow.Invalid, "leave out secret: false, or whatever makes the other a secret", "%s", reveals(g, i))
+	}
+	if from := secretModule(g, s); from != "" {
+		object(workflow.PartModule, workflow.Unsupported, "let a job that is no secret make the module", "the module is the result of %s, which is a secret", from)
+	}
+	return all
+}
+
+// reveals says which secret step i would give away.
+func reveals(g *graph.Graph, i int) string {
+	way := Way(g, i)
+	if len(way) == 1 {
+		return "the result is a secret by its nature, and the job says that it is none"
+	}
+	return fmt.Sprintf("the result depends on the secret of %s, and the job says that it is none: %s", way[0], strings.Join(way, " → "))
+}
+
+// Way is how a secret comes to step i: the labels from its source on; nil where
+// it does not.
+func Way(g *graph.Graph, i int) (labels []string) {
+	for _, at := range g.Way(i) {
+		labels = append(labels, g.Label(at))
+	}
+	return labels
+}
+
+// secretModule is the label of the job whose result, a secret, step s would run
+// as a module; empty where there is none.
+func secretModule(g *graph.Graph, s *graph.Step) string {
+	p, promised, _ := task.AsPromise(s.Job.Call.Module)
+	if !promised {
+		return ""
+	}
+	if i, ok := g.Find(p.Label); ok && g.Step(i).Secret {
+		return p.Label
+	}
+	return ""
+}
+
+// refuseJobs says which job can not be run here, and why; empty when there is
+// none.
+func (p Policy) refuseJobs(g *graph.Graph) string {
+	for i := range g.Len() {
+		if all := p.objections(g, i); len(all) > 0 {
+			return fmt.Sprintf("job %s: %s", g.Step(i).Label, all[0].msg)
+		}
+	}
+	return ""
+}
+
+// lacks says that a node has not what a job must have.
+func (p Policy) lacks(label string) string {
+	has := "none"
+	if len(p.Labels) > 0 {
+		has = strings.Join(p.Labels, ", ")
+	}
+	return fmt.Sprintf("the job needs a node with the label %s; this one has %s", label, has)
+}
