@@ -138,6 +138,7 @@ func TestAuthorize(t *testing.T) {
 		"for ever":           func(s *story) { s.inv.Expires, s.proofs[0].Expires = nil, nil; s.facts.Now = time.Unix(1<<40, 0) },
 		"skewed clocks":      func(s *story) { s.facts.Skew = time.Minute; s.facts.Now = time.Unix(now+60, 0) },
 		"skewed otherwise":   func(s *story) { s.facts.Skew = time.Minute; s.facts.Now = time.Unix(now-60, 0) },
+		"skew below zero":    func(s *story) { s.facts.Skew = -time.Hour },
 		"parts of a second":  func(s *story) { s.facts.Now = time.Unix(now, 999_999_999) },
 		"nobody revokes":     func(s *story) { s.facts.Revoked = nil },
 		"to oneself in turn": func(s *story) { s.proofs[2].Audience = s.keys[2].DID(); s.keys[3] = s.keys[2] },
@@ -169,16 +170,21 @@ func (s *story) keep(n int) { s.proofs, s.keys = s.proofs[:n], s.keys[:n+1] }
 // Facts that were forgotten are no facts.
 func TestAuthorizeNeedsFacts(t *testing.T) {
 	t.Parallel()
-	for name, edit := range map[string]func(*Facts){
-		"no executor": func(f *Facts) { f.Executor = "" },
-		"no time":     func(f *Facts) { f.Now = time.Time{} },
-		"no proofs":   func(f *Facts) { f.Proofs = nil },
-		"nil proofs":  func(f *Facts) { f.Proofs = func(ipld.Link) (*SignedDelegation, error) { return nil, nil } },
+	for name, tt := range map[string]struct {
+		denied bool
+		edit   func(*Facts)
+	}{
+		"no executor": {false, func(f *Facts) { f.Executor = "" }},
+		"no time":     {false, func(f *Facts) { f.Now = time.Time{} }},
+		"no proofs":   {true, func(f *Facts) { f.Proofs = nil }},
+		"nil proofs":  {true, func(f *Facts) { f.Proofs = func(ipld.Link) (*SignedDelegation, error) { return nil, nil } }},
 	} {
 		s := newStory(t)
+		s.proofs[1].NotBefore = nil
 		inv := s.invoke(t)
-		edit(&s.facts)
-		if a, err := Authorize(inv, s.facts); a != nil || err == nil {
+		tt.edit(&s.facts)
+		a, err := Authorize(inv, s.facts)
+		if a != nil || err == nil || errors.Is(err, UnavailableProof) != tt.denied {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -541,6 +547,15 @@ func TestCache(t *testing.T) {
 	}
 	s.facts.Now = time.Unix(now+1, 0)
 	if _, err := Authorize(inv, s.facts); !errors.Is(err, Expired) {
+		t.Fatal(err)
+	}
+
+	// Its signature is not verified again.
+	for _, token := range s.tokens {
+		token.sig[0] ^= 1
+	}
+	s.facts.Now = right.Now
+	if _, err := Authorize(inv, s.facts); err != nil {
 		t.Fatal(err)
 	}
 

@@ -119,6 +119,13 @@ func TestReadContainerRefuses(t *testing.T) {
 	if len(inner)%3 == 0 || !strings.ContainsAny(std, "+/") {
 		t.Fatal("the base64 forms do not differ")
 	}
+	// The last character stands for fewer than six bits; the next one in the
+	// alphabet for the same and one that is not 0.
+	loose := func(text string) []byte {
+		trimmed := strings.TrimRight(text, "=")
+		at := len(trimmed) - 1
+		return []byte(trimmed[:at] + string(trimmed[at]+1) + text[len(trimmed):])
+	}
 	many := make([]ipld.Value, MaxTokens+1)
 	for i := range many {
 		many[i] = ipld.Bytes(dlg)
@@ -140,6 +147,8 @@ func TestReadContainerRefuses(t *testing.T) {
 		"base64 with a line end": {framed(Base64, []byte(std[:40]+"\n"+std[40:])), "line ends"},
 		"base64 and a line end":  {framed(Base64URL, []byte(url+"\n")), "line ends"},
 		"base64 and a space":     {framed(Base64URL, []byte(url+" ")), "base64"},
+		"std with loose bits":    {framed(Base64, loose(std)), "base64"},
+		"url with loose bits":    {framed(Base64URL, loose(url)), "base64"},
 		"gzip cut":               {framed(Gzip, zipped[:len(zipped)-1]), "gzip"},
 		"gzip and a byte":        {framed(Gzip, append(slices.Clone(zipped), 0)), "follow"},
 		"gzip twice":             {framed(Gzip, append(slices.Clone(zipped), zip(t, nil)...)), "follow"},

@@ -137,13 +137,10 @@ func (s *SignedDelegation) twinLink() ipld.Link {
 	if s.alg != did.P256 || len(s.sig) != did.SignatureSize {
 		return ipld.Link{}
 	}
-	half := new(big.Int).SetBytes(s.sig[32:])
-	if half.Cmp(p256Order) >= 0 {
-		return ipld.Link{}
-	}
 	data := bytes.Clone(s.data)
-	at := len(data) - len(s.sigPayload) - 32
-	half.Sub(p256Order, half).FillBytes(data[at : at+32])
+	half := data[len(data)-len(s.sigPayload)-32 : len(data)-len(s.sigPayload)]
+	n := new(big.Int).SetBytes(half)
+	n.Sub(p256Order, n).FillBytes(half) // of its absolute value: what is not below the order is no signature
 	return ipld.LinkOf(ipld.CodecDagCBOR, data)
 }
 

@@ -77,9 +77,6 @@ func parseStatements(v ipld.Value, nodes *int) ([]statement, error) {
 	if v.Kind() != ipld.KindList {
 		return nil, fmt.Errorf("want a list of statements, got %s", v.Kind())
 	}
-	if *nodes+v.Len() > MaxPolicyNodes {
-		return nil, fmt.Errorf("more than %d statements", MaxPolicyNodes)
-	}
 	var out []statement
 	for i, e := range v.Elems() {
 		s, err := parseStatement(e, nodes)

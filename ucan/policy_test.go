@@ -3,6 +3,7 @@ package ucan
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -207,6 +208,17 @@ func TestPolicyWorkAddsUp(t *testing.T) {
 	for i := range 5 {
 		if err := p.match(args, w); (err == nil) != (i < 3) || err != nil && !errors.Is(err, errWork) {
 			t.Errorf("time %d: %v, %d left", i, err, w.left)
+		}
+	}
+}
+
+// Arguments that are not of a token may hold what has no encoding.
+func TestNotANumber(t *testing.T) {
+	t.Parallel()
+	args := ipld.Map(entry("a", ipld.Float(math.NaN())))
+	for _, text := range []string{`[["==", ".a", 0]]`, `[["<", ".a", 0]]`, `[[">", ".a", 0.5]]`, `[["<=", ".a", 1]]`, `[[">=", ".a", -1.5]]`} {
+		if policy(t, text).Match(args) == nil {
+			t.Errorf("%s holds of NaN", text)
 		}
 	}
 }
