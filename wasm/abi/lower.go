@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/wit"
@@ -214,7 +213,7 @@ func (l *lowerer) push(t *typ, v ipld.Value) error {
 func (l *lowerer) indirect(t *typ, v ipld.Value) (at, n uint32, err error) {
 	if t.Kind == wit.StringKind {
 		s, ok := v.AsString()
-		if !ok || !utf8.ValidString(s) {
+		if !ok || !validUTF8(s) {
 			return 0, 0, mismatch(t.Type, v)
 		}
 		return l.text(s)

@@ -2,6 +2,7 @@ package abi
 
 import (
 	"encoding/binary"
+	fastutf8 "github.com/segmentio/asm/utf8"
 	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
@@ -118,7 +119,7 @@ func (l *lifter) text(at, n uint32) (string, error) {
 		return fromUTF16(b)
 	case l.encoding == Latin1OrUTF16:
 		return fromLatin1(b), nil
-	case !utf8.Valid(b):
+	case !fastutf8.Valid(b):
 		return "", &Error{"invalid utf-8"}
 	}
 	return string(b), nil
@@ -147,4 +148,10 @@ func fromLatin1(b []byte) string {
 		out = utf8.AppendRune(out, rune(c))
 	}
 	return unsafe.String(unsafe.SliceData(out), len(out))
+}
+
+// validUTF8 is [utf8.ValidString], several times as fast for text that is not
+// plain.
+func validUTF8(s string) bool {
+	return fastutf8.Valid(unsafe.Slice(unsafe.StringData(s), len(s)))
 }
