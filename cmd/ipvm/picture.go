@@ -22,7 +22,7 @@ import (
 // drawSVG draws w, which is called name, with what came of it in run; nil draws
 // it as it is before a run.
 func drawSVG(out io.Writer, w *ipvm.Workflow, name string, run *runJSON) error {
-	d := diagram.Drawing{Title: name, Note: fmt.Sprintf("%s in %s", several(w.Len(), "job"), several(depth(w), "step"))}
+	d := diagram.Drawing{Title: name, Note: fmt.Sprintf("%s in %s", several(w.Len(), "job"), several(len(w.Stages()), "step"))}
 	if name == "-" {
 		d.Title = "workflow"
 	}
@@ -30,6 +30,11 @@ func drawSVG(out io.Writer, w *ipvm.Workflow, name string, run *runJSON) error {
 		d.Boxes = append(d.Boxes, jobBox(w, i))
 		for _, e := range w.Step(i).Deps {
 			d.Lines = append(d.Lines, jobLine(w, i, e))
+		}
+	}
+	for n, stage := range w.Stages() {
+		for _, i := range stage {
+			d.Boxes[i].Layer = n
 		}
 	}
 	if run != nil {
@@ -55,14 +60,6 @@ func several(n int, what string) string {
 	return fmt.Sprintf("%s %s", count(uint64(n)), what)
 }
 
-// depth is the number of steps that follow each other.
-func depth(w *ipvm.Workflow) int {
-	if w.Len() == 0 {
-		return 0
-	}
-	return w.Step(w.Len()-1).Depth + 1
-}
-
 // jobBox is the box of step i.
 func jobBox(w *ipvm.Workflow, i int) diagram.Box {
 	s := w.Step(i)
@@ -79,6 +76,13 @@ func jobBox(w *ipvm.Workflow, i int) diagram.Box {
 	if s.Secret {
 		lines = append(lines, "a secret: "+strings.Join(engine.Way(w, i), " → "))
 	}
+	if out := outside(s.Job); len(out) > 0 {
+		b.Outside = "takes " + shortLink(out[0])
+		if len(out) > 1 {
+			b.Outside = fmt.Sprintf("takes %d tasks from elsewhere", len(out))
+		}
+		lines = append(lines, "takes what other workflows come to: "+strings.Join(out, ", "))
+	}
 	if h := s.Job.Catch; h != nil {
 		b.Handler = "catch " + handlerName(h)
 		lines = append(lines, "a handler decides when it fails: "+handlerName(h)+" of "+h.Module.String())
@@ -90,6 +94,17 @@ func jobBox(w *ipvm.Workflow, i int) diagram.Box {
 	lines = append(lines, "task "+s.ID.String())
 	b.Title = strings.Join(lines, "\n")
 	return b
+}
+
+// outside are the tasks of other workflows that a job takes, each once.
+func outside(j *workflow.Job) []string {
+	var out []string
+	for _, e := range j.Outside {
+		if id := e.Promise.Task.String(); !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 func handlerName(h *workflow.Handler) string {
@@ -105,11 +120,15 @@ func moduleName(v ipld.Value) (short, long string) {
 	if !ok {
 		return "a result", "the result of another job"
 	}
-	long = l.String()
-	if len(long) > 14 {
-		return long[:4] + "…" + long[len(long)-6:], long
+	return shortLink(l.String()), l.String()
+}
+
+// shortLink is the two ends of a CID.
+func shortLink(s string) string {
+	if len(s) <= 14 {
+		return s
 	}
-	return long, long
+	return s[:4] + "…" + s[len(s)-6:]
 }
 
 // jobLine is the line of an edge that leads to step i.

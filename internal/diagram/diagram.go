@@ -25,13 +25,18 @@ type Box struct {
 	Class string
 	// Secret marks a box with a lock.
 	Secret bool
-	// Handler and Needs are lines of their own, with a sign each; empty for none.
-	Handler, Needs string
+	// Outside, Handler and Needs are lines of their own, with a sign each: what it
+	// takes from outside the drawing, who decides when it fails, and what there
+	// must be for it. Empty for none.
+	Outside, Handler, Needs string
 	// State is how it went; Outcome says it in a few words.
 	State   State
 	Outcome string
 	// Title is the whole text, of any length, that pointing at the box shows.
 	Title string
+	// Layer is the first layer that the box may stand in, from 0 and below
+	// [MaxBoxes].
+	Layer int
 }
 
 // Line goes from one box to another, by their places in [Drawing.Boxes].
@@ -91,6 +96,11 @@ func (d *Drawing) check() error {
 	}
 	if n := len(d.Lines); n > MaxLines {
 		return fmt.Errorf("%w: %d lines, at most %d are allowed", ErrTooLarge, n, MaxLines)
+	}
+	for i := range d.Boxes {
+		if n := d.Boxes[i].Layer; n < 0 || n >= MaxBoxes {
+			return fmt.Errorf("%w: a box in layer %d, of at most %d", ErrTooLarge, n, MaxBoxes)
+		}
 	}
 	for _, l := range d.Lines {
 		if min(l.From, l.To) < 0 || max(l.From, l.To) >= len(d.Boxes) {

@@ -37,7 +37,9 @@ func samples() map[string]*Drawing {
 			{Label: "passed over", State: Skipped},
 			{Label: "given up", State: Cancelled},
 			{Label: "unreached", State: Upstream},
-			{Label: "not written", Class: "mutation", State: Failed},
+			{Label: "not written", Class: "mutation", State: Failed, Outside: "takes bafy…abcdef"},
+			{Label: "later", Layer: 2},
+			{Label: "anywhere"},
 		},
 		Lines: []Line{
 			{From: 0, To: 1, Label: "[0].x"},
@@ -213,6 +215,8 @@ func TestBounds(t *testing.T) {
 		{circle, ErrLines, "bad lines: they go in a circle"},
 		{self, ErrLines, "bad lines: they go in a circle"},
 		{nowhere, ErrLines, "bad lines: one from 0 to 2, of 2 boxes"},
+		{&Drawing{Boxes: []Box{{Layer: MaxBoxes}}}, ErrTooLarge, "too large to draw: a box in layer 2000, of at most 2000"},
+		{&Drawing{Boxes: []Box{{Layer: -1}}}, ErrTooLarge, "too large to draw: a box in layer -1, of at most 2000"},
 	} {
 		if _, err := test.d.SVG(); !errors.Is(err, test.want) || err.Error() != test.msg {
 			t.Errorf("got %v, want %s", err, test.msg)
@@ -266,6 +270,11 @@ func TestNothingOverlaps(t *testing.T) {
 		}
 		c.order()
 		f := faces(d)
+		for i, depth := range mustDepths(t, d) {
+			if depth < d.Boxes[i].Layer {
+				t.Fatalf("box %d stands in layer %d, before %d", i, depth, d.Boxes[i].Layer)
+			}
+		}
 		for _, down := range []bool{false, true} {
 			l := c.lay(d, f, down)
 			for i, r := range l.boxes {
@@ -302,6 +311,14 @@ func TestNothingOverlaps(t *testing.T) {
 	})
 }
 
+func mustDepths(t *rapid.T, d *Drawing) []int {
+	depth, err := depths(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return depth
+}
+
 func overlap(a, b rect) bool {
 	apart := func(x, w, y, v float64) bool { return x+w/2 <= y-v/2 || y+v/2 <= x-w/2 }
 	return !apart(a.x, a.w, b.x, b.w) && !apart(a.y, a.h, b.y, b.h)
@@ -310,6 +327,7 @@ func overlap(a, b rect) bool {
 func random(t *rapid.T) *Drawing {
 	d := boxes(rapid.IntRange(1, 25).Draw(t, "boxes"))
 	for i := range d.Boxes {
+		d.Boxes[i].Layer = rapid.SampledFrom([]int{0, 0, 0, 0, 1, 4}).Draw(t, "layer")
 		d.Boxes[i].Needs = rapid.SampledFrom([]string{"", "", "gpu"}).Draw(t, "needs")
 	}
 	for range rapid.IntRange(0, 40).Draw(t, "lines") {

@@ -23,6 +23,7 @@ func faces(d *Drawing) []face {
 		if b.Class != "pure" {
 			f.add("", "dg-class", b.Class)
 		}
+		f.add("outside", "dg-detail", b.Outside)
 		f.add("catch", "dg-detail", b.Handler)
 		f.add("needs", "dg-detail", b.Needs)
 		if s := states[b.State]; b.State != Unknown {

@@ -25,10 +25,11 @@ func (w *writer) key() []entry {
 		}
 	}
 	var counts [len(states)]int
-	var handler, needs, secret, mutation, query bool
+	var outside, handler, needs, secret, mutation, query bool
 	for i := range w.d.Boxes {
 		b := &w.d.Boxes[i]
 		counts[b.State]++
+		outside = outside || b.Outside != ""
 		handler, needs, secret = handler || b.Handler != "", needs || b.Needs != "", secret || b.Secret
 		mutation, query = mutation || b.Class == "mutation", query || b.Class == "query"
 	}
@@ -40,6 +41,7 @@ func (w *writer) key() []entry {
 	sample(query, "reads from outside", `<g class="dg-s-unknown">`+shape("query", 26, 15)+`</g>`, 26)
 	sample(mutation, "changes something outside", `<g class="dg-s-unknown">`+shape("mutation", 32, 18)+`</g>`, 32)
 	sample(secret, "secret", icon("secret", 0, 1), 14)
+	sample(outside, "a result from elsewhere", icon("outside", 0, 1), 14)
 	sample(handler, "a handler decides when it fails", icon("catch", 0, 1), 14)
 	sample(needs, "what a node must have", icon("needs", 0, 1), 14)
 	for s, count := range counts {

@@ -11,7 +11,7 @@ type chart struct {
 	segs   int
 	labels []string // per line, cut
 	texts  []bool   // layers that hold labels of lines, and no boxes
-	alone  []int    // boxes without lines; they are in no layer
+	alone  []int    // boxes without lines that may stand in the first layer; they are in none
 }
 
 // node is a box or the joint of a line in one layer.
@@ -48,7 +48,7 @@ func newChart(d *Drawing) (*chart, error) {
 	}
 	for i := range d.Boxes {
 		c.nodes[i] = node{box: i, layer: layerOf[depth[i]]}
-		if !touched[i] {
+		if !touched[i] && depth[i] == 0 {
 			c.alone = append(c.alone, i)
 		}
 	}
@@ -59,7 +59,8 @@ func newChart(d *Drawing) (*chart, error) {
 	return c, nil
 }
 
-// depths is the length of the longest path of lines that leads to each box.
+// depths is the length of the longest path of lines that leads to each box, or
+// more where the box must stand in a later layer.
 func depths(d *Drawing) ([]int, error) {
 	next := make([][]int, len(d.Boxes))
 	waiting := make([]int, len(d.Boxes))
@@ -69,6 +70,7 @@ func depths(d *Drawing) ([]int, error) {
 	}
 	depth, order := make([]int, len(d.Boxes)), make([]int, 0, len(d.Boxes))
 	for i, n := range waiting {
+		depth[i] = d.Boxes[i].Layer
 		if n == 0 {
 			order = append(order, i)
 		}

@@ -27,6 +27,7 @@ var icons = [...]struct{ name, shape string }{
 	{"cancelled", `<rect class="dg-full" x="2" y="2" width="10" height="10" rx="1.5"/><path class="dg-cut" d="M4.5 7H9.5"/>`},
 	{"upstream", `<circle class="dg-ring" cx="7" cy="7" r="5.3"/><path class="dg-stroke" d="M10 7H4.4M6.5 4.8L4.3 7L6.5 9.2"/>`},
 	{"secret", `<rect class="dg-full" x="2.5" y="6" width="9" height="6.5" rx="1.2"/><path class="dg-stroke" d="M4.5 6V4.3A2.5 2.5 0 0 1 9.5 4.3V6"/>`},
+	{"outside", `<path class="dg-stroke" d="M7 2.5H12V11.5H7M1.5 7H8.3M6 4.7L8.4 7L6 9.3"/>`},
 	{"catch", `<path class="dg-stroke" d="M2 3.5C2 14 12 14 12 3.5M2 3.5H12M4.7 3.5V10M9.3 3.5V10M3 7.3H11"/>`},
 	{"needs", `<rect class="dg-stroke" x="4" y="4" width="6" height="6"/><path class="dg-stroke" d="M5.5 1.5V4M8.5 1.5V4M5.5 10V12.5M8.5 10V12.5M1.5 5.5H4M1.5 8.5H4M10 5.5H12.5M10 8.5H12.5"/>`},
 }

@@ -41,7 +41,7 @@ func (c *chart) walk() {
 	var stack []int
 	for i := range c.nodes {
 		n := &c.nodes[i]
-		if n.joint() || len(n.up) > 0 || len(n.down) == 0 {
+		if n.joint() || len(n.up) > 0 || slices.Contains(c.alone, i) {
 			continue
 		}
 		stack = append(stack, i)
