@@ -14,7 +14,8 @@ const (
 	nameHeight, rowHeight    = 20.0, 16.0
 	boxMargin                = 8.0 // above the first row and below the last
 	nameSize, rowSize        = 13.5, 11.5
-	boldSize                 = nameSize * 1.12 // bold text is wider
+	boldFactor               = 1.12 // bold text is wider
+	boldSize                 = nameSize * boldFactor
 	lineTextSize             = 11.0
 	across                   = 18.0 // between what stands in one layer
 	along                    = 46.0 // between layers, at least

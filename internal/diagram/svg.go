@@ -8,8 +8,11 @@ import (
 	"strings"
 )
 
-// margin is left free round everything.
-const margin = 24.0
+const (
+	margin              = 24.0  // left free round everything
+	minWidth            = 360.0 // of everything, for the title's sake
+	titleSize, noteSize = 17.0, 12.5
+)
 
 // SVG is d as one SVG document, which needs nothing else: no fonts, no scripts,
 // no other files. It is dark where the reader prefers that. The error wraps
@@ -46,21 +49,13 @@ func n(v float64) string {
 }
 
 func (w *writer) document() {
-	title, note := strings.TrimSpace(clean(w.d.Title)), clean(w.d.Note)
-	key := w.key()
-	head := 0.0
-	if title != "" {
-		head = 30
-	}
-	if note != "" {
-		head += 20
-	}
-	width := max(w.w, 360)
-	title, note = cut(title, 17*1.12, width), cut(note, rowSize+1, width)
-	entries, keyHeight := placeKey(key, width)
+	const keyGap = 26
+	width := max(w.w, minWidth)
+	head := w.headHeight()
+	entries, keyHeight := placeKey(w.key(), width)
 	height := head + w.h
 	if keyHeight > 0 {
-		height += 26 + keyHeight
+		height += keyGap + keyHeight
 	}
 	w.printf(`<svg xmlns="http://www.w3.org/2000/svg" width="%s" height="%s" viewBox="%s %s %[1]s %[2]s" class="dg" role="graphics-document" aria-label="%s">`+"\n",
 		n(width+2*margin), n(height+2*margin), n(-margin), n(-margin), escape(w.d.Title))
@@ -68,23 +63,39 @@ func (w *writer) document() {
 	w.printf("<style>%s</style>\n", style)
 	w.defs()
 	w.printf(`<rect class="dg-paper" x="%s" y="%[1]s" width="%s" height="%s"/>`+"\n", n(-margin), n(width+2*margin), n(height+2*margin))
-	if title != "" {
-		w.printf(`<text class="dg-title" x="0" y="14">%s</text>`+"\n", escape(title))
-	}
-	if note != "" {
-		w.printf(`<text class="dg-note" x="0" y="%s">%s</text>`+"\n", n(head-14), escape(note))
-	}
-	w.printf(`<g transform="translate(%s %s)">`+"\n", n(max(0, math.Floor((width-w.w)/2))), n(head))
+	w.head(width)
+	w.printf(`<g transform="translate(%s %s)">`+"\n", n(math.Floor((width-w.w)/2)), n(head))
 	w.lines()
 	for i := range w.d.Boxes {
 		w.box(i)
 	}
 	w.printf("</g>\n")
-	w.printf(`<g class="dg-key" transform="translate(0 %s)">`+"\n", n(head+w.h+26))
+	w.printf(`<g class="dg-key" transform="translate(0 %s)">`+"\n", n(head+w.h+keyGap))
 	for _, e := range entries {
 		w.printf(`<g transform="translate(%s %s)">%s<text x="%s" y="12">%s</text></g>`+"\n", n(e.x), n(e.y), e.sample, n(e.sampleWidth+7), escape(e.text))
 	}
 	w.printf("</g>\n</svg>\n")
+}
+
+// headHeight is the room that title and note take.
+func (w *writer) headHeight() float64 {
+	height := 0.0
+	if w.d.Title != "" {
+		height += 30
+	}
+	if w.d.Note != "" {
+		height += 20
+	}
+	return height
+}
+
+func (w *writer) head(width float64) {
+	if w.d.Title != "" {
+		w.printf(`<text class="dg-title" x="0" y="14">%s</text>`+"\n", escape(cut(clean(w.d.Title), titleSize*boldFactor, width)))
+	}
+	if w.d.Note != "" {
+		w.printf(`<text class="dg-note" x="0" y="%s">%s</text>`+"\n", n(w.headHeight()-14), escape(cut(clean(w.d.Note), noteSize, width)))
+	}
 }
 
 // describe says in words what the drawing shows.
