@@ -160,10 +160,11 @@ func (f *Facts) find(link ipld.Link) (*SignedDelegation, error) {
 
 // aligned checks that the proofs lead from the subject to the issuer of the
 // invocation, and that none is for less than what the next one, or the
-// invocation, asks for. Audiences of invocations play no part.
+// invocation, asks for. A powerline may be for more: it passes on what there is.
+// Audiences of invocations play no part.
 func (a *Authorisation) aligned() error {
 	inv := &a.inv.inv
-	holder, command := inv.Subject, "/"
+	holder, command, by := inv.Subject, "/", -1 // the command is granted by that proof
 	for i, d := range a.chain {
 		dlg := &d.dlg
 		switch {
@@ -175,10 +176,12 @@ func (a *Authorisation) aligned() error {
 			return a.denied(InvalidAudience, i, "authority of "+string(holder), "authority of its issuer "+string(dlg.Issuer))
 		case dlg.Issuer != holder:
 			return a.denied(InvalidAudience, i-1, useText(dlg.Issuer), useText(holder))
-		case !covers(command, dlg.Command):
-			return a.denied(InvalidCommand, i-1, dlg.Command, command)
+		case covers(command, dlg.Command):
+			command, by = dlg.Command, i
+		case !dlg.Powerline || !covers(dlg.Command, command):
+			return a.denied(InvalidCommand, by, dlg.Command, command)
 		}
-		holder, command = dlg.Audience, dlg.Command
+		holder = dlg.Audience
 	}
 	switch last := len(a.chain) - 1; {
 	case inv.Issuer != holder && last < 0:
@@ -186,7 +189,7 @@ func (a *Authorisation) aligned() error {
 	case inv.Issuer != holder:
 		return a.denied(InvalidAudience, last, useText(inv.Issuer), useText(holder))
 	case !covers(command, inv.Command):
-		return a.denied(InvalidCommand, last, inv.Command, command)
+		return a.denied(InvalidCommand, by, inv.Command, command)
 	}
 	return nil
 }
@@ -258,7 +261,10 @@ func (a *Authorisation) forged(proof int, issuer did.DID, err error) error {
 // allowed checks the arguments against all policies together, so that a long
 // chain is no way to more work.
 func (a *Authorisation) allowed(args ipld.Value) error {
-	w := &work{left: MaxPolicyWork}
+	return a.allowedWithin(args, &work{left: MaxPolicyWork})
+}
+
+func (a *Authorisation) allowedWithin(args ipld.Value, w *work) error {
 	for i, d := range a.chain {
 		if err := d.dlg.Policy.match(args, w); err != nil {
 			denied := a.denied(MatchError, i, short(args), short(d.dlg.Policy.Value()))

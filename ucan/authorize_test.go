@@ -129,6 +129,7 @@ func TestAuthorize(t *testing.T) {
 		"aud is not sub":     func(s *story) { s.inv.Audience = s.keys[1].DID(); s.facts.Executor = s.keys[1].DID() },
 		"aud is sub":         func(s *story) { s.inv.Audience = s.inv.Subject },
 		"powerline":          func(s *story) { s.proofs[1].Subject, s.proofs[1].Powerline = "", true },
+		"powerline for all":  func(s *story) { s.proofs[0].Command, s.proofs[1] = "/crud", s.powerline(1); s.proofs[1].Command = "/" },
 		"two powerlines":     func(s *story) { s.proofs[1].Subject, s.proofs[1].Powerline = "", true; s.proofs[2] = s.powerline(2) },
 		"commands of one":    func(s *story) { s.proofs[0].Command, s.proofs[2].Command = "/crud", "/crud" },
 		"command below":      func(s *story) { s.inv.Command = "/crud/read/fast" },
@@ -347,6 +348,19 @@ func TestAuthorizeRefuses(t *testing.T) {
 				s.proofs[i].Command = "/crypto"
 			}
 			s.inv.Command = "/cryptocurrency/pay"
+		}},
+		"a powerline widens nothing": {InvalidCommand, func(s *story) {
+			s.proofs[0].Command, s.proofs[1] = "/crud", s.powerline(1)
+			s.proofs[1].Command, s.proofs[2].Command = "/", "/"
+		}},
+		"nor for the invocation": {InvalidCommand, func(s *story) {
+			s.keep(2)
+			s.proofs[0].Command, s.proofs[1] = "/crud", s.powerline(1)
+			s.proofs[1].Command, s.inv.Command = "/", "/msg"
+		}},
+		"a powerline for something else": {InvalidCommand, func(s *story) {
+			s.proofs[0].Command, s.proofs[1] = "/crud", s.powerline(1)
+			s.proofs[1].Command = "/msg"
 		}},
 		"quoted key": {MatchError, func(s *story) { s.proofs[1].Policy = policy(t, `[["==", ".[\"uri\"]", "other"]]`) }},
 		// Policies add up: a later, wider one takes nothing back.

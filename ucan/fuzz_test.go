@@ -80,3 +80,20 @@ func BenchmarkVerify(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkParseDelegation(b *testing.B) {
+	for _, k := range keys(b) {
+		b.Run(k.Type().String(), func(b *testing.B) {
+			b.ReportAllocs()
+			s := newStory(b)
+			dlg := s.proofs[1]
+			dlg.Subject, dlg.Audience = k.DID(), k.DID()
+			data := delegate(b, k, dlg).Bytes()
+			for b.Loop() {
+				if _, err := ParseDelegation(data); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
