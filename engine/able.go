@@ -30,14 +30,14 @@ func (p Policy) objections(g *graph.Graph, i int) (all []objection) {
 		}
 	}
 	if e := s.Job.Effect; e != nil {
-		object(workflow.PartEffect, workflow.Unsupported, "do it outside the workflow: let it end in what is to be sent, or begin with what was read",
+		object(workflow.PartEffect, workflow.Unsupported, "do it by hand: read first and give what was read as {file: …}, or let the workflow end with what is to be sent",
 			"this node can not do %s on %s URIs: it has no effects, only functions (%s)", e.Do, e.Scheme, strings.TrimPrefix(task.CommandRun, "/"))
 	}
 	if c := s.Job.Check; c != nil && c.Strategy != workflow.Attestation {
 		object(workflow.PartCheck, workflow.Unsupported, "leave it out, or write check: attestation", "this node can not verify results by %s, only by attestation", c.Strategy)
 	}
 	if s.From >= 0 && !s.Secret {
-		object(workflow.PartSecret, workflow.Invalid, "leave out secret: false, or whatever makes the other a secret", "%s", reveals(g, i))
+		object(workflow.PartSecret, workflow.Invalid, "leave out secret: false", "%s", reveals(g, i))
 	}
 	if from := secretModule(g, s); from != "" {
 		object(workflow.PartModule, workflow.Unsupported, "let a job that is no secret make the module", "the module is the result of %s, which is a secret", from)
@@ -49,9 +49,9 @@ func (p Policy) objections(g *graph.Graph, i int) (all []objection) {
 func reveals(g *graph.Graph, i int) string {
 	way := Way(g, i)
 	if len(way) == 1 {
-		return "the result is a secret by its nature, and the job says that it is none"
+		return "secret: false can not hold: what the job reads is always a secret"
 	}
-	return fmt.Sprintf("the result depends on the secret of %s, and the job says that it is none: %s", way[0], strings.Join(way, " → "))
+	return fmt.Sprintf("secret: false can not hold: the result depends on that of %s, which is a secret: %s", way[0], strings.Join(way, " → "))
 }
 
 // Way is how a secret comes to step i: the labels from its source on; nil where

@@ -221,7 +221,7 @@ func TestRunRefuses(t *testing.T) {
 	for _, test := range []struct{ jobs, want string }{
 		{"  a: {with: 'https://example.com/', do: crud/read}\n", "can not do crud/read on https URIs"},
 		{"  a: {with: GUEST, func: next, args: [1], check: {zkp: nova}}\n", "can not verify results by zkp"},
-		{"  a: {with: GUEST, func: next, args: [1], secret: true}\n  b: {with: GUEST, func: next, args: [{from: a}], secret: false}\n", "depends on the secret of a, and the job says that it is none: a → b"},
+		{"  a: {with: GUEST, func: next, args: [1], secret: true}\n  b: {with: GUEST, func: next, args: [{from: a}], secret: false}\n", "depends on that of a, which is a secret: a → b"},
 		{"  a: {with: GUEST, func: bytes, args: [1], secret: true}\n  b: {with: {from: a}}\n", "the module is the result of a, which is a secret"},
 	} {
 		_, err := r.Run(t.Context(), r.document(t, header+test.jobs), engine.Options{})

@@ -254,7 +254,7 @@ func TestTwins(t *testing.T) {
 	t.Parallel()
 	const jobs = `{"jobs": {"a": {"with": MOD, "args": [1]}, "b": {"with": MOD, "args": [1]MORE}, "c": {"with": MOD, "args": [{"from": "b"}]},
 "d": {"with": MOD, "args": [2]}, "e": {"with": MOD, "args": [2], "gas": 5}MORE JOBS}}`
-	const want = `/jobs/c/args/0: "b" is the same task as "a", with other limits, handlers or triggers: the promise does not tell which is meant`
+	const want = `/jobs/c/args/0: "b" makes the same call as "a" under other conditions`
 	for name, more := range map[string][2]string{
 		"alike":              {"", ""},
 		"other limits":       {`, "gas": 5`, ""},

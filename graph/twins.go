@@ -48,8 +48,8 @@ func (g *Graph) ambiguous() (faults workflow.FaultList) {
 			}
 			faults = append(faults, workflow.Fault{
 				Pos: e.Pos, Kind: workflow.BadPromise,
-				Msg:  fmt.Sprintf("%q is the same task as %q, with other limits, handlers or triggers: the promise does not tell which is meant", target.Label, other),
-				Hint: "make the two one job, or let their calls differ",
+				Msg:  fmt.Sprintf("%q makes the same call as %q under other conditions, so that it is not clear whose result is meant", target.Label, other),
+				Hint: "merge the two, or let them have the same limits, secret, check, catch, await and on",
 			})
 		}
 	}

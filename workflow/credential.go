@@ -38,7 +38,7 @@ func (r *reader) credential(n *node) {
 	}
 	for _, c := range credentials {
 		if strings.Contains(text, c.mark) && c.form.MatchString(text) {
-			r.fault(n, Invalid, "keep it out of the document, which is stored and may be given to others; if it is none, --allow-literal-secret lets it pass",
+			r.fault(n, Invalid, "remove it: a document is stored and passed on; if it only looks like one, use --allow-literal-secret",
 				"the text holds %s", c.name)
 			return
 		}

@@ -262,7 +262,7 @@ func (r *reader) draftCall(j *Job, n, with, do, inputs *node) {
 		r.enter("inputs")
 		j.Call.Params = r.input(inputs)
 		r.leave()
-		r.effect(j, n, effectParts{do: do, with: with})
+		r.effect(j, n, effectParts{do: do, with: with, input: inputs})
 		return
 	}
 	r.enter("with")

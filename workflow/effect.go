@@ -29,22 +29,29 @@ func (e *Effect) Task(sub did.DID, params ipld.Value, nonce string) task.Task {
 // abilityRun is the ability of a job that calls a function.
 const abilityRun = "wasm/run"
 
-const doHint = "an ability is written like crud/read, in lower case"
+// webVerbs are the abilities that people write as HTTP names them.
+var webVerbs = map[string]string{
+	"GET": "crud/read", "HEAD": "crud/read", "POST": "crud/create", "PUT": "crud/update", "PATCH": "crud/update", "DELETE": "crud/delete",
+}
 
 // ability reads what an effect is to do.
 func (r *reader) ability(v *node) string {
 	s := v.text()
 	switch {
 	case v.kind != stringNode:
-		r.fault(v, Type, "write do: crud/read", "expected an ability as text, got %s", v.show())
+		r.fault(v, Type, "write do: crud/read", "expected what is to be done as text, got %s", v.show())
 	case len(s) > maxLabel || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-./") != "" || strings.HasPrefix(s, "/") || strings.HasSuffix(s, "/") || strings.Contains(s, "//") || s == "":
-		r.fault(v, Invalid, doHint, "%s is no ability", quote(s))
+		hint := "write words in lower case with / between them, such as crud/read"
+		if verb := webVerbs[strings.ToUpper(s)]; verb != "" {
+			hint = "write do: " + verb
+		}
+		r.fault(v, Invalid, hint, "expected what is to be done, such as crud/read, got %s", quote(s))
 	}
 	return s
 }
 
 // effectParts are the fields of a job that is an effect.
-type effectParts struct{ do, with, scheme *node }
+type effectParts struct{ do, with, scheme, input *node }
 
 // effect reads what a job of n asks of whom. The fields are where the reader is;
 // its arguments are read.
@@ -70,10 +77,12 @@ func (r *reader) effect(j *Job, n *node, p effectParts) {
 		r.scheme(e, p.scheme)
 		r.leave()
 	}
-	if _, promised, _ := task.AsPromise(e.URI); promised && e.Scheme == "" {
-		r.fault(p.with, Missing, "add scheme: https, which the result has to have", "an effect whose URI is a result has to say its scheme")
+	if _, promised, _ := task.AsPromise(e.URI); promised && e.Scheme == "" && p.scheme == nil {
+		r.enter(n.keyOf(p.with))
+		r.fault(p.with, Missing, "add scheme: https, or what the URI will begin with", "the URI is the result of a job, and the effect has no field scheme")
+		r.leave()
 	}
-	r.effectInput(j, n)
+	r.effectInput(j, n, p.input)
 }
 
 // effectURI reads what an effect is asked of.
@@ -92,7 +101,7 @@ func (r *reader) effectURI(e *Effect, v *node) {
 		if strings.Contains(v.text(), "@") { // perhaps a password
 			shown = "the URI"
 		}
-		r.fault(v, Invalid, "write a whole URI, such as https://example.com/report", "%s: %v", shown, err)
+		r.fault(v, Invalid, uriHint(v.text(), err), "%s can not be used: %v", shown, err)
 	}
 	e.URI, e.Scheme = ipld.String(uri), scheme
 }
@@ -110,16 +119,54 @@ func (r *reader) scheme(e *Effect, v *node) {
 	}
 }
 
-// effectInput makes sure that the arguments of an effect have names.
-func (r *reader) effectInput(j *Job, n *node) {
-	switch params := j.Call.Params; {
-	case params.Kind() == ipld.KindMap:
-		if _, taken := params.Lookup("uri"); taken {
-			r.fault(n, Invalid, "give the argument another name; the URI is said in with", "an effect has no argument uri")
+// uriHint says how to mend text that is no URI because of err.
+func uriHint(text string, err error) string {
+	switch err {
+	case errUser:
+		return "leave them out: a document is stored and passed on"
+	case errFragment:
+		return "leave out # and what follows it"
+	case errScheme:
+		if host, _ := cutAt(text, "/"); strings.Contains(strings.Trim(host, "."), ".") && strings.Trim(host, hostCharacters) == "" {
+			return "did you mean " + quote("https://"+text) + "?"
 		}
-	case params.Len() > 0:
-		r.fault(n, Type, "write input: {value: …}", "the arguments of an effect have names")
-	default:
+	}
+	return "write a whole URI, such as https://example.com/report"
+}
+
+// hostCharacters are those that the names of hosts are made of.
+const hostCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
+
+// effectInput makes sure that the arguments of an effect, which were read from
+// input, a field of n, have names. Without input there are none.
+func (r *reader) effectInput(j *Job, n, input *node) {
+	if j.Call.Params.Len() == 0 {
 		j.Call.Params = ipld.Map()
+		return
+	}
+	r.enter(n.keyOf(input))
+	defer r.leave()
+	if j.Call.Params.Kind() != ipld.KindMap {
+		r.fault(input, Type, "name them, as in input: {value: 1}", "an effect takes its arguments by name, not by position")
+		return
+	}
+	r.noURI(input)
+	for i := range input.items {
+		if input.kind == listNode {
+			r.enterItem(i)
+			r.noURI(&input.items[i])
+			r.leave()
+		}
+	}
+}
+
+// noURI reports an argument of an effect that would be taken for its URI.
+func (r *reader) noURI(n *node) {
+	for _, k := range n.keys {
+		if k.text == "uri" {
+			r.enter(k.text)
+			r.report(k.line, k.col, Invalid, "write the URI in with, or give the argument another name", "an effect takes no argument named uri")
+			r.leave()
+		}
 	}
 }

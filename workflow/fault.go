@@ -71,14 +71,19 @@ type Fault struct {
 
 // Error is "file:line:col: path: message", with the hint on a second line.
 func (f Fault) Error() string {
-	s := f.Msg
-	if p := f.Pos.String(); p != "" {
-		s = p + ": " + s
-	}
+	s := f.line()
 	if f.Hint != "" {
 		s += "\n  hint: " + f.Hint
 	}
 	return s
+}
+
+// line is f without its hint.
+func (f Fault) line() string {
+	if p := f.Pos.String(); p != "" {
+		return p + ": " + f.Msg
+	}
+	return f.Msg
 }
 
 // FaultList is everything that is wrong with a document, in the order of the
@@ -88,20 +93,22 @@ type FaultList []Fault
 // maxShown bounds the faults that a FaultList's text has.
 const maxShown = 100
 
-// Error is one fault after the other, at most 100 of them.
+// Error is one fault after the other, at most 100 of them. A hint that several
+// in a row have follows the last of them.
 func (l FaultList) Error() string {
-	var b strings.Builder
-	for i, f := range l {
-		if i == maxShown {
-			fmt.Fprintf(&b, "\n… and %d more", len(l)-i)
-			break
+	shown := l[:min(len(l), maxShown)]
+	lines := make([]string, len(shown))
+	for i, f := range shown {
+		if i+1 < len(shown) && shown[i+1].Hint == f.Hint {
+			lines[i] = f.line()
+		} else {
+			lines[i] = f.Error()
 		}
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		b.WriteString(f.Error())
 	}
-	return b.String()
+	if more := len(l) - len(shown); more > 0 {
+		lines = append(lines, fmt.Sprintf("… and %d more", more))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // maxFaults bounds the faults that are kept of one document.

@@ -218,10 +218,14 @@ func (r *reader) finishJob(j *Job, n *node, g *given) {
 		r.fault(n, Missing, `add with: CID, or with: ./module.wasm on the command line`, "the job does not say which module it runs: there is no field with")
 	}
 	if g.args != nil && g.input != nil {
+		r.enter("args")
 		r.fault(g.args, Duplicate, "args are by position, input is by name; keep one", "both args and input are given")
+		r.leave()
 	}
 	if g.scheme != nil && g.scheme.kind != nullNode && j.Effect == nil {
+		r.enter("scheme")
 		r.fault(g.scheme, Invalid, "remove it", "scheme belongs to effects, and this job calls a function")
+		r.leave()
 	}
 	if g.args == nil && g.input == nil && j.Effect == nil {
 		j.Call.Params = ipld.List()
@@ -239,13 +243,31 @@ func (r *reader) finishJob(j *Job, n *node, g *given) {
 // finishEffect reads the parts of a job that is an effect.
 func (r *reader) finishEffect(j *Job, n *node, g *given) {
 	if g.fn != nil {
-		r.fault(g.fn, Invalid, "a job that calls a function has no do; one that is an effect has no func", "an effect calls no function")
-		j.Call.Func = ""
+		j.Effect = &Effect{}
+		r.enter("func")
+		mark := effectMark(g)
+		r.fault(g.fn, Invalid, "to call the function remove "+mark+"; to ask for the effect remove func", "an effect calls no function, and %s makes the job an effect", mark)
+		r.leave()
+		return
 	}
 	if g.do != nil && g.do.text() == abilityRun {
-		r.fault(g.do, Invalid, "write type: wasm/1.0, or leave it out", "%s calls a function, and the type says that the job is an effect", abilityRun)
+		r.enter("do")
+		r.fault(g.do, Invalid, "to call a function remove the type, or write type: wasm/1.0", "expected an effect, as the type says, got %s, which calls a function", quote(abilityRun))
+		r.leave()
 	}
-	r.effect(j, n, effectParts{g.do, g.with, g.scheme})
+	input := g.input
+	if g.args != nil {
+		input = g.args
+	}
+	r.effect(j, n, effectParts{g.do, g.with, g.scheme, input})
+}
+
+// effectMark is the field that makes a job an effect.
+func effectMark(g *given) string {
+	if g.do != nil {
+		return "do"
+	}
+	return "type"
 }
 
 // module reads `with`: a CID, ipfs://CID, a link, or a path.

@@ -172,7 +172,7 @@ func (r *reader) jobDraftJob(label string, pos Pos, n *node, d *defaults, effect
 	r.edges, r.outside = nil, nil
 	j.Call.Params = ipld.List()
 	var s settings
-	var await, with, do *node
+	var await, with, do, input *node
 	r.record(n, "a job", jobDraftJobFields, func(name string, v *node) {
 		switch name {
 		case "type":
@@ -192,7 +192,7 @@ func (r *reader) jobDraftJob(label string, pos Pos, n *node, d *defaults, effect
 		case "func":
 			j.Call.Func = r.jobDraftFunc(v)
 		case "inputs":
-			j.Call.Params = r.jobDraftInputs(v)
+			input, j.Call.Params = v, r.jobDraftInputs(v)
 		case "outputs":
 			if v.kind != nullNode && (v.kind != listNode || len(v.items) > 0) {
 				r.notYet(v, "a list of outputs", "leave it out; a part of a result is {from: label, out: index}")
@@ -210,7 +210,7 @@ func (r *reader) jobDraftJob(label string, pos Pos, n *node, d *defaults, effect
 		}
 	})
 	if effect {
-		r.effect(&j, n, effectParts{do: do, with: with})
+		r.effect(&j, n, effectParts{do: do, with: with, input: input})
 	} else {
 		r.jobDraftModule(&j, n, with)
 	}

@@ -85,7 +85,7 @@ func (j *Job) loweredEffect(t task.Task) error {
 	case !ok:
 		return fmt.Errorf("the command %s has no uri in its args", t.Command)
 	case err != nil:
-		return fmt.Errorf("uri %s: %w", quote(text), err)
+		return fmt.Errorf("uri %s can not be used: %w", quote(text), err)
 	case uri != text:
 		return fmt.Errorf("uri %s is not in normal form, which is %s", quote(text), quote(uri))
 	}

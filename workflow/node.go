@@ -108,8 +108,14 @@ func (n *node) show() string {
 	case hugeNode:
 		return n.text()
 	case listNode:
+		if len(n.items) == 0 {
+			return "an empty list"
+		}
 		return fmt.Sprintf("a list of %d", len(n.items))
 	case mapNode:
+		if len(n.items) == 0 {
+			return "an empty map"
+		}
 		if k, _ := n.sole(); k != "" {
 			return fmt.Sprintf("a map with the key %s", quote(k))
 		}

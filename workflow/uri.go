@@ -14,24 +14,31 @@ var defaultPorts = map[string]string{
 	"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21", "postgres": "5432", "postgresql": "5432",
 }
 
+// Why a text is no URI, as far as the way to mend it depends on that.
+var (
+	errScheme   = errors.New("it does not begin with a scheme, such as https")
+	errUser     = errors.New("it names a user or a password")
+	errFragment = errors.New("the part after # is never sent")
+)
+
 // NormalURI is the one form in which a URI is compared, ordered and granted
 // (RFC 3986, section 6.2.2): scheme and host in lower case, no default port, no
 // dot segments, escapes in upper case and only where they are needed. A URI with
 // a user or a password is refused, and so is a fragment that nobody would see.
 func NormalURI(s string) (uri, scheme string, err error) {
 	if len(s) > maxURI {
-		return "", "", fmt.Errorf("a URI of %d bytes; at most %d are allowed", len(s), maxURI)
+		return "", "", fmt.Errorf("it has %d bytes; at most %d are allowed", len(s), maxURI)
 	}
 	scheme, rest, ok := strings.Cut(s, ":")
 	if !ok || !isScheme(scheme) {
-		return "", "", errors.New("no URI: it does not begin with a scheme, such as https")
+		return "", "", errScheme
 	}
 	scheme = strings.ToLower(scheme)
 	if rest, err = normalEscapes(rest); err != nil {
 		return "", "", err
 	}
 	if rest == "" {
-		return "", "", errors.New("no URI: nothing follows the scheme")
+		return "", "", errors.New("nothing follows the scheme")
 	}
 	if !strings.HasPrefix(rest, "//") {
 		return scheme + ":" + rest, scheme, nil
@@ -44,7 +51,7 @@ func NormalURI(s string) (uri, scheme string, err error) {
 	path = removeDots(path)
 	if web := scheme == "http" || scheme == "https"; web {
 		if strings.Contains(rest, "#") {
-			return "", "", errors.New("the part after # is never sent; leave it out")
+			return "", "", errFragment
 		}
 		if path == "" {
 			path = "/"
@@ -74,7 +81,7 @@ func cutAt(s, chars string) (before, rest string) {
 
 func normalAuthority(scheme, s string) (string, error) {
 	if strings.Contains(s, "@") {
-		return "", errors.New("a URI names no user and no password: credentials are secrets")
+		return "", errUser
 	}
 	host, port := s, ""
 	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
@@ -84,7 +91,7 @@ func normalAuthority(scheme, s string) (string, error) {
 		return "", fmt.Errorf("the port %s is no number", quote(port))
 	}
 	if host == "" && scheme != "file" {
-		return "", errors.New("the URI names no host")
+		return "", errors.New("it names no host")
 	}
 	if inner, ok := strings.CutPrefix(host, "["); ok {
 		inner, ok = strings.CutSuffix(inner, "]")

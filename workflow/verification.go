@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -67,7 +66,15 @@ const (
 	maxConfirmations = 1000
 )
 
-const checkHint = "leave it out, or write check: attestation"
+const checkHint = "write check: attestation, or leave it out: the node that runs the job signs the result"
+
+// checkShapes are how each strategy but attestation is written.
+var checkShapes = map[Strategy]string{
+	Oracle:     "{oracle: did:key:z6Mk…}",
+	Consensus:  "{consensus: {agents: [did:key:z6Mk…, …]}}",
+	Optimistic: "{optimistic: {confirmations: 2, referee: did:key:z6Mk…}}",
+	ZKP:        "{zkp: groth16}",
+}
 
 // unionKey is the name of a strategy or a proof system as documents have it: in
 // lower case, or as the specification's schema spells it.
@@ -122,7 +129,16 @@ func (r *reader) check(v *node) *Verification {
 }
 
 func (r *reader) unknownCheck(v *node) {
-	r.fault(v, Invalid, checkHint, `expected "attestation" or one of the maps {oracle}, {consensus}, {optimistic}, {zkp}, got %s`, v.show())
+	s := Strategy(unionKey(v.text()))
+	if shape := checkShapes[s]; shape != "" {
+		r.fault(v, Type, "write check: "+shape, "expected a map that says more of %s, got only the name", s)
+		return
+	}
+	hint := checkHint
+	if len(near(v.text(), []string{string(Attestation)})) > 0 {
+		hint = "did you mean attestation?"
+	}
+	r.fault(v, Invalid, hint, `expected "attestation" or a map with one of oracle, consensus, optimistic and zkp, got %s`, v.show())
 }
 
 // agent reads a DID, of any method.
@@ -143,7 +159,7 @@ func (r *reader) consensus(out *Verification, n *node) {
 		case name == "threshold":
 			out.Threshold = r.small(v, maxAgents)
 		case v.kind != listNode || len(v.items) == 0 || len(v.items) > maxAgents:
-			r.fault(v, Type, "write agents: [did:key:z6Mk…, …]", "expected 1 to %d agents as a list, got %s", maxAgents, v.show())
+			r.fault(v, Type, "write agents: [did:key:z6Mk…, …]", "expected a list of 1 to %d agents, got %s", maxAgents, v.show())
 		default:
 			for i := range v.items {
 				r.enterItem(i)
@@ -153,21 +169,32 @@ func (r *reader) consensus(out *Verification, n *node) {
 		}
 	})
 	if len(out.Agents) == 0 {
-		r.missing(n, "agents")
+		r.missing(n, Consensus, "agents")
 		return
 	}
+	r.repeatedAgents(n)
 	if out.Threshold == 0 {
 		out.Threshold = len(out.Agents)/2 + 1
+	} else if out.Threshold > len(out.Agents) {
+		r.enter("threshold")
+		r.fault(n.lookup("threshold"), Invalid, "ask for fewer, or name more agents", "expected at most the number of agents, %d, got %d", len(out.Agents), out.Threshold)
+		r.leave()
 	}
-	if seen := map[string]bool{}; out.Threshold > len(out.Agents) {
-		r.fault(n, Invalid, "ask for fewer, or name more agents", "%d of %d agents can not agree", out.Threshold, len(out.Agents))
-	} else {
-		for _, a := range out.Agents {
-			if seen[a] {
-				r.fault(n, Duplicate, "name each agent once", "the agent %s is named twice", quote(a))
-			}
-			seen[a] = true
+}
+
+// repeatedAgents reports the agents of a consensus that are named twice.
+func (r *reader) repeatedAgents(n *node) {
+	agents, seen := n.lookup("agents"), map[string]bool{}
+	r.enter("agents")
+	defer r.leave()
+	for i := range agents.items {
+		a := &agents.items[i]
+		if seen[a.text()] {
+			r.enterItem(i)
+			r.fault(a, Duplicate, "name each agent once", "the agent %s is named twice", quote(a.text()))
+			r.leave()
 		}
+		seen[a.text()] = true
 	}
 }
 
@@ -194,10 +221,10 @@ func (r *reader) optimistic(out *Verification, n, referee *node) {
 		return
 	}
 	if n.lookup("confirmations") == nil {
-		r.missing(n, "confirmations")
+		r.missing(n, Optimistic, "confirmations")
 	}
 	if !found {
-		r.missing(n, "referee")
+		r.missing(n, Optimistic, "referee")
 	}
 }
 
@@ -217,7 +244,7 @@ func (r *reader) proofSystem(v *node) string {
 	case "groth16", "nova", "nova2":
 		return s
 	}
-	r.fault(v, Invalid, checkHint, "expected groth16, nova or nova2, got %s", v.show())
+	r.fault(v, Invalid, "write one of these names", "expected the proof system groth16, nova or nova2, got %s", v.show())
 	return ""
 }
 
@@ -231,9 +258,10 @@ func (r *reader) small(v *node, most int) int {
 	return int(i)
 }
 
-// missing reports that map n has no field of the given name.
-func (r *reader) missing(n *node, name string) {
+// missing reports that map n, which says more of strategy s, has no field of
+// the given name.
+func (r *reader) missing(n *node, s Strategy, name string) {
 	if n.kind == mapNode && n.lookup(name) == nil {
-		r.fault(n, Missing, fmt.Sprintf("add %s", name), "there is no field %s", name)
+		r.fault(n, Missing, "write check: "+checkShapes[s], "%s has no field %s", s, quote(name))
 	}
 }
