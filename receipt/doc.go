@@ -8,6 +8,7 @@
 // the requester or the clock is in it, and no text for people.
 //
 // [Receipt.Remembered] and [Receipt.Answers] say when a receipt of a pure task
-// stands for running it again. docs/protocol.md, "Receipts", gives the format
+// stands for running it again. [Judge] says what the receipts of several
+// executors come to under a [Policy] that names whose word counts. docs/protocol.md, "Receipts", gives the format
 // and vectors.
 package receipt

@@ -148,6 +148,14 @@ type Conflict struct{ A, B *Signed }
 // Equivocation tells whether one executor signed both.
 func (c Conflict) Equivocation() bool { return c.A.Executor == c.B.Executor }
 
+// limits are what the end of a function depends on, beside its arguments.
+type limits struct {
+	memory   uint64
+	schedule string
+}
+
+func (r *Receipt) limits() limits { return limits{r.Limits.Memory, r.Schedule} }
+
 // Conflicts are pairs with different outputs under equal limits: the function
 // came to an end of its own in both (a value, its error, or a trap not for
 // want of stack), the memory limit and the schedule are the same, and out
@@ -156,17 +164,13 @@ func (c Conflict) Equivocation() bool { return c.A.Executor == c.B.Executor }
 // Every output that differs from the first under its limits is in a pair, and
 // so is every receipt that contradicts another one of its own executor.
 func (e Evidence) Conflicts() []Conflict {
-	type limits struct {
-		memory   uint64
-		schedule string
-	}
 	seen := map[limits]Evidence{}
 	var out []Conflict
 	for _, s := range e {
 		if !s.ended() {
 			continue
 		}
-		under := limits{s.Limits.Memory, s.Schedule}
+		under := s.limits()
 		earlier := seen[under]
 		seen[under] = append(earlier, s)
 		if other := earlier.contradicting(s); other != nil {
