@@ -12,8 +12,8 @@ import (
 )
 
 // attest signs what task id came to and puts it, with the blocks that go with
-// it, into sp. The plan may go on; showing it waits for a sync.
-func (e *Engine) attest(sp space, id task.ID, blocks []ipld.Block, result wasm.Result, limits task.Limits, log []LogLine) (ran, error) {
+// it and what else it is called, into sp. The plan may go on; showing it waits for a sync.
+func (e *Engine) attest(sp space, id task.ID, blocks []ipld.Block, also []store.Alias, result wasm.Result, limits task.Limits, log []LogLine) (ran, error) {
 	out, outBlocks, err := compactOutcome(result.Outcome)
 	if err != nil {
 		return ran{}, err
@@ -44,8 +44,11 @@ func (e *Engine) attest(sp space, id task.ID, blocks []ipld.Block, result wasm.R
 	if err != nil {
 		return ran{}, err
 	}
-	if err := sp.put(store.Batch{Blocks: blocks, Receipts: []*receipt.Signed{signed}, Notes: notes}); err != nil {
+	if err := sp.put(store.Batch{Blocks: blocks, Receipts: []*receipt.Signed{signed}, Notes: notes, Aliases: also}); err != nil {
 		return ran{}, fmt.Errorf("keep the receipt: %w", err)
+	}
+	for _, a := range also {
+		e.kept.add(a)
 	}
 	return ran{signed: signed, outcome: out, log: log}, nil
 }

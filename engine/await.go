@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,37 +25,43 @@ type wait struct {
 	names    []named     // under which it hears of them
 	timer    *time.Timer // while the step is parked
 
-	mu   sync.Mutex
-	came map[task.ID]task.Outcome // by the ID in the promise
-	over bool
+	mu    sync.Mutex
+	wants map[task.ID]wants        // by the ID in the promise
+	came  map[task.ID]task.Outcome // likewise
+	over  bool                     // the step can go on, or never will
 }
 
-// take notes what the task came to that promises name as id.
+// wants is how a task must end: on each of two branches, that some promise asks
+// for it.
+type wants struct{ ok, failure bool }
+
+func newWait(promises []workflow.Edge, wake func()) *wait {
+	w := &wait{promises: promises, wake: wake, wants: make(map[task.ID]wants), came: make(map[task.ID]task.Outcome)}
+	for _, e := range promises {
+		of := w.wants[e.Promise.Task]
+		of.ok = of.ok || e.Promise.Branch == task.AwaitOK
+		of.failure = of.failure || e.Promise.Branch == task.AwaitError
+		w.wants[e.Promise.Task] = of
+	}
+	return w
+}
+
+// take notes what the task came to that promises name as id. The step need not
+// wait any more when everything came, or something on the other branch.
 func (w *wait) take(id task.ID, out task.Outcome) {
 	w.mu.Lock()
-	if _, known := w.came[id]; !known {
-		w.came[id] = out
+	if _, known := w.came[id]; known {
+		w.mu.Unlock()
+		return
 	}
-	wake := !w.over && w.decided()
+	w.came[id] = out
+	of := w.wants[id]
+	wake := !w.over && (len(w.came) == len(w.wants) || of.failure && out.OK() || of.ok && !out.OK())
 	w.over = w.over || wake
 	w.mu.Unlock()
 	if wake {
 		w.wake()
 	}
-}
-
-// decided tells whether the step can go on, or never will: everything came, or
-// something on the other branch. The caller holds mu.
-func (w *wait) decided() bool {
-	missing := false
-	for _, e := range w.promises {
-		out, came := w.came[e.Promise.Task]
-		if came && !e.Promise.Meets(out) {
-			return true
-		}
-		missing = missing || !came
-	}
-	return !missing
 }
 
 // ready tells whether the step can go on, or never will.
@@ -186,7 +193,7 @@ func (ws *waits) ended(out task.Outcome, ids ...task.ID) {
 // await looks for what the tasks of other workflows that s awaits came to. What
 // has not ended by now the wait that is returned hears of.
 func (e *Engine) await(s *graph.Step, wake func()) (*wait, error) {
-	w := &wait{promises: s.Job.Outside, wake: wake, came: make(map[task.ID]task.Outcome, len(s.Job.Outside))}
+	w := newWait(s.Job.Outside, wake)
 	for _, p := range w.promises {
 		id := p.Promise.Task
 		if w.has(id) {
@@ -359,9 +366,10 @@ func Awaits(ctx context.Context, k Knowledge, g *graph.Graph, p Policy) ([]Await
 	var ids []task.ID
 	for i := range g.Len() {
 		s := g.Step(i)
-		first := len(ids)
+		seen := make(map[task.ID]bool, len(s.Job.Outside))
 		for _, e := range s.Job.Outside {
-			if id := e.Promise.Task; !slices.Contains(ids[first:], id) {
+			if id := e.Promise.Task; !seen[id] {
+				seen[id] = true
 				ids = append(ids, id)
 				all = append(all, Awaited{Label: s.Label, Task: id, Patience: InForce(s.Job.Limits, p.Defaults, p.Max).Time})
 			}
@@ -381,52 +389,79 @@ func Awaits(ctx context.Context, k Knowledge, g *graph.Graph, p Policy) ([]Await
 // that has not ended of a workflow that does.
 func (e *Engine) running(ids ...task.ID) []bool {
 	out := make([]bool, len(ids))
-	if len(ids) == 0 {
-		return out
-	}
-	at := make(map[task.ID][]int, len(ids))
 	for i, id := range ids {
 		out[i] = e.flights.has(id)
-		at[id] = append(at[id], i)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for r := range e.active {
-		for i := range r.over {
-			if r.over[i].Load() {
-				continue
-			}
-			s := r.graph.Step(i)
-			if s.Secret {
-				continue
-			}
-			for _, id := range [...]task.ID{s.ID, {Link: s.Job.Instruction}} {
-				for _, k := range at[id] {
-					out[k] = true
-				}
-			}
+		for i, id := range ids {
+			out[i] = out[i] || r.will(id)
 		}
 	}
 	return out
 }
 
-// also keeps that the task from, as it is written or as another dialect has it,
-// is the task to.
-func (e *Engine) also(from, to task.ID) error {
-	if from == to {
-		return nil
+// will tells whether a job that has not ended is the task id. The caller holds
+// the engine's mu.
+func (r *run) will(id task.ID) bool {
+	if r.byID == nil {
+		r.byID = make(map[task.ID][]int, len(r.over))
+		for i := range r.over {
+			s := r.graph.Step(i)
+			if s.Secret {
+				continue
+			}
+			r.byID[s.ID] = append(r.byID[s.ID], i)
+			if in := (task.ID{Link: s.Job.Instruction}); in.Defined() && in != s.ID {
+				r.byID[in] = append(r.byID[in], i)
+			}
+		}
 	}
-	if known, ok, err := e.Store.Resolve(from); err != nil || ok && known == to {
-		return err
-	}
-	return e.Store.Put(store.Batch{Aliases: []store.Alias{{From: from, To: to}}})
+	return slices.ContainsFunc(r.byID[id], func(i int) bool { return !r.over[i].Load() })
 }
+
+// also keeps what a task is called, if that is not kept.
+func (e *Engine) also(aliases []store.Alias) error {
+	for _, a := range aliases {
+		if e.kept.has(a) {
+			continue
+		}
+		known, ok, err := e.Store.Resolve(a.From)
+		if err == nil && (!ok || known != a.To) {
+			err = e.Store.Put(store.Batch{Aliases: []store.Alias{a}})
+		}
+		if err != nil {
+			return fmt.Errorf("keep that task %s is %s: %w", a.From, a.To, err)
+		}
+		e.kept.add(a)
+	}
+	return nil
+}
+
+// kept are aliases of which it is known that the store has them, most of the
+// latest: to ask it each time a task is recalled would take a fifth of that.
+type kept struct {
+	slots [1 << 15]atomic.Pointer[store.Alias]
+	seed  maphash.Seed
+}
+
+func (k *kept) slot(from task.ID) *atomic.Pointer[store.Alias] {
+	return &k.slots[maphash.String(k.seed, from.Key())%uint64(len(k.slots))]
+}
+
+func (k *kept) has(a store.Alias) bool {
+	known := k.slot(a.From).Load()
+	return known != nil && *known == a
+}
+
+func (k *kept) add(a store.Alias) { k.slot(a.From).Store(&a) }
 
 // instructions are the identifiers that a foreign dialect has for the jobs of g.
 func instructions(g *graph.Graph) (all []store.Alias) {
 	for i := range g.Len() {
 		s := g.Step(i)
-		if from := (task.ID{Link: s.Job.Instruction}); from.Defined() && from != s.ID {
+		if from := (task.ID{Link: s.Job.Instruction}); from.Defined() && from != s.ID && !s.Secret {
 			all = append(all, store.Alias{From: from, To: s.ID})
 		}
 	}

@@ -11,12 +11,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm"
 )
 
 // gated keeps no receipt until its gate is open.
@@ -65,7 +68,7 @@ func link(t *testing.T, g *graph.Graph, label string) string {
 // parked waits until n steps of e wait for tasks of other workflows.
 func parked(t *testing.T, e *engine.Engine, n int) {
 	t.Helper()
-	for limit := time.Now().Add(time.Minute); e.Waiting() < n; time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(20 * time.Second); e.Waiting() < n; time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatalf("%d steps wait, not %d", e.Waiting(), n)
 		}
@@ -80,7 +83,7 @@ func leaves(t *testing.T, e *engine.Engine) {
 	}
 }
 
-const patient = ", time: 1h\n"
+const patient = ", time: 1m\n"
 
 // A job waits for one that runs in another workflow, and gets what comes of it:
 // a value, or an error.
@@ -246,8 +249,7 @@ func TestAwaitEachOther(t *testing.T) {
 func TestAwaitInstruction(t *testing.T) {
 	t.Parallel()
 	r, gate := newGated(t, ipvmtest.Options{})
-	module := strings.Trim(strings.TrimPrefix(r.guest, `{"/": `), `"}`)
-	first := r.document(t, fmt.Sprintf(`{"tasks": [{"run": {"rsc": "ipfs://%s", "op": "wasm/run", "input": {"func": "next", "args": [1]}, "nnc": ""}, "meta": {}, "prf": []}]}`, module))
+	first := r.instruction(t)
 	instruction := task.ID{Link: first.Step(0).Job.Instruction}
 	standing := func(want engine.Standing) {
 		t.Helper()
@@ -278,6 +280,93 @@ func TestAwaitInstruction(t *testing.T) {
 	standing(engine.Settled)
 	again := newRig(t, ipvmtest.Options{Store: r.Store})
 	end(t, again.MustRun(t, second, engine.Options{}), "a", 3)
+}
+
+// instruction is a document of Homestar of one task, next(1.0).
+func (r *rig) instruction(t *testing.T) *graph.Graph {
+	t.Helper()
+	module := strings.Trim(strings.TrimPrefix(r.guest, `{"/": `), `"}`)
+	return r.document(t, fmt.Sprintf(`{"tasks": [{"run": {"rsc": "ipfs://%s", "op": "wasm/run", "input": {"func": "next", "args": [1.0]}, "nnc": ""}, "meta": {}, "prf": []}]}`, module))
+}
+
+// A task that is awaited as an instruction may end as a job of a document of
+// another dialect.
+func TestAwaitUnderAnotherName(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{})
+	g := r.instruction(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	report, err := r.Run(ctx, g, engine.Options{}) // from now on its instruction is known
+	checkCancelled(t, report, err)
+	wait := start(t.Context(), r.Engine.Engine, r.document(t, fmt.Sprintf(`a: next({from: {"/": %q}})`+patient, g.Step(0).Job.Instruction)), engine.Options{})
+	parked(t, r.Engine.Engine, 1)
+	r.MustRun(t, r.document(t, "a: next(1.0)\n"), engine.Options{})
+	if report, err = wait(); err != nil {
+		t.Fatal(err)
+	}
+	end(t, report, "a", 3)
+}
+
+// What a limit ended does not count while the task runs under another one.
+func TestAwaitRunningAgain(t *testing.T) {
+	t.Parallel()
+	before := newRig(t, ipvmtest.Options{})
+	short := before.document(t, "a: next(300), gas: 3\n")
+	before.MustRun(t, short, engine.Options{})
+	r, gate := newGated(t, ipvmtest.Options{Store: before.Store})
+	first := start(t.Context(), r.Engine.Engine, r.document(t, "a: next(300)\n"), engine.Options{})
+	<-gate.held
+	second := start(t.Context(), r.Engine.Engine, r.document(t, "a: next({from: "+link(t, short, "a")+"})"+patient), engine.Options{})
+	parked(t, r.Engine.Engine, 1)
+	gate.open()
+	if _, err := first(); err != nil {
+		t.Fatal(err)
+	}
+	report, err := second()
+	if err != nil {
+		t.Fatal(err)
+	}
+	end(t, report, "a", 302)
+}
+
+// Receipts count that this node signed, under the gas schedule that it has, and
+// whose values it has.
+func TestAwaitReceipts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{})
+	id := task.ID{Link: ipld.LinkOf(ipld.CodecDagCBOR, []byte("a task"))}
+	missing := ipld.LinkValue(ipld.LinkOf(ipld.CodecRaw, []byte("missing")))
+	other, err := did.Generate(did.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(key did.PrivateKey, schedule string, value ipld.Value) {
+		t.Helper()
+		signed, err := receipt.Issue(key, receipt.Receipt{
+			Executor: key.DID(), Task: id, Out: task.Outcome{Value: value}, Gas: 1,
+			Limits: task.Limits{Gas: 1000, Memory: 64 << 20}, Schedule: schedule,
+		})
+		b := store.Batch{Receipts: []*receipt.Signed{signed}}
+		if key.DID() != r.Key.DID() {
+			b = store.Batch{Foreign: b.Receipts}
+		}
+		if err == nil {
+			err = r.Store.Put(b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	call := fmt.Sprintf(`a: next({from: {"/": %q}})`, id)
+	put(other, wasm.Schedule, ipld.Int(1))
+	put(r.Key, "another", ipld.Int(2))
+	put(r.Key, wasm.Schedule, missing)
+	if j := r.one(t, strings.TrimPrefix(call, "a: ")+", time: 10ms"); kindOf(j.Outcome) != string(task.KindUpstream) {
+		t.Errorf("it took %v", j.Outcome)
+	}
+	put(r.Key, wasm.Schedule, ipld.Int(3))
+	end(t, r.MustRun(t, r.document(t, call+patient), engine.Options{}), "a", 4)
 }
 
 // A document of Homestar may await only what is known here or runs here.

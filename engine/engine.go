@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -72,6 +73,7 @@ type Engine struct {
 	pool    *pool
 	flights flights
 	waits   waits
+	kept    kept
 	secrets flights // those of secret steps
 	opened  atomic.Pointer[Vault]
 	modules modules
@@ -92,7 +94,7 @@ func New(c Config) *Engine {
 	}
 	life, end := context.WithCancel(context.Background())
 	p := newPool(2 * c.Workers) // a step and its flight
-	return &Engine{Config: c, slots: make(chan struct{}, c.Workers), pool: p, flights: flights{pool: p}, secrets: flights{pool: p}, active: make(map[*run]struct{}), life: life, end: end}
+	return &Engine{Config: c, slots: make(chan struct{}, c.Workers), pool: p, flights: flights{pool: p}, secrets: flights{pool: p}, kept: kept{seed: maphash.MakeSeed()}, active: make(map[*run]struct{}), life: life, end: end}
 }
 
 // Close cancels what runs, keeps what was finished, and returns when all is

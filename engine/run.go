@@ -99,15 +99,16 @@ type run struct {
 	failures []int // steps that failed, in the order of their ends
 	exceeded bool  // a limit of the whole run
 	gas      uint64
-	disk     uint64           // counted only where the whole run has a limit
-	why      string           // nothing starts any more, for people
-	err      error            // why this node can not go on
-	rewired  map[int][]waiter // by the step whose outcome they take
-	parked   map[int]*wait    // steps that wait for tasks of other workflows
-	waited   map[int]*wait    // steps that did, and go on
-	woken    woken            // of those parked
-	strayed  []bool           // per step: its outcome is not that of its task as written
-	over     []atomic.Bool    // per step: it has ended; others may look
+	disk     uint64            // counted only where the whole run has a limit
+	why      string            // nothing starts any more, for people
+	err      error             // why this node can not go on
+	rewired  map[int][]waiter  // by the step whose outcome they take
+	parked   map[int]*wait     // steps that wait for tasks of other workflows
+	waited   map[int]*wait     // steps that did, and go on
+	woken    woken             // of those parked
+	strayed  []bool            // per step: its outcome is not that of its task as written
+	over     []atomic.Bool     // per step: it has ended; others may look
+	byID     map[task.ID][]int // steps, for others who look; nil until one does
 }
 
 // finished is what a step in progress hands back.
@@ -287,11 +288,7 @@ func (r *run) record(i int, report JobReport, events *teller) {
 		err = r.plan.Drop(i)
 	case JobUpstream: // it was not begun
 		r.failures = append(r.failures, i)
-		end := plan.Upstream
-		if report.Outcome.Failure.Kind == task.KindBranchMismatch {
-			end = plan.Mismatch
-		}
-		err = r.plan.Block(i, end)
+		err = r.plan.Block(i)
 	default:
 		if report.Status != JobOK {
 			r.failures = append(r.failures, i)

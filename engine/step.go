@@ -90,22 +90,27 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 		return err
 	}
 	if failure != nil {
-		r, err := s.engine.attest(s.space, report.Written, nil, wasm.Result{Outcome: task.Outcome{Failure: failure}}, report.Limits, nil)
+		r, err := s.engine.attest(s.space, report.Written, nil, nil, wasm.Result{Outcome: task.Outcome{Failure: failure}}, report.Limits, nil)
 		report.fill(r, Ran)
 		if err != nil {
 			return err
 		}
-		return s.tell(report)
+		s.tell(report)
+		return nil
 	}
 	report.Task = c.id
+	if !s.strayed && !s.step.Secret && c.id != report.Written {
+		c.also = []store.Alias{{From: report.Written, To: c.id}}
+	}
 	r, how, err := s.settle(ctx, c, report.Limits)
 	report.fill(r, how)
+	if err == nil && how == Remembered {
+		err = s.engine.also(c.also)
+	}
 	if err != nil {
 		return err
 	}
-	if err := s.tell(report); err != nil {
-		return err
-	}
+	s.tell(report)
 	failure, err = overDisk(s.space, r.outcome, report.Limits.Disk)
 	if failure != nil {
 		report.Outcome, report.Status = task.Outcome{Failure: failure}, JobError
@@ -113,21 +118,17 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 	return err
 }
 
-// tell makes known what the task as written came to, to who awaits it now and
-// to who will. A secret is told to nobody.
-func (s *step) tell(report *JobReport) error {
+// tell tells who awaits the task as written what it came to. A secret is told to
+// nobody.
+func (s *step) tell(report *JobReport) {
 	if s.strayed || s.step.Secret {
-		return nil
-	}
-	if err := s.engine.also(report.Written, report.Task); err != nil {
-		return fmt.Errorf("keep that %s is %s: %w", report.Written, report.Task, err)
+		return
 	}
 	names := []task.ID{report.Written}
 	if in := s.step.Job.Instruction; in.Defined() {
 		names = append(names, task.ID{Link: in})
 	}
 	s.engine.waits.ended(report.Outcome, names...)
-	return nil
 }
 
 // fill enters what a run or a memory came to.
@@ -155,7 +156,8 @@ type call struct {
 	module ipld.Link
 	about  ModuleInfo
 	fun    wit.Func
-	params []ipld.Value // canonical, compact
+	params []ipld.Value  // canonical, compact
+	also   []store.Alias // that it is the task as written, where that is to be known
 }
 
 // call is c as its task has it.
@@ -306,7 +308,7 @@ func (e *Engine) execute(ctx context.Context, sp space, c call, limits task.Limi
 	if f := result.Outcome.Failure; f != nil && f.Kind == task.KindCancelled {
 		return ran{}, cmp.Or(context.Cause(ctx), error(context.Canceled))
 	}
-	r, err := e.attest(sp, c.id, append(c.blocks, c.block), result, limits, log)
+	r, err := e.attest(sp, c.id, append(c.blocks, c.block), c.also, result, limits, log)
 	r.started, r.ended = started, e.Now()
 	return r, err
 }

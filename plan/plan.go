@@ -334,17 +334,14 @@ func (p *Plan) Drop(step int) error {
 }
 
 // Block tells that a running step was never begun, because something outside the
-// plan that it awaits never returned, or returned on the other branch: end is
-// Upstream or Mismatch. What awaits the step ends as Upstream. This is a failure
-// of its own, and nothing handles it. The error wraps [ErrNotRunning].
-func (p *Plan) Block(step int, end State) error {
-	if end != Upstream && end != Mismatch {
-		return fmt.Errorf("%s can not be blocked as %s", p.name(step), end)
-	}
+// plan that it awaits never returned, or returned on the other branch. It ends as
+// Upstream, and so does what awaits it. This is a failure of its own, and nothing
+// handles it. The error wraps [ErrNotRunning].
+func (p *Plan) Block(step int) error {
 	if err := p.checkRunning(step); err != nil {
 		return err
 	}
-	p.endUnrun(step, end)
+	p.endUnrun(step, Upstream)
 	p.blame(step, step)
 	p.halting = true
 	p.spread(step)

@@ -48,9 +48,8 @@ func (g steps) Deps(step int) []Edge {
 //	                        on:a and on:a! set the step off, and after:a is
 //	                        only an order; "label mutates: …" is a mutation
 //	ready                   hand out what is ready
-//	ok, fail, drop label…   settle or drop these, in this order
-//	upstream, mismatch label…
-//	                        block these, to end so
+//	ok, fail, drop, block label…
+//	                        settle, drop or block these, in this order
 //	cancel                  stop
 //	state                   every step's state
 //
@@ -120,17 +119,15 @@ func (r *runner) run(command string) string {
 			out = append(out, label+": "+r.state(i))
 		}
 		return strings.Join(out, "\n")
-	case "ok", "fail", "drop", "upstream", "mismatch":
+	case "ok", "fail", "drop", "block":
 		for _, label := range words[1:] {
 			step := slices.Index(r.graph.labels, label)
 			err := r.plan.Settle
 			switch words[0] {
 			case "drop":
 				err = func(step int, _ bool) error { return r.plan.Drop(step) }
-			case "upstream":
-				err = func(step int, _ bool) error { return r.plan.Block(step, Upstream) }
-			case "mismatch":
-				err = func(step int, _ bool) error { return r.plan.Block(step, Mismatch) }
+			case "block":
+				err = func(step int, _ bool) error { return r.plan.Block(step) }
 			}
 			if err := err(step, words[0] == "ok"); err != nil {
 				out = append(out, "error: "+err.Error())
