@@ -73,6 +73,7 @@ func TestReference(t *testing.T) {
 	for name, v := range map[string]any{
 		"ipvm run --json": runJSON{}, "ipvm run --dry-run --json": dryRunJSON{}, "ipvm check --json": checkJSON{}, "ipvm receipt ls --json": receiptJSON{},
 		"ipvm wasm inspect --json": inspectJSON{}, "ipvm wasm compile --json": compileJSON{},
+		"ipvm delegate --json": grantJSON{},
 	} {
 		part := section("### `"+name+"`\n", "\n##")
 		if name != "ipvm run --json" { // what is said there of sources and errors is not said again
@@ -113,8 +114,11 @@ func fields(t reflect.Type) (names []string) {
 		return nil
 	}
 	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		names = append(append(names, name), fields(t.Field(i).Type)...)
+		if f := t.Field(i); !f.Anonymous {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			names = append(names, name)
+		}
+		names = append(names, fields(t.Field(i).Type)...)
 	}
 	return names
 }
