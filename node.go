@@ -43,6 +43,10 @@ type Options struct {
 // holds its lock but does not answer.
 const lockWait = 5 * time.Second
 
+// ErrDenied reports that whoever signed a workflow, or a revocation, has not the
+// authority for it.
+var ErrDenied = rpc.ErrDenied
+
 // Node is a place where workflows run. Its methods may be called by many
 // goroutines at once.
 //
@@ -183,8 +187,13 @@ func (n *Node) DID(ctx context.Context) (did.DID, error) { return n.Backend().DI
 
 // Run drives w to its end and reports what came of it, durably. A failed job
 // is in the report, not an error; nor is a cancelled context, after which
-// everything that was finished is kept.
+// everything that was finished is kept. A workflow that is signed is run by that
+// authority and no other; what that does not allow is refused with an error
+// that wraps [ErrDenied], or ends a job with kind denied.
 func (n *Node) Run(ctx context.Context, w *Workflow, o RunOptions) (*Report, error) {
+	if o.Authority == nil {
+		o.Authority = w.Workflow().Signature
+	}
 	return n.Backend().Run(ctx, w, o)
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
@@ -40,6 +41,7 @@ type owner struct {
 	vault atomic.Pointer[store.Vault] // nil until it is needed
 	wasm  *wasm.Engine
 	key   did.PrivateKey
+	guard *authority.Guard
 	// server serves the state directory's other users.
 	server *rpc.Server
 }
@@ -65,6 +67,9 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 	}
 	fault.Point("node.key")
 	if own.wasm, err = wasm.New(o.wasm(dir)); err != nil {
+		return own, err
+	}
+	if own.guard, err = authority.New(own.key.DID(), own.store, o.Policy, o.Now); err != nil {
 		return own, err
 	}
 	own.Engine = engine.New(engine.Config{
@@ -131,6 +136,36 @@ func (o *owner) Close() error {
 	}
 	fault.Point("node.closed")
 	return errors.Join(errs...)
+}
+
+// Run drives g to its end, if whoever asks for it may have that. The guest of a
+// state directory is its owner, unless it says that it acts for another.
+func (o *owner) Run(ctx context.Context, g *graph.Graph, opts engine.Options) (*engine.Report, error) {
+	if len(opts.Authority) == 0 {
+		return o.Engine.Run(ctx, g, opts)
+	}
+	permit, err := o.guard.Accept(opts.Authority, g)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDenied, err)
+	}
+	report, err := func() (*engine.Report, error) {
+		if err := o.store.Sync(ctx); err != nil { // what is performed is known before it is
+			return nil, err
+		}
+		opts.Permit = permit
+		return o.Engine.Run(ctx, g, opts)
+	}()
+	done := err == nil && report.Status != engine.StatusCancelled
+	return report, errors.Join(err, permit.End(done))
+}
+
+// Revoke takes a delegation back.
+func (o *owner) Revoke(ctx context.Context, container []byte) (ipld.Link, error) {
+	r, err := o.guard.Revoke(container)
+	if err != nil {
+		return ipld.Link{}, fmt.Errorf("%w: %w", ErrDenied, err)
+	}
+	return r.Delegation, o.store.Sync(ctx)
 }
 
 // DID is the principal that signs this node's receipts.

@@ -17,7 +17,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
@@ -38,7 +40,7 @@ func TestProtocol(t *testing.T) {
 		"encoding.json": encodingVector, "links.json": linkVector, "sizes.json": sizeVector, "tasks.json": taskVector,
 		"promises.json": promiseVector, "workflows.json": workflowVector, "remembered.json": rememberedVector, "homestar.json": homestarVector,
 		"receipts.json": receiptVector, "random.json": randomVector, "authority.json": authorityVector, "containers.json": containerVector,
-		"effects.json": effectVector,
+		"effects.json": effectVector, "submission.json": submissionVector,
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
@@ -404,6 +406,22 @@ func effectVector(t testing.TB, in json.RawMessage) any {
 		return map[string]bool{"refused": true}
 	}
 	return map[string]string{"uri": uri, "scheme": scheme}
+}
+
+// submissionVector: a document → what its workflow may use at most, as the
+// arguments of /ipvm/run.
+func submissionVector(t testing.TB, in json.RawMessage) any {
+	var v struct{ Document, Owner string }
+	read(t, in, &v)
+	w, err := workflow.Parse(workflow.Source{Name: "document", Data: []byte(v.Document)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := graph.Build(w, graph.Options{Owner: did.DID(v.Owner)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw(authority.DemandOf(g, engine.Policy{}).Value())
 }
 
 // rememberedVector: a receipt and the limits of now → whether it answers.

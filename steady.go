@@ -89,6 +89,10 @@ func (s steady) Preview(ctx context.Context, w *Workflow) ([]engine.Forecast, er
 }
 
 // Run repeats nothing that the last owner finished, and tells it once.
+func (s steady) Revoke(ctx context.Context, container []byte) (ipld.Link, error) {
+	return again(ctx, s.node, func(b rpc.Backend) (ipld.Link, error) { return b.Revoke(ctx, container) })
+}
+
 func (s steady) Run(ctx context.Context, w *Workflow, o RunOptions) (*Report, error) {
 	if own, ok := s.node.current().(*owner); ok { // which can not go
 		return own.Run(ctx, w, o)

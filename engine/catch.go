@@ -108,6 +108,9 @@ func (s *step) ask(ctx context.Context, report *JobReport) (ipld.Value, *task.Fa
 	if !isHandler(c.fun) {
 		return ipld.Null, task.Failf(task.KindType, "%s is no handler, which is %s", c.fun, HandlerType), nil
 	}
+	if failure := s.denied(h.Module, h.Func); failure != nil {
+		return ipld.Null, failure, nil
+	}
 	report.Caught.Handler = c.id
 	quiet := *s // the job has started, and does so once
 	quiet.running = func() {}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/internal/fault"
+	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/plan"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -18,9 +19,23 @@ type Options struct {
 	// Listen is told each event of the run, in order, by one goroutine. A slow
 	// listener delays the events and the end of the run, not the jobs.
 	Listen func(Event)
+	// Authority is a container of UCAN tokens: the invocation that asks for the
+	// run and its proofs. It is judged by the node that runs the workflow. Nil
+	// means that the caller is the node's owner.
+	Authority []byte
+	// Permit is what came of that, and is asked before each task that calls a
+	// function; nil allows all.
+	Permit Permit
 	// KeepGoing lets jobs that do not depend on a failed one start all the
 	// same. The workflow still fails.
 	KeepGoing bool
+}
+
+// Permit tells whether a task may run now.
+type Permit interface {
+	// Allow is why the named function may not be called, which is a failure of
+	// kind denied; nil when it may.
+	Allow(module ipld.Link, name string) *task.Failure
 }
 
 // errTime is why a run ends that used up the time its document allows.
@@ -38,6 +53,9 @@ func (e *Engine) Run(ctx context.Context, g *graph.Graph, o Options) (*Report, e
 		return nil, err
 	}
 	defer leave()
+	if len(o.Authority) > 0 && o.Permit == nil {
+		return nil, errors.New("nobody has judged by what authority the workflow is to run")
+	}
 	if why, _ := e.refuse(BoundOf(g, e.Policy)); why != "" {
 		return nil, errors.New(why)
 	}
@@ -204,7 +222,7 @@ func (r *run) start(ctx context.Context, events *teller) {
 	i := r.queue[0]
 	r.queue = r.queue[1:]
 	r.busy++
-	s := &step{engine: r.engine, space: r.spaces[r.graph.Step(i).Secret], step: r.graph.Step(i), outcome: r.outcome, outside: r.waited[i], strayed: r.awaitsStrayed(i), running: func() {
+	s := &step{engine: r.engine, permit: r.options.Permit, space: r.spaces[r.graph.Step(i).Secret], step: r.graph.Step(i), outcome: r.outcome, outside: r.waited[i], strayed: r.awaitsStrayed(i), running: func() {
 		events.add(Event{Kind: JobStarted, Label: r.graph.Label(i)})
 	}}
 	delete(r.waited, i)

@@ -18,6 +18,7 @@ import (
 // step is one pure task on its way from the graph to a receipt.
 type step struct {
 	engine  *Engine
+	permit  Permit // nil allows all
 	space   space
 	step    *graph.Step
 	outcome func(label string) task.Outcome
@@ -98,6 +99,10 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 		s.tell(report)
 		return nil
 	}
+	if failure = s.denied(c.module, s.step.Job.Call.Func); failure != nil {
+		report.Outcome, report.Status = task.Outcome{Failure: failure}, JobError
+		return nil
+	}
 	report.Task = c.id
 	if !s.strayed && !s.step.Secret && c.id != report.Written {
 		c.also = []store.Alias{{From: report.Written, To: c.id}}
@@ -116,6 +121,15 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 		report.Outcome, report.Status = task.Outcome{Failure: failure}, JobError
 	}
 	return err
+}
+
+// denied is why the function may not be called; nil when it may. It is no
+// outcome of the task, and there is no receipt for it.
+func (s *step) denied(module ipld.Link, name string) *task.Failure {
+	if s.permit == nil {
+		return nil
+	}
+	return s.permit.Allow(module, name)
 }
 
 // tell tells who awaits the task as written what it came to. A secret is told to

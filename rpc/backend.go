@@ -38,6 +38,9 @@ type Backend interface {
 	// Standing tells for each of ids what the node knows of the task. See
 	// [engine.Engine.Standing].
 	Standing(ctx context.Context, ids []task.ID) ([]engine.Standing, error)
+	// Revoke takes in a revocation, a container of UCAN tokens, durably, and
+	// returns the link of the delegation that does not count any more.
+	Revoke(ctx context.Context, container []byte) (ipld.Link, error)
 	// Preview tells what Run would find remembered and what it would run.
 	Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error)
 	// Run drives g to its end. See [engine.Engine.Run].

@@ -68,6 +68,10 @@ func TestBackend(t *testing.T) {
 		t.Errorf("Run, remembered:\n%s", diff)
 	}
 	same(t, "DID", func(b Backend) (any, error) { return b.DID(ctx) }, n, c)
+	same(t, "Revoke", func(b Backend) (any, error) { return b.Revoke(ctx, []byte("revoke me")) }, n, c)
+	if _, err := c.Revoke(ctx, []byte("nonsense")); err == nil || !strings.Contains(err.Error(), "not a revocation") {
+		t.Errorf("Revoke of nonsense: %v", err)
+	}
 	same(t, "Block", func(b Backend) (any, error) { return b.Block(ctx, two.Written.Link) }, n, c)
 	same(t, "Block", func(b Backend) (any, error) { return b.Block(ctx, g.Link()) }, n, c)
 	same(t, "Preview", func(b Backend) (any, error) { return b.Preview(ctx, g) }, n, c)

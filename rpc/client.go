@@ -388,9 +388,23 @@ func (c *Client) Standing(ctx context.Context, ids []task.ID) ([]engine.Standing
 	return all, nil
 }
 
+// Revoke takes a delegation back. See [Backend.Revoke].
+func (c *Client) Revoke(ctx context.Context, container []byte) (ipld.Link, error) {
+	data, err := c.ask(ctx, http.MethodPost, "/v1/revocations", container, maxError)
+	if err != nil {
+		return ipld.Link{}, err
+	}
+	v, err := ipld.DecodeCBOR(data)
+	link, ok := v.AsLink()
+	if err != nil || !ok {
+		return link, fmt.Errorf("%w: revocation: not a link", errAnswer)
+	}
+	return link, nil
+}
+
 // Preview tells what Run would find remembered and what it would run.
 func (c *Client) Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error) {
-	body, err := submit(g, nil, false)
+	body, err := submit(g, nil, engine.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -418,12 +432,12 @@ func (c *Client) Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast
 }
 
 // submit is the body that hands g over.
-func submit(g *graph.Graph, blocks []ipld.Block, keepGoing bool) ([]byte, error) {
+func submit(g *graph.Graph, blocks []ipld.Block, o engine.Options) ([]byte, error) {
 	normal := g.Normal().Data
 	if len(normal) > maxWorkflow {
 		return nil, fmt.Errorf("workflow %s: %w: its normal form has %d bytes, at most %d can be handed to another process", g.Link(), ErrTooLarge, len(normal), maxWorkflow)
 	}
-	s := submission{workflow: normal, blocks: blocks, keepGoing: keepGoing}
+	s := submission{workflow: normal, blocks: blocks, keepGoing: o.KeepGoing, authority: o.Authority}
 	for i := range g.Len() {
 		if link := g.Step(i).Job.Instruction; link.Defined() {
 			if s.instructions == nil {

@@ -16,6 +16,8 @@ import (
 var (
 	// ErrRequest reports a request that the service does not understand.
 	ErrRequest = errors.New("bad request")
+	// ErrDenied reports that whoever asks has not the authority for it.
+	ErrDenied = errors.New("not allowed")
 	// ErrTooLarge reports a body above its bound.
 	ErrTooLarge = errors.New("too large")
 	// ErrBusy reports that the node has as many requests as it takes at once.
@@ -41,6 +43,7 @@ var kinds = [...]struct {
 }{
 	{"not-found", http.StatusNotFound, store.ErrNotFound},
 	{"bad-request", http.StatusBadRequest, ErrRequest},
+	{"denied", http.StatusForbidden, ErrDenied},
 	{"too-large", http.StatusRequestEntityTooLarge, ErrTooLarge},
 	{"busy", http.StatusServiceUnavailable, ErrBusy},
 	{"closed", http.StatusServiceUnavailable, ErrGone},

@@ -34,7 +34,7 @@ func (c *Client) Run(ctx context.Context, g *graph.Graph, o engine.Options) (*en
 		}
 		blocks = nil
 	}
-	body, err := submit(g, blocks, o.KeepGoing)
+	body, err := submit(g, blocks, o)
 	if err != nil {
 		return nil, err
 	}

@@ -45,6 +45,7 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/modules/{cid}":   (*request).module,
 		"GET /v1/notes/{task}":    (*request).note,
 		"POST /v1/standing":       (*request).standing,
+		"POST /v1/revocations":    (*request).revoke,
 		"/":                       (*request).unknown,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, handle) })
@@ -243,12 +244,28 @@ func (r *request) run() error {
 			cancel() // nobody listens
 		}
 	}
-	report, err := r.server.backend.Run(ctx, g, engine.Options{Listen: listen, KeepGoing: s.keepGoing})
+	report, err := r.server.backend.Run(ctx, g, engine.Options{Listen: listen, KeepGoing: s.keepGoing, Authority: s.authority})
 	if err != nil {
 		return err
 	}
 	fault.Point("rpc.report")
 	return r.stream.send("report", true, func(encoder) ipld.Value { return encodeReport(report) })
+}
+
+// maxRevocation bounds a revocation with its proofs, in bytes.
+const maxRevocation = 1 << 20
+
+// revoke takes a delegation back, for a container of UCAN tokens.
+func (r *request) revoke() error {
+	data, err := r.read(maxRevocation)
+	if err != nil {
+		return err
+	}
+	link, err := r.server.backend.Revoke(r.Context(), data)
+	if err != nil {
+		return err
+	}
+	return r.answerValue(typeCBOR, ipld.LinkValue(link))
 }
 
 func (r *request) preview() error {

@@ -72,6 +72,14 @@ func (n *node) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
 	return n.store.Sync(ctx)
 }
 
+// Revoke is refused, but for "revoke me".
+func (n *node) Revoke(_ context.Context, container []byte) (ipld.Link, error) {
+	if string(container) != "revoke me" {
+		return ipld.Link{}, errors.New("not a revocation")
+	}
+	return ipld.LinkOf(ipld.CodecRaw, container), nil
+}
+
 func (n *node) Block(_ context.Context, link ipld.Link) ([]byte, error) { return n.store.Block(link) }
 
 func (n *node) Receipts(_ context.Context, id task.ID) ([]*receipt.Signed, error) {
@@ -114,6 +122,10 @@ func (d *double) Module(context.Context, ipld.Link) (engine.ModuleInfo, *task.Fa
 
 func (d *double) Scan(ctx context.Context, yield func(*receipt.Signed) bool) error {
 	return d.scan(ctx, yield)
+}
+
+func (d *double) Revoke(context.Context, []byte) (ipld.Link, error) {
+	return ipld.Link{}, errors.New("not asked for")
 }
 
 func (d *double) PutBlocks(_ context.Context, blocks []ipld.Block) error { return d.putBlock(blocks) }

@@ -204,7 +204,7 @@ func TestRequests(t *testing.T) {
 	n := newNode(t)
 	_, c := serve(t, n)
 	g := build(t, n, fmt.Sprintf(addOne, 1), addOneDir)
-	good, err := submit(g, nil, false)
+	good, err := submit(g, nil, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestRequests(t *testing.T) {
 		status                   int
 		want                     string
 	}{
-		{"health", "GET", "/health", "", 200, `{"healthy":true,"wire":3}`},
+		{"health", "GET", "/health", "", 200, `{"healthy":true,"wire":4}`},
 		{"node", "GET", "/v1/node", "", 200, string(n.key.DID())},
 		{"put a block", "PUT", "/ipfs/" + abc, "abc", 201, ""},
 		{"get it", "GET", "/ipfs/" + abc, "", 200, "abc"},
@@ -427,7 +427,7 @@ func TestClientLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := submit(g, nil, false)
+	body, err := submit(g, nil, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 // wireVersion is the version of what follows, and of the paths. Nodes of one
 // state directory talk only when theirs are equal, so it changes whenever
 // anything here does.
-const wireVersion = 3
+const wireVersion = 4
 
 // encoder gives the form that an engine's words have on the wire.
 type encoder struct {
@@ -357,6 +357,7 @@ type submission struct {
 	workflow  []byte // the normalised workflow, a dag-cbor block
 	blocks    []ipld.Block
 	keepGoing bool
+	authority []byte // see engine.Options
 	// instructions are the identifiers that the document's dialect has for its
 	// jobs, by label, which the normal form does not hold.
 	instructions map[string]ipld.Link
@@ -369,6 +370,9 @@ func (s submission) encode() ([]byte, error) {
 		o.value("blocks", blockList(s.blocks))
 	}
 	o.bool("keepGoing", s.keepGoing)
+	if len(s.authority) > 0 {
+		o.value("authority", ipld.BytesString(string(s.authority)))
+	}
 	if len(s.instructions) > 0 {
 		var instructions object
 		for label, link := range s.instructions {
@@ -386,6 +390,7 @@ func decodeSubmission(data []byte) (s submission, err error) {
 	}
 	f := fieldsOf(v)
 	s.workflow, s.keepGoing = f.bytes("workflow"), f.bool("keepGoing")
+	s.authority = f.bytes("authority")
 	s.blocks, err = decodeBlocks(f.list("blocks"))
 	f.fail("blocks", err)
 	if v, ok := f.value("instructions"); ok {

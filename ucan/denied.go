@@ -71,7 +71,10 @@ func (d *Denied) Error() string {
 	if d.Proof >= 0 {
 		where = fmt.Sprintf("proof %d of %d", d.Proof+1, d.Proofs)
 	}
-	text := fmt.Sprintf("%s: %s (%s): asked: %s; granted: %s", d.Reason, where, d.Link, d.Asked, d.Granted)
+	if d.Link.Defined() {
+		where += " (" + d.Link.String() + ")"
+	}
+	text := fmt.Sprintf("%s: %s: asked: %s; granted: %s", d.Reason, where, d.Asked, d.Granted)
 	if d.Cause != nil {
 		text += ": " + d.Cause.Error()
 	}

@@ -76,7 +76,7 @@ func (r *reader) draft(w *Workflow, root *node) {
 			if name == envelope {
 				r.draftHeader(w, v)
 			} else {
-				r.signature(v)
+				r.signature(w, v)
 			}
 		})
 	case root.lookup("tasks") != nil:

@@ -146,7 +146,7 @@ func (r *reader) document(root *node) *Workflow {
 	case root.lookup(envelope) != nil:
 		r.record(root, "the document", envelopeFields, func(name string, v *node) {
 			if name == "signature" {
-				r.signature(v)
+				r.signature(w, v)
 				return
 			}
 			r.header(w, v)
@@ -211,7 +211,7 @@ func (r *reader) headerField(w *Workflow, name string, v *node) {
 	case "requestor":
 		r.notYet(v, "a workflow with a requestor", "leave it out: whoever submits the workflow is its owner")
 	case "signature":
-		r.signature(v)
+		r.signature(w, v)
 	}
 }
 
@@ -282,9 +282,23 @@ func (r *reader) notYet(v *node, what, hint string) {
 	r.fault(v, Unsupported, hint, "%s is not supported by this version of ipvm", what)
 }
 
-func (r *reader) signature(v *node) {
-	if v.kind != nullNode {
-		r.notYet(v, "a signed workflow", "remove the signature to run the workflow as your own")
+// maxSignature bounds the tokens with which a workflow is signed, in bytes.
+const maxSignature = 1 << 20
+
+// signature reads the tokens by whose authority the workflow is to run, a
+// container, as bytes. What they say is not looked at.
+func (r *reader) signature(w *Workflow, v *node) {
+	b, ok := v.value.AsBytes()
+	switch {
+	case v.kind == nullNode:
+	case r.dialect != Native:
+		r.notYet(v, "a signature in this dialect", "remove it to run the workflow as your own, or sign it with `ipvm sign`")
+	case !ok:
+		r.fault(v, Type, "sign with `ipvm sign`; to run the workflow as your own, remove the signature", "expected the signature as bytes, got %s", v.show())
+	case len(b) > maxSignature:
+		r.fault(v, Size, "leave out proofs that are not needed", "the signature has %d bytes; at most %d are read", len(b), maxSignature)
+	default:
+		w.Signature = []byte(b)
 	}
 }
 

@@ -85,6 +85,7 @@ func summary(w *Workflow) string {
 	}
 	line("meta", w.Meta)
 	line("nonce", fmt.Sprintf("%x", w.Nonce))
+	line("signature", fmt.Sprintf("%x", w.Signature))
 	line("parent", w.Parent)
 	line("config", limits(w.Config))
 	line("origin", w.Origin.Workflow)

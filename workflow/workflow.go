@@ -82,6 +82,10 @@ type Workflow struct {
 	Meta ipld.Value
 	// Nonce holds 16 raw bytes, or is empty.
 	Nonce string
+	// Signature is a container of UCAN tokens: the invocation that asks for the
+	// workflow to be run, and its proofs; nil for a workflow of one's own. It is
+	// no part of the workflow's address.
+	Signature []byte
 	// Parent is the workflow that this one was started by, if any.
 	Parent ipld.Link
 	// Config bounds the run as a whole; zero fields bound nothing.

@@ -149,7 +149,7 @@ func newRoot() *cobra.Command {
 	root.SetHelpCommand(newHelp())
 	a.config.register(root.PersistentFlags())
 	root.SetFlagErrorFunc(flagFault)
-	root.AddCommand(newRun(a), newCheck(a), newGraph(a))
+	root.AddCommand(newRun(a), newCheck(a), newGraph(a), newSign(a), newRevoke(a))
 	root.AddCommand(moreCommands(a)...)
 	return root
 }

@@ -30,6 +30,7 @@ document is at fault, 3 the node could not do its job.`,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.run(cmd, args[0], o) },
 	}
 	a.documentFlags(cmd)
+	o.signer.flags(cmd, "as", "run it on behalf of the key in `FILE`, as far as its delegations go")
 	f := cmd.Flags()
 	f.StringVarP(&o.dir, "output-dir", "o", "", "write results to files in `DIR`")
 	f.BoolVar(&o.all, "all", false, "write the value of every job, not only the results")
@@ -44,6 +45,7 @@ type runOptions struct {
 	dir                          string
 	all, json, dryRun, keepGoing bool
 	reveal                       bool
+	signer                       signer
 }
 
 // load reads the document named on the command line.
@@ -81,11 +83,15 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	if err := prepareDir(o.dir); err != nil {
 		return err
 	}
-	view := newView(cmd, node, w, o)
-	report, err := node.Run(cmd.Context(), w, ipvm.RunOptions{Listen: view.event, KeepGoing: o.keepGoing})
-	view.stop()
+	signed, err := a.onBehalf(cmd, node, w, o.signer)
 	if err != nil {
 		return err
+	}
+	view := newView(cmd, node, w, o)
+	report, err := node.Run(cmd.Context(), w, ipvm.RunOptions{Listen: view.event, KeepGoing: o.keepGoing, Authority: signed})
+	view.stop()
+	if err != nil {
+		return refusal(err)
 	}
 	files, err := writeResults(cmd.Context(), node, w, report, o)
 	if err != nil {
@@ -101,6 +107,24 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 		err = errFailed
 	}
 	return err
+}
+
+// onBehalf signs w as the key that the command line names, if it does; nil lets
+// the document's own signature count.
+func (a *app) onBehalf(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow, s signer) ([]byte, error) {
+	switch {
+	case s.key == "" && len(s.proofs) > 0:
+		return nil, misusef("say whose they are with --as FILE", "--proof is of no use to the node's own key")
+	case s.key == "":
+		return nil, nil
+	case len(w.Workflow().Signature) > 0:
+		return nil, misusef("leave out --as", "the document is signed already")
+	}
+	to, err := node.DID(cmd.Context())
+	if err != nil {
+		return nil, err
+	}
+	return a.sign(cmd, w, to, s)
 }
 
 // patience is how long closing a node may take before we say why it does.

@@ -1,0 +1,276 @@
+package authority
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/ucan"
+)
+
+// DefaultSkew is how far the clocks of others may be off.
+const DefaultSkew = time.Minute
+
+// ErrRefused reports a workflow that its signer may not have run here, for a
+// reason that is no [*ucan.Denied].
+var ErrRefused = errors.New("refused")
+
+// Store keeps what a guard must not forget; [*store.Store] is one.
+type Store interface {
+	Note(kind, key string) ([]byte, bool, error)
+	Notes(kind string, yield func(store.Note) bool) error
+	PutNote(kind, key string, value []byte) error
+}
+
+// Kinds of notes in the store.
+const (
+	revocationKind = "revocation" // CID of the invocation → {revoke, by, container}
+	performedKind  = "performed"  // SigHash → running or ended ‖ the invocation, until it expires
+)
+
+// What the note of an invocation begins with.
+const (
+	running = 'r'
+	ended   = 'e'
+)
+
+// Guard judges who may have what run on one node. Its methods may be called by
+// many goroutines.
+type Guard struct {
+	node   did.DID
+	store  Store
+	policy engine.Policy
+	now    func() time.Time
+
+	cache   ucan.Cache
+	revoked ucan.Revocations
+	replay  ucan.Replay
+	mu      sync.Mutex            // orders what is performed and its note
+	active  map[[32]byte]struct{} // invocations whose workflows run
+}
+
+// New returns the guard of a node, which remembers what is in s. A nil now is
+// time.Now.
+func New(node did.DID, s Store, p engine.Policy, now func() time.Time) (*Guard, error) {
+	if now == nil {
+		now = time.Now
+	}
+	g := &Guard{active: make(map[[32]byte]struct{}), node: node, store: s, policy: p, now: now, replay: ucan.Replay{Skew: DefaultSkew}}
+	var trouble error
+	err := s.Notes(revocationKind, func(n store.Note) bool {
+		trouble = g.recall(n)
+		return trouble == nil
+	})
+	if err = errors.Join(err, trouble); err != nil {
+		return nil, fmt.Errorf("what was revoked: %w", err)
+	}
+	err = s.Notes(performedKind, func(n store.Note) bool {
+		trouble = g.reperform(n)
+		return trouble == nil
+	})
+	if err = errors.Join(err, trouble); err != nil {
+		return nil, fmt.Errorf("what was performed: %w", err)
+	}
+	return g, nil
+}
+
+// recall takes in a revocation that was kept. It was judged when it came, and
+// what expired since does not undo it.
+func (g *Guard) recall(n store.Note) error {
+	v, err := ipld.DecodeCBOR(n.Value)
+	if err != nil {
+		return fmt.Errorf("note %x: %w", n.Key, err)
+	}
+	var r ucan.Revocation
+	link, _ := v.Lookup("revoke")
+	by, _ := v.Lookup("by")
+	r.Delegation, _ = link.AsLink()
+	for _, e := range by.Elems() {
+		d, _ := e.AsString()
+		r.By = append(r.By, did.DID(d))
+	}
+	if !r.Delegation.Defined() || len(r.By) == 0 {
+		return fmt.Errorf("note %x is no revocation", n.Key)
+	}
+	return g.revoked.Add(r)
+}
+
+// keep notes a revocation, with the container that it came in.
+func (g *Guard) keep(r ucan.Revocation, inv ipld.Link, container []byte) error {
+	by := make([]ipld.Value, len(r.By))
+	for i, d := range r.By {
+		by[i] = ipld.String(string(d))
+	}
+	data, err := ipld.AppendCBOR(nil, ipld.Map(
+		ipld.Entry{Key: "by", Value: ipld.List(by...)},
+		ipld.Entry{Key: "revoke", Value: ipld.LinkValue(r.Delegation)},
+		ipld.Entry{Key: "container", Value: ipld.Bytes(container)},
+	))
+	if err != nil {
+		return err
+	}
+	return g.store.PutNote(revocationKind, inv.Key(), data)
+}
+
+// reperform takes in an invocation that was performed, or drops its note.
+func (g *Guard) reperform(n store.Note) error {
+	if len(n.Value) == 0 {
+		return fmt.Errorf("note %x is empty", n.Key)
+	}
+	inv, err := ucan.ParseInvocation(n.Value[1:])
+	if err != nil {
+		return fmt.Errorf("note %x: %w", n.Key, err)
+	}
+	if exp := inv.Invocation().Expires; exp == nil || *exp+int64(DefaultSkew/time.Second) < g.now().Unix() {
+		return g.store.PutNote(performedKind, n.Key, nil)
+	}
+	_, err = g.replay.First(inv, g.now())
+	return err
+}
+
+func (g *Guard) moment(now time.Time) ucan.Moment {
+	return ucan.Moment{Now: now, Skew: DefaultSkew, Revoked: g.revoked.Revoked}
+}
+
+func (g *Guard) facts(c *ucan.Container, now time.Time) ucan.Facts {
+	return ucan.Facts{Moment: g.moment(now), Executor: g.node, Proofs: c.Proof, Cache: &g.cache}
+}
+
+// Permit lets one workflow run, as long as the authority for it holds.
+type Permit struct {
+	guard  *Guard
+	auth   *ucan.Authorisation
+	demand Demand
+}
+
+// Issuer is on whose behalf the workflow runs.
+func (p *Permit) Issuer() did.DID { return p.auth.Invocation().Invocation().Issuer }
+
+// Accept judges whether the principal who signed may have w run here: container
+// holds one invocation of [RunCommand] and its proofs (RULES 31, 33, 34). An
+// invocation is performed once: it is accepted again only while what it began
+// was interrupted. [Permit.End] must be called. The error is a [*ucan.Denied], or wraps
+// [ErrRefused] or [ucan.ErrMalformed].
+func (g *Guard) Accept(container []byte, w *graph.Graph) (*Permit, error) {
+	c, err := ucan.ReadContainer(container, &g.cache)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Invocations) != 1 {
+		return nil, fmt.Errorf("%w: %d invocations, not one", ErrRefused, len(c.Invocations))
+	}
+	inv := c.Invocations[0]
+	if cmd := inv.Invocation().Command; cmd != RunCommand {
+		return nil, fmt.Errorf("%w: the invocation is of %.100q, not of %s", ErrRefused, cmd, RunCommand)
+	}
+	now := g.now()
+	auth, err := ucan.Authorize(inv, g.facts(c, now))
+	if err != nil {
+		return nil, err
+	}
+	asked, err := ParseDemand(inv.Invocation().Args)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	if more := DemandOf(w, g.policy).beyond(asked); more != "" {
+		return nil, fmt.Errorf("%w: %s", ErrRefused, more)
+	}
+	if err := g.perform(inv, now); err != nil {
+		return nil, err
+	}
+	return &Permit{g, auth, asked}, nil
+}
+
+// perform notes that inv is being performed, which it is once.
+func (g *Guard) perform(inv *ucan.SignedInvocation, now time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	hash := inv.SigHash()
+	if _, runs := g.active[hash]; runs {
+		return fmt.Errorf("%w: what the invocation %s asks for runs already", ErrRefused, inv.Link())
+	}
+	note, known, err := g.store.Note(performedKind, string(hash[:]))
+	if err != nil {
+		return err
+	}
+	if !known {
+		first, err := g.replay.First(inv, now)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrRefused, err)
+		}
+		known, note = !first, []byte{ended}
+	}
+	if known && (len(note) == 0 || note[0] != running) {
+		return fmt.Errorf("%w: the invocation %s was performed before; sign again to run the workflow again", ErrRefused, inv.Link())
+	}
+	if err := g.note(inv, running); err != nil {
+		return err
+	}
+	g.active[hash] = struct{}{}
+	return nil
+}
+
+func (g *Guard) note(inv *ucan.SignedInvocation, state byte) error {
+	hash := inv.SigHash()
+	return g.store.PutNote(performedKind, string(hash[:]), append([]byte{state}, inv.Bytes()...))
+}
+
+// End tells that the workflow does not run any more, and whether it came to an
+// end: else the same invocation may ask for the rest.
+func (p *Permit) End(done bool) error {
+	g, inv := p.guard, p.auth.Invocation()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.active, inv.SigHash())
+	if !done {
+		return nil
+	}
+	return g.note(inv, ended)
+}
+
+// Allow judges again, right before a task that calls a function, whether the
+// authority for it holds; a module that was promised is judged here, now that it
+// is known. The failure is of kind denied.
+func (p *Permit) Allow(module ipld.Link, name string) *task.Failure {
+	d, failure := p.demand.called(Function{module, name})
+	if failure != nil {
+		return failure
+	}
+	if err := p.auth.Recheck(p.guard.moment(p.guard.now()), d.Value()); err != nil {
+		return task.Failf(task.KindDenied, "%v", err)
+	}
+	return nil
+}
+
+// Revoke takes in a revocation: container holds the invocation and its proofs.
+// It counts at once, and for good. The error is a [*ucan.Denied] or wraps
+// [ErrRefused] or [ucan.ErrMalformed].
+func (g *Guard) Revoke(container []byte) (ucan.Revocation, error) {
+	c, err := ucan.ReadContainer(container, &g.cache)
+	if err != nil {
+		return ucan.Revocation{}, err
+	}
+	if len(c.Invocations) != 1 {
+		return ucan.Revocation{}, fmt.Errorf("%w: %d invocations, not one", ErrRefused, len(c.Invocations))
+	}
+	inv := c.Invocations[0]
+	r, err := ucan.ReadRevocation(inv, g.facts(c, g.now()))
+	if err != nil {
+		return r, err
+	}
+	if err := g.revoked.Add(r); err != nil {
+		return r, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return r, g.keep(r, inv.Link(), container)
+}
+
+// Revoked tells whether a delegation was revoked by one of the issuers of its
+// chain.
+func (g *Guard) Revoked(d *ucan.SignedDelegation, by []did.DID) bool { return g.revoked.Revoked(d, by) }
