@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,9 +34,35 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	runScripts(t, testscript.Params{Dir: "testdata/script"})
+}
+
+// TestGuide runs what the guide says to copy and paste about lending.
+func TestGuide(t *testing.T) {
+	t.Parallel()
+	page := string(readFile(t, "../../docs/guide.md"))
+	_, section, ok := strings.Cut(page, "\n## Lend your laptop to a friend\n")
+	_, commands, begins := strings.Cut(section, "```sh\n")
+	commands, _, ends := strings.Cut(commands, "```\n")
+	if !ok || !begins || !ends {
+		t.Fatal("the guide does not say how to lend")
+	}
+	// The shell goes on after a command that is to fail, and stops at one that is not.
+	commands = regexp.MustCompile("(?m)^! (.*)$").ReplaceAllString(commands, "if $1; then exit 9; fi")
+	script := filepath.Join(t.TempDir(), "lend.txtar")
+	text := "exec sh -eu lend.sh\nstdout '^b +ran .* 50$'\nstdout '^revoked '\nstderr 'MatchError'\nstderr 'Revoked'\n-- lend.sh --\n" + commands
+	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runScripts(t, testscript.Params{Files: []string{script}})
+}
+
+func runScripts(t *testing.T, p testscript.Params) {
+	t.Helper()
 	modules := modules(t)
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 p.Dir,
+		Files:               p.Files,
 		RequireExplicitExec: false,
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
