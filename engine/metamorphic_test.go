@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -259,4 +261,59 @@ func TestWrongWhateverComesFirst(t *testing.T) {
 			t.Errorf("%s: %s because of %q", doc, report.Status, report.First)
 		}
 	}
+}
+
+// A workflow that is cut into one for each job, which await each other's tasks
+// and are all started at once, comes to the same, with the same receipts.
+func TestRandomAcrossWorkflows(t *testing.T) {
+	t.Parallel()
+	w := ipvmtest.NewWasm(t, wasm.Config{})
+	example := arithmetic()
+	from := regexp.MustCompile(`{"from": "(j\d+)"}`)
+	for seed := range 40 {
+		doc := example.Example(seed)
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			one := ipvmtest.New(t, ipvmtest.Options{Wasm: w})
+			g := one.Document(t, doc)
+			whole := one.MustRun(t, g, engine.Options{KeepGoing: true})
+			want := resultOf(t, one, whole)
+
+			cut := ipvmtest.New(t, ipvmtest.Options{Wasm: w, Workers: 2})
+			ends := make(map[string]func() (*engine.Report, error))
+			for _, line := range strings.Split(doc[1:len(doc)-1], ",\n") {
+				label := strings.Split(line, `"`)[1]
+				if comesNever(g, whole, label) {
+					continue
+				}
+				part := from.ReplaceAllStringFunc(line, func(s string) string {
+					return `{"from": ` + link(t, g, from.FindStringSubmatch(s)[1]) + `}`
+				})
+				ends[label] = start(t.Context(), cut.Engine, cut.Document(t, "{"+part+"}"), engine.Options{})
+			}
+			for label, wait := range ends {
+				report, err := wait()
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := resultOf(t, cut, report)
+				if got.Outcomes[label] != want.Outcomes[label] {
+					t.Errorf("%s: %s, want %s", label, got.Outcomes[label], want.Outcomes[label])
+				}
+				j, _ := whole.Job(label)
+				if diff := cmp.Diff(want.Receipts[j.Task], got.Receipts[j.Task]); diff != "" {
+					t.Errorf("%s: another receipt", label)
+				}
+			}
+			leaves(t, cut.Engine)
+			if t.Failed() {
+				t.Log(doc)
+			}
+		})
+	}
+}
+
+// comesNever tells whether a job awaits one that did not run.
+func comesNever(g *graph.Graph, r *engine.Report, label string) bool {
+	i, _ := g.Find(label)
+	return slices.ContainsFunc(g.Deps(i), func(d plan.Edge) bool { return r.Jobs[d.From].Status == engine.JobUpstream })
 }
