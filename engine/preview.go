@@ -15,6 +15,10 @@ type Forecast struct {
 	// Known tells whether everything the job waits for is remembered, so that
 	// Task and Report hold.
 	Known bool
+	// Awaits is the first task of another workflow that the job waits for and that
+	// is not remembered; undefined where there is none, or it is not known yet
+	// whether the job would come to wait for it.
+	Awaits task.ID
 	// Task is the resolved ID if Known, else the one as written.
 	Task task.ID
 	// Call is the resolved call if Known and Failure is nil; else nil.
@@ -81,8 +85,11 @@ func (f *Forecast) foreseeOutside(s *step) error {
 		return err
 	}
 	s.engine.waits.leave(w)
+	id, failure := w.blocked(0)
 	if f.Known = w.ready(); f.Known {
-		_, f.Failure = w.blocked(0)
+		f.Failure = failure
+	} else {
+		f.Awaits = id
 	}
 	return nil
 }

@@ -225,6 +225,8 @@ func (s *script) preview(t *testing.T) string {
 			what = "remembered: " + kindOf(f.Remembered.Outcome)
 		case f.Known:
 			what = "would run"
+		case f.Awaits.Defined():
+			what = "waits for the task " + f.Awaits.String()
 		}
 		lines = append(lines, f.Label+": "+what)
 	}

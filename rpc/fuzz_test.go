@@ -18,7 +18,7 @@ import (
 func FuzzStream(f *testing.F) {
 	job := engine.JobReport{Label: "a", Outcome: task.Outcome{Failure: &task.Failure{Kind: task.KindTrap, Trap: "unreachable"}}, Log: []engine.LogLine{{Level: "info"}}}
 	event := engine.Event{Kind: engine.JobSettled, Seq: 1, Workflow: ipld.LinkOf(ipld.CodecRaw, nil), Job: &job}
-	forecast := engine.Forecast{Label: "a", Known: true, Remembered: &job, Failure: job.Outcome.Failure, Call: &task.Call{Func: "f"}}
+	forecast := engine.Forecast{Label: "a", Known: true, Awaits: job.Task, Remembered: &job, Failure: job.Outcome.Failure, Call: &task.Call{Func: "f"}}
 	for _, frames := range []bool{false, true} {
 		s := sender{frames: frames}
 		for key, build := range map[string]func(encoder) ipld.Value{

@@ -13,7 +13,7 @@ import (
 // wireVersion is the version of what follows, and of the paths. Nodes of one
 // state directory talk only when theirs are equal, so it changes whenever
 // anything here does.
-const wireVersion = 4
+const wireVersion = 5
 
 // encoder gives the form that an engine's words have on the wire.
 type encoder struct {
@@ -280,6 +280,7 @@ func (e encoder) forecast(c engine.Forecast) ipld.Value {
 	var o object
 	o.text("label", c.Label)
 	o.bool("known", c.Known)
+	o.link("awaits", c.Awaits.Link)
 	o.bool("skipped", c.Skipped)
 	o.link("task", c.Task.Link)
 	if c.Call != nil {
@@ -297,7 +298,7 @@ func (e encoder) forecast(c engine.Forecast) ipld.Value {
 
 func decodeForecast(v ipld.Value) (engine.Forecast, error) {
 	f := fieldsOf(v)
-	c := engine.Forecast{Label: f.text("label"), Known: f.bool("known"), Skipped: f.bool("skipped"), Task: task.ID{Link: f.link("task")}, Limits: f.limits("limits")}
+	c := engine.Forecast{Label: f.text("label"), Known: f.bool("known"), Awaits: task.ID{Link: f.link("awaits")}, Skipped: f.bool("skipped"), Task: task.ID{Link: f.link("task")}, Limits: f.limits("limits")}
 	var err error
 	if call, ok := f.value("call"); ok {
 		c.Call, err = decodeCall(call)

@@ -23,6 +23,9 @@ type dryRunJSON struct {
 type forecastJSON struct {
 	Task  string `json:"task"`
 	Known bool   `json:"known"`
+	// Awaits is a task of another workflow that it waits for and that is not
+	// remembered.
+	Awaits string `json:"awaits,omitempty"`
 	// Will is remembered, run, fail or unknown.
 	Will     string     `json:"will"`
 	Error    *errorJSON `json:"error,omitempty"`
@@ -52,6 +55,9 @@ func dryRun(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow, asJSON bool) 
 			job.Will = "remembered"
 		case !f.Known:
 			job.Will = "unknown"
+			if f.Awaits.Defined() {
+				job.Awaits = f.Awaits.String()
+			}
 			fallthrough
 		default:
 			job.MaxGas = f.Limits.Gas
@@ -92,6 +98,9 @@ func printForecasts(w io.Writer, all []engine.Forecast, out dryRunJSON) {
 			text = "would run, at most " + count(job.MaxGas) + " gas"
 		case "unknown":
 			text = "depends on what would run, at most " + count(job.MaxGas) + " gas"
+			if job.Awaits != "" {
+				text = "waits for the task " + job.Awaits + ", at most " + count(job.MaxGas) + " gas"
+			}
 		}
 		if job.UsualGas != nil {
 			text += ", usually " + count(*job.UsualGas)

@@ -242,15 +242,15 @@ func (a *app) explain(cmd *cobra.Command, file, label string) (err error) {
 	return nil
 }
 
-// unknownDep is the label of the first job that step i waits for and that has
-// not run.
+// unknownDep is the first job that step i waits for and that has not run, or else
+// the task of another workflow.
 func unknownDep(w *ipvm.Workflow, all []engine.Forecast, i int) string {
 	for _, d := range w.Deps(i) {
 		if from := all[d.From]; from.Remembered == nil && !from.Skipped {
 			return w.Label(d.From)
 		}
 	}
-	return ""
+	return "the task " + all[i].Awaits.String()
 }
 
 func printExplanation(out io.Writer, label string, e *ipvm.Explanation) {
