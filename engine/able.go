@@ -13,6 +13,7 @@ import (
 // objection is why a job can not be run here, and what of the job is to blame.
 type objection struct {
 	part      workflow.Part
+	word      string // the item of the part, where that is a list
 	kind      workflow.Kind
 	msg, hint string
 }
@@ -22,11 +23,12 @@ type objection struct {
 func (p Policy) objections(g *graph.Graph, i int) (all []objection) {
 	s := g.Step(i)
 	object := func(part workflow.Part, kind workflow.Kind, hint, format string, args ...any) {
-		all = append(all, objection{part, kind, fmt.Sprintf(format, args...), hint})
+		all = append(all, objection{part: part, kind: kind, msg: fmt.Sprintf(format, args...), hint: hint})
 	}
 	for _, label := range s.Job.Needs {
 		if !slices.Contains(p.Labels, label) {
 			object(workflow.PartNeeds, workflow.Unsupported, "run it on a node that has it, or give this one the label with --labels", "%s", p.lacks(label))
+			all[len(all)-1].word = label
 		}
 	}
 	if e := s.Job.Effect; e != nil {

@@ -32,7 +32,7 @@ type Knowledge interface {
 //
 // A document of Homestar may not await what nothing here has ended or runs.
 func Check(ctx context.Context, k Knowledge, g *graph.Graph, p Policy) (workflow.FaultList, error) {
-	c := checker{known: k, policy: p, most: withDefaults(p.Max, MaxLimits), places: g.Workflow().Places()}
+	c := checker{known: k, graph: g, policy: p, most: withDefaults(p.Max, MaxLimits), places: g.Workflow().Places()}
 	c.bound(g)
 	capped := g.Workflow().Dialect == workflow.Homestar
 	for i := range g.Len() {
@@ -43,7 +43,8 @@ func Check(ctx context.Context, k Knowledge, g *graph.Graph, p Policy) (workflow
 			c.limits(g.Step(i))
 		}
 		for _, o := range p.objections(g, i) {
-			c.fault(g.Step(i), o.kind, o.msg, o.hint, o.part)
+			pos := c.places.Word(g.Step(i).Job, o.part, o.word)
+			c.faults = append(c.faults, workflow.Fault{Pos: pos, Kind: o.kind, Msg: o.msg, Hint: o.hint})
 		}
 		if err := c.call(ctx, g.Step(i)); err != nil {
 			return nil, err
@@ -67,6 +68,7 @@ const maxFaults = 1000
 // checker collects what is wrong with the calls of one workflow.
 type checker struct {
 	known  Knowledge
+	graph  *graph.Graph
 	policy Policy
 	most   task.Limits
 	places *workflow.Places
@@ -147,8 +149,12 @@ func (c *checker) arguments(s *graph.Step, fun wit.Func, err error) {
 		hint = ""
 	}
 	var fault *wit.Fault
-	if !errors.As(err, &fault) || fault.Param == "" {
+	if !errors.As(err, &fault) {
 		c.fault(s, workflow.Type, err.Error(), hint, workflow.PartArgs)
+		return
+	}
+	if fault.Param == "" {
+		c.fault(s, workflow.Type, err.Error(), hint, workflow.PartArgs, entry(fault)...)
 		return
 	}
 	step := fault.Param
@@ -159,7 +165,38 @@ func (c *checker) arguments(s *graph.Step, fun wit.Func, err error) {
 	if fault.Path != "" {
 		path = append(path, strings.Split(fault.Path[1:], "/")...)
 	}
-	c.fault(s, workflow.Type, err.Error(), hint, workflow.PartArgs, path...)
+	if label := c.meant(s, step); label != "" && fault.Path == "" {
+		hint = fmt.Sprintf("the result of job %s is {from: %q}, with nothing beside from but out and on", label, label)
+	}
+	c.fault(s, workflow.Type, err.Error(), hint, workflow.PartArgs, append(path, entry(fault)...)...)
+}
+
+// entry is the last step on the way to what f is about, where that is an entry
+// that does not belong there.
+func entry(f *wit.Fault) []string {
+	if f.Key == "" {
+		return nil
+	}
+	return []string{f.Key}
+}
+
+// meant is the label of the job whose result an argument of s seems to be meant
+// as, though it is no promise; empty where there is none.
+func (c *checker) meant(s *graph.Step, arg string) string {
+	v, _ := s.Job.Call.Params.Lookup(arg)
+	elems := s.Job.Call.Params.Elems()
+	if i, err := strconv.Atoi(arg); err == nil && i >= 0 && i < len(elems) {
+		v = elems[i]
+	}
+	if from, ok := v.Lookup("from"); ok && v.Len() > 1 { // one alone was meant as it is
+		v = from
+	}
+	text, _ := v.AsString()
+	label, _, _ := strings.Cut(strings.Trim(text, "${} "), ".")
+	if _, ok := c.graph.Find(label); !ok || label == s.Label {
+		return ""
+	}
+	return label
 }
 
 func moduleHint(f *task.Failure) string {

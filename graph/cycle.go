@@ -133,13 +133,12 @@ func (b *builder) reportCycle(cycle []int) {
 	}
 	names = append(names, shown(b.jobs[cycle[0]].Label))
 	msg := "the jobs wait for each other in a circle: " + strings.Join(names, " → ")
+	hint := "remove one of these: " + strings.Join(edges, "; ")
 	if len(cycle) == 1 {
-		msg = fmt.Sprintf("the job waits for itself: %s", strings.Join(names, " → "))
+		msg = fmt.Sprintf("the job %s waits for itself", names[0])
+		hint = "name another job here, or none"
 	}
-	b.faults = append(b.faults, workflow.Fault{
-		Pos: at, Kind: workflow.Cycle, Msg: msg,
-		Hint: "remove one of these promises: " + strings.Join(edges, "; "),
-	})
+	b.faults = append(b.faults, workflow.Fault{Pos: at, Kind: workflow.Cycle, Msg: msg, Hint: hint})
 }
 
 // shown is label as messages have it: as it is, or quoted where it holds what

@@ -146,7 +146,7 @@ func TestLongCycle(t *testing.T) {
 	}
 	got := transcript(doc.String())
 	const want = `doc:2:92: /jobs/j00/args/0: the jobs wait for each other in a circle: j00 → j01 → j02 → j03 → j04 → j05 → j06 → j07 → … 42 more … → j00
-  hint: remove one of these promises: j00 waits for j01 at doc:2:92: /jobs/j00/args/0; j01 waits for j02 at doc:3:92: /jobs/j01/args/0; ` +
+  hint: remove one of these: j00 waits for j01 at doc:2:92: /jobs/j00/args/0; j01 waits for j02 at doc:3:92: /jobs/j01/args/0; ` +
 		`j02 waits for j03 at doc:4:92: /jobs/j02/args/0; j03 waits for j04 at doc:5:92: /jobs/j03/args/0; j04 waits for j05 at doc:6:92: /jobs/j04/args/0; ` +
 		`j05 waits for j06 at doc:7:92: /jobs/j05/args/0; j06 waits for j07 at doc:8:92: /jobs/j06/args/0; j07 waits for j08 at doc:9:92: /jobs/j07/args/0; and 42 more`
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -18,6 +18,9 @@ type Fault struct {
 	// Path is the place within the value: "/items/3/name", or "" for the
 	// value itself. "/" and "~" in a key are written as in a JSON pointer.
 	Path string
+	// Key is the entry below Path that does not belong there, where that is
+	// the fault.
+	Key string
 	// Link is the block in which the fault lies; the zero Link when it is in
 	// the value as written.
 	Link ipld.Link

@@ -89,9 +89,9 @@ func match(noun string, x fieldIndex, fields []Field, key string) (int, *Fault) 
 	case ok && i >= 0:
 		return i, nil
 	case ok:
-		return 0, &Fault{Msg: fmt.Sprintf("%s %q could be any of several: spell it exactly", noun, cut(key, 64))}
+		return 0, &Fault{Key: key, Msg: fmt.Sprintf("%s %q could be any of several: spell it exactly", noun, cut(key, 64))}
 	}
-	return 0, &Fault{Msg: unknown(noun, key, fieldNames(fields))}
+	return 0, &Fault{Key: key, Msg: unknown(noun, key, fieldNames(fields))}
 }
 
 func fieldNames(fields []Field) []string {

@@ -15,7 +15,11 @@ func (r *reader) args(n *node) ipld.Value {
 		return ipld.List()
 	}
 	if n.kind != listNode {
-		r.fault(n, Type, "write args: [first, second]; arguments by name are input: {name: value}", "expected args as a list, got %s", n.show())
+		hint := "write args: [first, second]; arguments by name are input: {name: value}"
+		if strings.HasPrefix(n.text(), "-") {
+			hint = "put a space after the - of each item, or write args: [first, second]"
+		}
+		r.fault(n, Type, hint, "expected args as a list, got %s", n.show())
 		return ipld.List()
 	}
 	return r.arg(n)
@@ -284,15 +288,18 @@ func mayBeTask(link ipld.Link) bool {
 }
 
 // taskIDHint says what a Task ID is.
-const taskIDHint = "a Task ID begins with bafyrei, as `ipvm check` shows it, or is the CID of an instruction of Homestar, bafyrmi…; a link to content is given as it is, without a promise"
+const taskIDHint = `give a link to content as it is: {"/": CID}; a Task ID begins with bafyrei, or bafyrmi where Homestar made it`
 
 // jobLabel reads the label of a job of this document.
 func (r *reader) jobLabel(p *task.Promise, v *node) bool {
 	switch {
 	case v.kind != stringNode:
 		hint := dataHint
-		if v.kind == intNode {
+		switch v.kind {
+		case intNode:
 			hint = `labels are text: "` + v.value.String() + `"`
+		case listNode:
+			hint = `name one label; a part of its result is {"await/ok": [label, step]}`
 		}
 		r.fault(v, BadPromise, hint, "expected the label of a job, got %s", v.show())
 		return false
@@ -314,7 +321,10 @@ func (r *reader) nearLabel(name string) string {
 		return hint
 	}
 	_, err := ipld.ParseLink(name)
+	label, part, dotted := strings.Cut(name, ".")
 	switch {
+	case dotted && r.known[label]:
+		return "the label is " + quote(label) + "; a part of its result is taken with out: " + quote(part)
 	case err == nil:
 		return `a task of another workflow is named by a link: {from: {"/": CID}}`
 	case len(r.labels) == 0:

@@ -114,7 +114,7 @@ func TestManyFaults(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("jobs:\n")
 	for i := range 50_000 {
-		fmt.Fprintf(&b, "  job-%d: {wiht: 5, args: [{from: y}]}\n", i)
+		fmt.Fprintf(&b, "  job-%d: {whatever: 5, args: [{from: y}]}\n", i)
 	}
 	refuse(t, Source{Name: "w.yaml", Data: []byte(b.String())}, Missing, "no field with")
 	_, err := Parse(Source{Name: "w.yaml", Data: []byte(b.String())})

@@ -104,7 +104,7 @@ func (r *reader) setting(s *settings, name string, v *node, lowered bool) {
 	case "retries":
 		i, ok := v.value.AsInt64()
 		if !ok || v.kind != intNode || i < 0 || i > maxRetries {
-			r.fault(v, Invalid, "leave it out: a function that failed fails again", "expected a number of retries from 0 to %d, got %s", maxRetries, v.show())
+			r.fault(v, Invalid, "write a whole number, or leave it out: only effects are tried again", "expected a number of retries from 0 to %d, got %s", maxRetries, v.show())
 			return
 		}
 		n := int(i)
@@ -125,10 +125,6 @@ const (
 
 // needs reads {labels: [text…]}: what the node that runs a job must have.
 func (r *reader) needs(v *node) (labels []string) {
-	if v.kind == listNode {
-		r.fault(v, Type, "to wait for jobs write await: [label]; what a node must have is needs: {labels: [gpu]}", "expected a map, got %s", v.show())
-		return nil
-	}
 	r.record(v, "needs", spellings("labels"), func(_ string, v *node) {
 		switch {
 		case v.kind == nullNode:
@@ -205,7 +201,7 @@ func (r *reader) handler(v *node) *Handler {
 		}
 	})
 	if v.kind == mapNode && v.lookup("with") == nil {
-		r.fault(v, Missing, "add with: CID, or with: ./module.wasm on the command line", "the handler does not say which module it runs: there is no field with")
+		r.fault(v, Missing, withHint, "the handler does not say which module it runs: there is no field with")
 	}
 	return h
 }

@@ -65,6 +65,9 @@ func (r *reader) effect(j *Job, n *node, p effectParts) {
 		e.Do = r.ability(p.do)
 		r.leave()
 	}
+	if p.with == nil && r.misspelt("with", n, jobFields) {
+		return
+	}
 	if p.with == nil {
 		r.fault(n, Missing, "add with: https://example.com/", "the effect does not say with what: there is no field with")
 	} else {

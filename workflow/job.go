@@ -14,7 +14,11 @@ func (r *reader) job(label string, pos Pos, n *node, d *defaults) Job {
 	r.edges, r.outside = nil, nil
 	var g given
 	if n.kind != mapNode {
-		r.fault(n, Type, "a document is {jobs: {label: job}}, only {label: job}, or one job; a job is {with: …, func: …}", "expected a job as a map, got %s", n.show())
+		hint := "a document is {jobs: {label: job}}, only {label: job}, or one job; a job is {with: …, func: …}"
+		if field, _, ok := strings.Cut(n.text(), ":"); ok && jobFields[field] != "" {
+			hint = "put a space after each colon: with: ./module.wasm"
+		}
+		r.fault(n, Type, hint, "expected a job as a map, got %s", n.show())
 		return j
 	}
 	r.record(n, "a job", jobFields, func(name string, v *node) { r.jobField(&j, &g, d, name, v) })
@@ -168,7 +172,11 @@ func (r *reader) labelList(v *node, f func(label string, at Pos)) {
 		return
 	}
 	if v.kind != listNode {
-		r.fault(v, Type, "write a list, also of one: [label]", "expected a list of labels, got %s", v.show())
+		hint := "write a list, also of one: [label]"
+		if r.known[v.text()] {
+			hint = "write a list, also of one: [" + quote(v.text()) + "]"
+		}
+		r.fault(v, Type, hint, "expected a list of labels, got %s", v.show())
 		return
 	}
 	seen := make(map[string]bool, len(v.items))
@@ -214,8 +222,8 @@ func (r *reader) finishJob(j *Job, n *node, g *given) {
 		r.enter("with")
 		j.Call.Module = r.module(g.with)
 		r.leave()
-	case n.lookup("with") == nil && n.lookup(mergeKey) == nil:
-		r.fault(n, Missing, `add with: CID, or with: ./module.wasm on the command line`, "the job does not say which module it runs: there is no field with")
+	case n.lookup("with") == nil && n.lookup(mergeKey) == nil && !r.misspelt("with", n, jobFields):
+		r.fault(n, Missing, withHint, "the job does not say which module it runs: there is no field with")
 	}
 	if g.args != nil && g.input != nil {
 		r.enter("args")
@@ -238,6 +246,20 @@ func (r *reader) finishJob(j *Job, n *node, g *given) {
 		r.config(g.config, "config", &g.settings, false)
 		r.leave()
 	}
+}
+
+// withHint is for a job or handler without a module.
+const withHint = "add with: ./module.wasm, or with: and the CID of the module"
+
+// misspelt tells whether an unknown field of n was taken for the one of that
+// name.
+func (r *reader) misspelt(name string, n *node, fields names) bool {
+	for _, k := range n.keys {
+		if strings.HasPrefix(k.text, name+":") || fields[k.text] == "" && r.fieldHint(k.text, fields) == didYouMean([]string{name}) {
+			return true
+		}
+	}
+	return false
 }
 
 // finishEffect reads the parts of a job that is an effect.
@@ -308,7 +330,11 @@ func (r *reader) moduleText(v *node) ipld.Value {
 	case isURL:
 		r.fault(v, Invalid, cidHint, "expected ipfs://CID, got %s", quote(s))
 	case otherURL:
-		r.fault(v, Invalid, "download it and use its path, or name its CID", "a module is named by its CID or a path, not by a %s:// URL", scheme)
+		hint := "download it and use its path, or name its CID"
+		if scheme == "file" {
+			hint = "write the path alone"
+		}
+		r.fault(v, Invalid, hint, "expected a module by its CID or path, got a URL that begins with %s://", scheme)
 	case looksLikeCID(s):
 		r.fault(v, Invalid, "copy the CID again: one character less or more breaks it; a file with this name is written ./"+s, "%s looks like a CID but is none", quote(s))
 	default:

@@ -76,6 +76,8 @@ func jsonHint(err *ipld.SyntaxError, data []byte) string {
 		}
 	case '"':
 		return "is there a comma missing before it?"
+	case 'T', 'F', 'N':
+		return "JSON has true, false and null, in lower case; other text stands in double quotes"
 	}
 	switch {
 	case strings.Contains(err.Msg, "leading zero"):

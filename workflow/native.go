@@ -42,11 +42,38 @@ var unlisted = map[string]bool{
 // envelope is the key that a native document may be wrapped in.
 const envelope = "ipvm/workflow"
 
+// theWorkflow is what messages call the header of a document.
+const theWorkflow = "the workflow"
+
+// shapes are how to write what people like to write as something else than a
+// map.
+var shapes = map[string]string{
+	"on":        "write on: {error: [label]} or on: {success: [label]}, with the labels of the jobs to run then",
+	"a handler": "write catch: {with: CID, func: name}; a job to run after a failure is named in on: {error: [label]}",
+	"needs":     "to wait for jobs write await: [label]; what a node must have is needs: {labels: [gpu]}",
+	"consensus": "write check: " + checkShapes[Consensus],
+}
+
+// notFields say what to do instead of writing a field that there is not.
+var notFields = map[string]string{
+	"name":        "notes go into meta of the workflow, or are comments",
+	"title":       "notes go into meta of the workflow, or are comments",
+	"description": "notes go into meta of the workflow, or are comments",
+	"env":         "what a program takes stands in input: {args: […], env: {…}, stdin: …}",
+	"stdin":       "what a program takes stands in input: {args: […], env: {…}, stdin: …}",
+	"if":          "to run this job after another went well or failed, write there on: {success: [label]} or on: {error: [label]}",
+	"when":        "to run this job after another went well or failed, write there on: {success: [label]} or on: {error: [label]}",
+}
+
 // record calls f for each field of map n, in order, with its first spelling.
 // It reports what is no map, unknown fields, and fields given under two names.
 func (r *reader) record(n *node, what string, fields names, f func(name string, v *node)) {
 	if n.kind != mapNode {
-		r.fault(n, Type, r.listedFields(fields), "expected %s as a map, got %s", what, n.show())
+		hint := shapes[what]
+		if hint == "" {
+			hint = r.listedFields(fields)
+		}
+		r.fault(n, Type, hint, "expected %s as a map, got %s", what, n.show())
 		return
 	}
 	known := make([]int, 0, 16) // indices of the known fields so far
@@ -59,6 +86,8 @@ func (r *reader) record(n *node, what string, fields names, f func(name string, 
 		r.enter(k.text)
 		j := slices.IndexFunc(known, func(j int) bool { return fields[n.keys[j].text] == name })
 		switch {
+		case !ok && what == theWorkflow && hasCall(&n.items[i]):
+			r.report(k.line, k.col, UnknownField, "a job stands inside jobs: indent it further", "%s has no field %s", what, quote(k.text))
 		case !ok:
 			r.report(k.line, k.col, UnknownField, r.fieldHint(k.text, fields), "%s has no field %s", what, quote(k.text))
 		case j >= 0:
@@ -79,7 +108,9 @@ func (r *reader) fieldHint(name string, fields names) string {
 	if r.faults.n >= maxFaults || r.warnings.n >= maxFaults {
 		return ""
 	}
-	all := slices.Sorted(maps.Keys(fields))
+	if field, rest, ok := strings.Cut(name, ":"); ok && fields[field] != "" {
+		return "put a space after the colon: " + field + ": " + cut(rest)
+	}
 	for _, also := range [][2]string{
 		{"arguments", "args"},
 		{"params", "args"},
@@ -90,6 +121,9 @@ func (r *reader) fieldHint(name string, fields names) string {
 		{"module", "with"},
 		{"mod", "with"},
 		{"wasm", "with"},
+		{"uses", "with"},
+		{"uri", "with"},
+		{"url", "with"},
 		{"fuel", "gas"},
 		{"mem", "memory"},
 		{"depends", "await"},
@@ -98,22 +132,36 @@ func (r *reader) fieldHint(name string, fields names) string {
 		{"workflow", "jobs"},
 		{"rsc", "with"},
 		{"op", "type"},
+		{"limits", "config"},
+		{"retry", "retries"},
+		{"after", "await"},
+		{"waitfor", "await"},
+		{"failure", "error"},
+		{"failed", "error"},
+		{"ok", "success"},
 	} {
 		if fold(name) == also[0] && fields[also[1]] != "" {
 			return didYouMean(also[1:])
 		}
 	}
-	if hint := didYouMean(near(name, all)); hint != "" {
+	known := slices.DeleteFunc(slices.Sorted(maps.Keys(fields)), func(s string) bool { return r.hidden(s) })
+	if hint := didYouMean(near(name, known)); hint != "" {
+		return hint
+	}
+	if hint := notFields[fold(name)]; hint != "" && r.dialect == Native && fields["with"]+fields["jobs"] != "" {
 		return hint
 	}
 	return r.listedFields(fields)
 }
 
+// hidden tells whether hints do not offer a field.
+func (r *reader) hidden(field string) bool { return unlisted[field] && r.dialect == Native }
+
 // listedFields names the fields that people write.
 func (r *reader) listedFields(fields names) string {
 	var listed []string
 	for s, first := range fields {
-		if s == first && (!unlisted[s] || r.dialect != Native) {
+		if s == first && !r.hidden(s) {
 			listed = append(listed, s)
 		}
 	}
@@ -179,11 +227,16 @@ func isJob(n *node) bool {
 	return false
 }
 
+// hasCall tells whether n says what to call, as a job does.
+func hasCall(n *node) bool {
+	return n.lookup("with") != nil || n.lookup("func") != nil
+}
+
 // header reads {v, meta, …, jobs}.
 func (r *reader) header(w *Workflow, n *node) {
 	d, jobs := r.forJobs(w, n, headerFields)
-	r.record(n, "the workflow", headerFields, func(name string, v *node) {
-		if name == "jobs" {
+	r.record(n, theWorkflow, headerFields, func(name string, v *node) {
+		if name == "jobs" && !(v.kind == nullNode && jobsBeside(n)) {
 			r.jobs(w, v, &d)
 		} else {
 			r.headerField(w, name, v)
@@ -192,6 +245,17 @@ func (r *reader) header(w *Workflow, n *node) {
 	if n.kind == mapNode && jobs == nil {
 		r.fault(n, Missing, `add jobs: {label: {with: …, func: …}}`, "the workflow has no jobs")
 	}
+}
+
+// jobsBeside tells whether there are jobs among the fields of header n, where
+// they are reported.
+func jobsBeside(n *node) bool {
+	for i, k := range n.keys {
+		if headerFields[k.text] == "" && hasCall(&n.items[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // headerField reads a field of the header that has nothing to do with jobs.
@@ -306,7 +370,7 @@ func (r *reader) signature(w *Workflow, v *node) {
 func (r *reader) jobs(w *Workflow, n *node, d *defaults) {
 	switch {
 	case n.kind == listNode:
-		r.fault(n, Type, "give each job a label: jobs: {first: {…}, second: {…}}", "expected jobs as a map of label to job, got a list")
+		r.fault(n, Type, "give each job a label: jobs: {first: {…}, second: {…}}", "expected jobs as a map of label to job, got %s", n.show())
 		return
 	case n.kind != mapNode:
 		r.fault(n, Type, `add label: {with: …, func: …}`, "expected jobs as a map of label to job, got %s", n.show())
@@ -321,6 +385,9 @@ func (r *reader) jobs(w *Workflow, n *node, d *defaults) {
 	}
 	d.lowered = lowered(n)
 	w.Jobs = make([]Job, 0, len(n.items))
+	if r.fieldsBeside(n) {
+		return
+	}
 	for i := range n.items {
 		k := n.keys[i]
 		r.enter(k.text)
@@ -332,6 +399,20 @@ func (r *reader) jobs(w *Workflow, n *node, d *defaults) {
 		r.resolveLowered(w)
 	}
 	r.connect(w)
+}
+
+// fieldsBeside reports the first field of a job that stands among the jobs, and
+// tells whether there is one.
+func (r *reader) fieldsBeside(n *node) bool {
+	for i, k := range n.keys {
+		if jobFields[k.text] != "" && n.items[i].kind != mapNode && n.items[i].kind != badNode {
+			r.enter(k.text)
+			r.report(k.line, k.col, Type, "indent it further than the label of its job", "expected the label of a job, got %s, which is a field of a job", quote(k.text))
+			r.leave()
+			return true
+		}
+	}
+	return false
 }
 
 func (r *reader) label(k key) {

@@ -23,9 +23,12 @@ func near(name string, names []string) []string {
 		if len(n) > 2*len(name)+limit { // spare the rest
 			continue
 		}
-		if d := distance(folded, fold(n), limit); d <= limit {
-			hits = append(hits, hit{n, d})
+		other := fold(n)
+		d := distance(folded, other, limit)
+		if d > limit || 2*d >= len(folded) && !sameStart(folded, other) { // too little in common
+			continue
 		}
+		hits = append(hits, hit{n, d})
 	}
 	slices.SortStableFunc(hits, func(a, b hit) int { return a.dist - b.dist })
 	var out []string
@@ -34,6 +37,9 @@ func near(name string, names []string) []string {
 	}
 	return out
 }
+
+// sameStart tells whether a and b begin with the same byte.
+func sameStart(a, b string) bool { return a != "" && b != "" && a[0] == b[0] }
 
 var separators = strings.NewReplacer("-", "", "_", "", " ", "")
 

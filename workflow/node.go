@@ -106,7 +106,7 @@ func (n *node) show() string {
 	case boolNode, intNode, floatNode:
 		return n.value.String()
 	case hugeNode:
-		return n.text()
+		return cut(n.text())
 	case listNode:
 		if len(n.items) == 0 {
 			return "an empty list"

@@ -102,9 +102,36 @@ func (p *Places) Whole() Pos {
 // path leads on from the part, each step an index or a key, keys by their
 // words. It is the job's own place where the document is not at hand.
 func (p *Places) Of(j *Job, part Part, path ...string) Pos {
+	pos := j.Pos
+	p.each(j, part, func(n *node, steps []string) bool {
+		pos = p.follow(n, steps, path)
+		return true
+	})
+	return pos
+}
+
+// Word is the place of a word in a list that is a part of job j, wherever that
+// part is said; it is [Places.Of] where the word is not there.
+func (p *Places) Word(j *Job, part Part, word string) Pos {
+	pos := p.Of(j, part)
+	p.each(j, part, func(n *node, steps []string) bool {
+		for i := range n.items {
+			if n.kind == listNode && n.items[i].text() == word {
+				pos = p.follow(n, steps, []string{strconv.Itoa(i)})
+				return true
+			}
+		}
+		return false
+	})
+	return pos
+}
+
+// each calls f for the places of a part of job j, the nearest first, until f
+// returns true.
+func (p *Places) each(j *Job, part Part, f func(n *node, steps []string) (done bool)) {
 	p.load()
 	if p.root == nil {
-		return j.Pos
+		return
 	}
 	jobSteps := split(j.Pos.Path)
 	for _, candidate := range partPaths[part] {
@@ -119,11 +146,10 @@ func (p *Places) Of(j *Job, part Part, path ...string) Pos {
 			}
 		}
 		steps = append(steps[:len(steps):len(steps)], strings.Split(candidate, "/")...)
-		if n := p.at(steps); n != nil {
-			return p.follow(n, steps, path)
+		if n := p.at(steps); n != nil && f(n, steps) {
+			return
 		}
 	}
-	return j.Pos
 }
 
 // at is the node at steps from the root, or nil.

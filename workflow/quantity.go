@@ -53,10 +53,15 @@ func (u units) unit(name string) (int64, error) {
 	if n, ok := u[strings.TrimSuffix(s, "s")]; ok && len(s) > 2 {
 		return n, nil
 	}
-	return 0, fmt.Errorf("unknown unit %s", quote(name))
+	return 0, fmt.Errorf("there is no unit %s", quote(name))
 }
 
-var errAmount = errors.New("not a positive number")
+// Why something is no amount with a unit.
+var (
+	errAmount = errors.New("not a positive number")
+	errUnit   = errors.New("it has no unit")
+	errShape  = errors.New("it is neither a number with a unit nor a list or map of them")
+)
 
 // amount reads a number of a document exactly.
 func amount(n *node) (*big.Rat, error) {
@@ -71,7 +76,7 @@ func amount(n *node) (*big.Rat, error) {
 		}
 		text = n.value.String()
 	default:
-		return nil, fmt.Errorf("%s where a number belongs", n.show())
+		return nil, fmt.Errorf("%s stands where a number belongs", n.show())
 	}
 	r, ok := new(big.Rat).SetString(text)
 	if !ok || r.Sign() <= 0 {
@@ -104,12 +109,12 @@ func (u units) quantity(n *node) (*big.Rat, error) {
 	case stringNode:
 		return u.text(n.text())
 	}
-	return nil, fmt.Errorf("got %s", n.show())
+	return nil, errShape
 }
 
 func (u units) list(n *node) (*big.Rat, error) {
 	if len(n.items) < 2 || len(n.items) > 3 {
-		return nil, fmt.Errorf("got %s", n.show())
+		return nil, errShape
 	}
 	a, err := amount(&n.items[0])
 	if err != nil {
@@ -117,14 +122,14 @@ func (u units) list(n *node) (*big.Rat, error) {
 	}
 	for _, item := range n.items[1:] {
 		if item.kind != stringNode {
-			return nil, fmt.Errorf("%s where a unit belongs", item.show())
+			return nil, fmt.Errorf("%s stands where a unit belongs", item.show())
 		}
 	}
 	name := n.items[len(n.items)-1].text()
 	if len(n.items) == 3 {
 		p, ok := prefixes[strings.ToLower(n.items[1].text())]
 		if !ok {
-			return nil, fmt.Errorf("unknown prefix %s", quote(n.items[1].text()))
+			return nil, fmt.Errorf("there is no prefix %s", quote(n.items[1].text()))
 		}
 		a.Mul(a, p)
 	}
@@ -138,14 +143,14 @@ func (u units) list(n *node) (*big.Rat, error) {
 // text reads a sum of numbers with units, such as "1h30m" or "64 MiB".
 func (u units) text(s string) (*big.Rat, error) {
 	if len(s) > 64 {
-		return nil, fmt.Errorf("got %s", quote(s))
+		return nil, errShape
 	}
 	sum, rest := new(big.Rat), strings.TrimSpace(s)
 	for first := true; first || rest != ""; first = false {
 		digits := span(rest, "0123456789.")
 		a, ok := new(big.Rat).SetString(rest[:digits])
 		if digits == 0 || !ok {
-			return nil, fmt.Errorf("got %s", quote(s))
+			return nil, errShape
 		}
 		rest = strings.TrimLeft(rest[digits:], " ")
 		letters := strings.IndexAny(rest, "0123456789. ")
@@ -153,7 +158,7 @@ func (u units) text(s string) (*big.Rat, error) {
 			letters = len(rest)
 		}
 		if letters == 0 {
-			return nil, fmt.Errorf("got %s, which has no unit", quote(s))
+			return nil, errUnit
 		}
 		size, err := u.unit(rest[:letters])
 		if err != nil {
@@ -170,26 +175,58 @@ func span(s, set string) int {
 	return len(s) - len(strings.TrimLeft(s, set))
 }
 
-const timeHint = `write "30s", "5m", [5, "minutes"], [500, "milli", "seconds"] or {"minutes": 5}`
+const timeHint = `write a number with its unit, such as "30s", "5m" or "1h30m"`
 
 // time reads a duration, which is a whole number of nanoseconds above zero.
 func (r *reader) time(n *node) time.Duration {
 	q, err := timeUnits.quantity(n)
 	if n.kind == intNode || n.kind == floatNode {
-		err = fmt.Errorf("got %s, which has no unit", n.show())
+		err = errUnit
 	}
-	if err != nil {
-		r.fault(n, Invalid, timeHint, "expected a time: %v", err)
+	switch {
+	case err == errUnit:
+		hint := timeHint
+		if number := strings.Trim(n.show(), `"`); span(number, "0123456789.") == len(number) {
+			hint = fmt.Sprintf("add a unit: %q, %q or %q", number+"s", number+"m", number+"h")
+		}
+		r.fault(n, Invalid, hint, "expected a time, got %s: it has no unit", n.show())
 		return 0
-	}
-	if !q.IsInt() || q.Sign() <= 0 || !q.Num().IsInt64() {
-		r.fault(n, Invalid, timeHint, "expected a time from 1 ns to 292 years")
+	case err != nil:
+		r.fault(n, Invalid, timeHint, "expected a time, got %s%s", n.show(), because(err))
+		return 0
+	case !q.IsInt() || q.Sign() <= 0 || !q.Num().IsInt64():
+		r.fault(n, Invalid, timeHint, "expected a time from 1 ns to 292 years, got %s", n.show())
 		return 0
 	}
 	return time.Duration(q.Num().Int64())
 }
 
-const memoryHint = `write a number of bytes, "64MiB" or [64, "mebi", "bytes"]`
+// because is what err adds to a message that says what was got.
+func because(err error) string {
+	if err == errShape {
+		return ""
+	}
+	return ": " + err.Error()
+}
+
+const memoryHint = `write a number of bytes, or one with its unit, such as "64MiB"`
+
+// sizeHint says how to write the size that n was meant to be.
+func sizeHint(n *node) string {
+	text := strings.TrimSpace(n.text())
+	digits := span(text, "0123456789")
+	number, unit := text[:digits], strings.ToUpper(text[digits:])
+	switch {
+	case number == "":
+	case unit == "" && len(number) > 4:
+		return "write " + number + " without quotes"
+	case unit == "":
+		return fmt.Sprintf(`write %s without quotes for bytes, or add a unit: "%sMiB"`, number, number)
+	case unit == "K" || unit == "M" || unit == "G":
+		return fmt.Sprintf(`did you mean "%s%siB"?`, number, unit)
+	}
+	return memoryHint
+}
 
 // memory reads a number of bytes, above zero and at most 4 GiB.
 func (r *reader) memory(n *node) uint64 {
@@ -205,15 +242,17 @@ func (r *reader) memory(n *node) uint64 {
 func (r *reader) size(n *node) uint64 {
 	q, err := byteUnits.quantity(n)
 	if n.kind == intNode || n.kind == floatNode {
-		q, err = amount(n)
+		if q, err = amount(n); err != nil {
+			q, err = new(big.Rat), nil // not above zero, or as good as none
+		}
 	}
 	switch {
 	case err != nil:
-		r.fault(n, Invalid, memoryHint, "expected a size in bytes: %v", err)
+		r.fault(n, Invalid, sizeHint(n), "expected a size in bytes, got %s%s", n.show(), because(err))
 	case q.Sign() <= 0 || !q.IsInt():
-		r.fault(n, Invalid, memoryHint, "expected a size of at least one byte, in whole bytes")
+		r.fault(n, Invalid, memoryHint, "expected a size of whole bytes and at least one, got %s", n.show())
 	case !q.Num().IsInt64():
-		r.fault(n, Size, memoryHint, "the size %s is above 2^63−1 bytes", n.show())
+		r.fault(n, Size, memoryHint, "expected a size below 2^63 bytes, got %s", n.show())
 	default:
 		return q.Num().Uint64()
 	}
@@ -233,6 +272,10 @@ func (r *reader) gas(n *node) uint64 {
 			return 0
 		}
 	}
-	r.fault(n, Invalid, hint, "expected gas as a whole number from 1 to 2^64−1, got %s", n.show())
+	mend := hint
+	if digits := strings.NewReplacer("_", "", ",", "", " ", "").Replace(n.text()); digits != "" && len(digits) < 20 && strings.Trim(digits, "0123456789") == "" {
+		mend = "write " + digits + ", without quotes and separators"
+	}
+	r.fault(n, Invalid, mend, "expected gas as a whole number from 1 to 2^64−1, got %s", n.show())
 	return 0
 }

@@ -118,7 +118,7 @@ func (r *reader) effectArgs(j *Job, cmd, n *node) {
 	}
 	uri := n.lookup("uri")
 	if uri == nil {
-		r.fault(n, Unsupported, `add "uri"`, "the command %s is not known here: an effect says in args with what, as a uri", quote(cmd.text()))
+		r.fault(n, Unsupported, `add "uri", or write cmd: `+task.CommandRun+` to call a function`, "expected args with a uri, as for each command but %s, got cmd %s without one", task.CommandRun, quote(cmd.text()))
 		return
 	}
 	r.enter("uri")

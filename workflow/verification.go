@@ -131,7 +131,7 @@ func (r *reader) check(v *node) *Verification {
 func (r *reader) unknownCheck(v *node) {
 	s := Strategy(unionKey(v.text()))
 	if shape := checkShapes[s]; shape != "" {
-		r.fault(v, Type, "write check: "+shape, "expected a map that says more of %s, got only the name", s)
+		r.fault(v, Type, "write check: "+shape+", or leave it out", "expected a map that says more of %s, got only the name", s)
 		return
 	}
 	hint := checkHint

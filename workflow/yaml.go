@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -73,6 +74,8 @@ func yamlMarks(data []byte) int {
 // mergeKey is YAML 1.1's way to copy a map into another.
 const mergeKey = "<<"
 
+var errEmpty = errors.New("the document is empty")
+
 var errManyDocuments = errors.New("more than one document in the file")
 
 // parseYAML returns the root of the only document in data.
@@ -86,7 +89,7 @@ func parseYAML(data []byte) (root *yaml.Node, err error) {
 	var doc, second yaml.Node
 	if err := d.Decode(&doc); err != nil {
 		if errors.Is(err, io.EOF) {
-			return nil, errors.New("the document is empty")
+			return nil, errEmpty
 		}
 		return nil, err
 	}
@@ -96,7 +99,7 @@ func parseYAML(data []byte) (root *yaml.Node, err error) {
 		return nil, err
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
-		return nil, errors.New("the document is empty")
+		return nil, errEmpty
 	}
 	return doc.Content[0], nil
 }
@@ -114,7 +117,16 @@ func (r *reader) yamlFault(err error) {
 		line = 1 // the library leaves it out
 	}
 	kind, hint := Syntax, ""
+	if at := r.badStart(line); strings.Contains(msg, "cannot start any token") && at >= 0 {
+		c := cursor{data: r.src.Data}
+		line, col = c.seek(at)
+		msg, hint = fmt.Sprintf("text can not begin with %c", r.src.Data[at]), "put the text in quotes"
+		if r.src.Data[at] == '\t' {
+			msg, hint = "a tab stands where YAML wants spaces", "indent with spaces"
+		}
+	}
 	switch {
+	case hint != "":
 	case msg == "control characters are not allowed":
 		c := cursor{data: r.src.Data}
 		line, col = c.seek(bytes.IndexFunc(r.src.Data, notYAML))
@@ -124,7 +136,7 @@ func (r *reader) yamlFault(err error) {
 		msg = fmt.Sprintf("lists and maps are nested deeper than %d", maxDepth)
 	case errors.Is(err, errManyDocuments):
 		hint = "one workflow per file: split it at the line ---"
-	case msg == "the document is empty":
+	case err == errEmpty:
 		hint = smallestHint
 	case strings.Contains(msg, "escape"):
 		hint = `in double quotes \ begins an escape: write \\, or use single quotes`
@@ -136,19 +148,69 @@ func (r *reader) yamlFault(err error) {
 	case strings.Contains(msg, "cannot start any token"):
 		hint = "text with a character that YAML gives a meaning must be quoted; indent with spaces, not tabs"
 	case strings.Contains(msg, "mapping values are not allowed"):
+		msg = "a key with its value can not stand here"
 		hint = "check the indentation, and quote text that contains a colon and a space"
 	case strings.Contains(msg, "end of stream"), strings.Contains(msg, "found unexpected document indicator"):
-		hint = "a quote that opens here is never closed"
+		msg, hint = "a quote that opens here is never closed", "close it with the same quote"
+	case strings.HasSuffix(msg, "did not find expected key"), strings.HasSuffix(msg, "did not find expected '-' indicator"):
+		line = r.failingLine(err, line+1)
+		msg = "this line is no part of the list or map before it"
+		hint = "indent it as its neighbours, and put text with quotes or colons in it into quotes"
 	case strings.Contains(msg, "did not find expected"):
 		if line > 0 {
 			line++ // the library counts these from 0
 		}
-		hint = "the mistake is here or further down in the same list or map: check the indentation, and that each bracket and quote is closed"
+		msg = strings.ReplaceAll(msg, "did not find expected", "expected")
+		hint = "the mistake is here or further down in the same list or map: put commas between the items and a space after each colon, and close brackets and quotes"
 	}
-	if kind == Syntax {
+	if kind == Syntax && err != errEmpty {
 		msg = "not YAML: " + msg
 	}
 	r.report(line, col, kind, hint, "%s", msg)
+}
+
+// badStart is the offset of what the library can not read in a line: a tab
+// among its indentation, or a character that begins no text; -1 where it is not
+// clear.
+func (r *reader) badStart(line int32) int {
+	data, start := r.src.Data, 0
+	for ; line > 1; line-- {
+		end := bytes.IndexByte(data[start:], '\n')
+		if end < 0 {
+			return -1
+		}
+		start += end + 1
+	}
+	text := data[start:]
+	if end := bytes.IndexByte(text, '\n'); end >= 0 {
+		text = text[:end]
+	}
+	if indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]; bytes.IndexByte(indent, '\t') >= 0 {
+		return start + bytes.IndexByte(indent, '\t')
+	}
+	if m := yamlBadStart.FindSubmatchIndex(text); m != nil {
+		return start + m[2]
+	}
+	return -1
+}
+
+var yamlBadStart = regexp.MustCompile("(?:^ *|[-:,?] +|[\\[{] *)([@`%])")
+
+// maxSearchedLines bounds the text in which the line of a fault is looked for.
+const maxSearchedLines = 64 << 10
+
+// failingLine is the line of a document at which the library fails with err,
+// which tells only where the list or map around it begins: the last of the
+// fewest lines that have the same fault.
+func (r *reader) failingLine(err error, begin int32) int32 {
+	if len(r.src.Data) > maxSearchedLines {
+		return begin
+	}
+	lines := bytes.SplitAfter(r.src.Data, []byte("\n"))
+	return int32(1 + sort.Search(len(lines)-1, func(i int) bool {
+		_, same := parseYAML(bytes.Join(lines[:i+1], nil))
+		return same != nil && same.Error() == err.Error()
+	}))
 }
 
 // notYAML tells the characters that YAML text must not have (§5.1).

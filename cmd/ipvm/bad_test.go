@@ -93,6 +93,7 @@ func badInputs() []badInput {
 		bad("a-float-for-an-integer", "a: {with: arithmetic.wasm, func: square, args: [1.5]}\n"),
 		bad("unknown-function", "a: {with: arithmetic.wasm, func: squre, args: [1]}\n"),
 		bad("no-function-near", "a: {with: arithmetic.wasm, func: translate, args: [1]}\n"),
+		bad("promise-as-text", "a: {with: arithmetic.wasm, func: square, args: [1]}\nb: {with: arithmetic.wasm, func: square, args: [\"${{ a.result }}\"]}\nc: {with: arithmetic.wasm, func: square, args: [{from: a, output: 0}]}\n"),
 		bad("which-function", "a: {with: arithmetic.wasm, args: [1]}\n"),
 		bad("module-not-here", "a: {with: bafkreiajxu5nwqoredmnvmfux5sdax52h5o74jqf5er7eicobcvk7e5nny, args: [1]}\n"),
 		bad("module-no-cid", "a: {with: bafkreiajxu5nwqoredmnvmfux5sdax52h5o74jqf5er7eicobcvk7e5nn, args: [1]}\n"),

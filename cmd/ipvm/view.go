@@ -289,11 +289,11 @@ func printFirstError(w io.Writer, r *ipvm.Report) {
 func failureHint(j *engine.JobReport) string {
 	switch j.Outcome.Failure.Kind {
 	case task.KindOutOfGas:
-		return fmt.Sprintf("it may use %s gas; give the job a higher maxGas", count(j.Limits.Gas))
+		return fmt.Sprintf("it may use %s gas; give the job more gas", count(j.Limits.Gas))
 	case task.KindOutOfMemory:
-		return fmt.Sprintf("it may use %s; give the job a higher memory", size(j.Limits.Memory))
+		return fmt.Sprintf("it may use %s; give the job more memory", size(j.Limits.Memory))
 	case task.KindTimeout:
-		return fmt.Sprintf("it may take %s; give the job a higher time", j.Limits.Time)
+		return fmt.Sprintf("it may take %s; give the job more time", j.Limits.Time)
 	case task.KindTrap:
 		return "a trap is a mistake in the function, or a refusal of these arguments; the same call always ends so"
 	case task.KindUpstream:
