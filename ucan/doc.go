@@ -14,8 +14,8 @@
 // [Authorize] judges an invocation with its chain of proofs; what it returns
 // can be judged again later, at another time and with other arguments, without
 // signatures being verified anew. A refusal is a [*Denied]. [Prove] finds the
-// chain of proofs in a heap of delegations. [ReadRevocation] reads what takes
-// delegations back, into a set of [Revocations]; [Replay] remembers what was
-// performed. A [Container] is tokens that are sent together. Nothing here
-// looks at a clock.
+// chain of proofs in a heap of delegations, and [CheckChain] judges one.
+// [ReadRevocation] reads what takes delegations back, into a set of
+// [Revocations]; [Replay] remembers what was performed. A [Container] is tokens
+// that are sent together. Nothing here looks at a clock.
 package ucan

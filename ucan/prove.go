@@ -2,6 +2,7 @@ package ucan
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -64,7 +65,31 @@ func Prove(w Wish, delegations []*SignedDelegation, m Moment) ([]*SignedDelegati
 	}
 }
 
-// proves judges a chain that is aligned.
+// CheckChain judges chain, the root first, as all the proofs that whoever the
+// last was given to would use for what it lets them do: as [Authorize] judges
+// those of an invocation, but for its arguments. A refusal is a [*Denied].
+func CheckChain(chain []*SignedDelegation, m Moment) error {
+	switch {
+	case m.Now.IsZero():
+		return errors.New("check chain: no time to judge by")
+	case len(chain) == 0 || len(chain) > MaxProofs:
+		return fmt.Errorf("check chain: %d delegations, want 1 to %d", len(chain), MaxProofs)
+	}
+	use := Invocation{Issuer: chain[len(chain)-1].dlg.Audience, Subject: chain[0].dlg.Subject, Command: "/"}
+	for _, d := range chain {
+		use.Proofs = append(use.Proofs, d.link)
+		if covers(use.Command, d.dlg.Command) {
+			use.Command = d.dlg.Command
+		}
+	}
+	a := &Authorisation{inv: &SignedInvocation{inv: use}, chain: chain}
+	if err := a.aligned(); err != nil {
+		return err
+	}
+	return a.proves(m, nil)
+}
+
+// proves judges a chain that is aligned. Without arguments there is no work.
 func (a *Authorisation) proves(m Moment, w *work) error {
 	for _, check := range [...]func() error{
 		func() error { return a.inForce(m) },

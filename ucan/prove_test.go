@@ -166,6 +166,78 @@ func TestProvePassesOver(t *testing.T) {
 	}
 }
 
+func TestCheckChain(t *testing.T) {
+	t.Parallel()
+	powerline := func(d *Delegation) { d.Subject, d.Powerline = "", true }
+	type given struct {
+		text string
+		edit func(*Delegation)
+	}
+	for name, tt := range map[string]struct {
+		given []given
+		want  string // reason and proof, or nothing
+	}{
+		"one":                  {[]given{{"s a /x", nil}}, ""},
+		"two":                  {[]given{{"s a /x", nil}, {"a b /x/y", nil}}, ""},
+		"leaf first":           {[]given{{"a b /x", nil}, {"s a /x", nil}}, "InvalidAudience 0"},
+		"not from the subject": {[]given{{"a b /x", nil}}, "InvalidAudience 0"},
+		"a gap":                {[]given{{"s a /x", nil}, {"b c /x", nil}}, "InvalidAudience 0"},
+		"wider command":        {[]given{{"s a /x/y", nil}, {"a b /x", nil}}, "InvalidCommand 0"},
+		"another subject":      {[]given{{"s a /x", nil}, {"a b /x", func(d *Delegation) { d.Subject = d.Audience }}}, "InvalidSubject 1"},
+		"a wide powerline":     {[]given{{"s a /x", nil}, {"a b /", powerline}}, ""},
+		"a narrow powerline":   {[]given{{"s a /x", nil}, {"a b /x/y", powerline}, {"b c /x/y/z", nil}}, ""},
+		"behind a narrow one":  {[]given{{"s a /x", nil}, {"a b /x/y", powerline}, {"b c /x", nil}}, "InvalidCommand 1"},
+		"a powerline as root":  {[]given{{"s a /x", powerline}}, "InvalidClaim 0"},
+		"expired":              {[]given{{"s a /x", nil}, {"a b /x", func(d *Delegation) { d.Expires = seconds64(now - 1) }}}, "Expired 1"},
+		"too early":            {[]given{{"s a /x", func(d *Delegation) { d.NotBefore = seconds64(now + 1) }}}, "TooEarly 0"},
+		"policies do not play": {[]given{{"s a /x", func(d *Delegation) { d.Policy = policy(t, `[["==", ".a", 2]]`) }}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWeb(t)
+			for _, g := range tt.given {
+				w.add(t, g.text, g.edit)
+			}
+			got := ""
+			err := CheckChain(w.all, Moment{Now: time.Unix(now, 0)})
+			var denied *Denied
+			if errors.As(err, &denied) {
+				got = fmt.Sprint(denied.Reason, " ", denied.Proof)
+				if denied.Link != w.all[denied.Proof].Link() || denied.Proofs != len(w.all) {
+					t.Errorf("it names %s of %d", denied.Link, denied.Proofs)
+				}
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+	w := newWeb(t)
+	d := w.add(t, "s a /x", nil)
+	m := Moment{Now: time.Unix(now, 0), Revoked: func(r *SignedDelegation, by []did.DID) bool { return r == d && by[0] == w.keys["s"].DID() }}
+	if err := CheckChain(w.all, m); !errors.Is(err, Revoked) {
+		t.Error("revoked:", err)
+	}
+	forged, err := ParseDelegation(forge(d.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckChain([]*SignedDelegation{forged}, Moment{Now: time.Unix(now, 0)}); !errors.Is(err, InvalidSignature) {
+		t.Error("forged:", err)
+	}
+	for name, err := range map[string]error{
+		"no time":  CheckChain(w.all, Moment{}),
+		"nothing":  CheckChain(nil, Moment{Now: time.Unix(now, 0)}),
+		"too long": CheckChain(slices.Repeat(w.all, MaxProofs+1), Moment{Now: time.Unix(now, 0)}),
+	} {
+		if err == nil {
+			t.Error(name)
+		}
+	}
+}
+
 // However many delegations there are, and whatever their policies cost, an end
 // is reached soon.
 func TestProveIsBounded(t *testing.T) {

@@ -316,14 +316,14 @@ func printGrant(out io.Writer, token *ucan.SignedDelegation, chain []*ucan.Signe
 
 // timesText is from when until when d is in force.
 func timesText(d ucan.Delegation, now time.Time) string {
-	from, until := "from now", "until it is revoked"
+	text := ""
 	if d.NotBefore != nil {
-		from = "from " + momentText(*d.NotBefore, now)
+		text = "from " + momentText(*d.NotBefore, now) + " "
 	}
-	if d.Expires != nil {
-		until = "until " + momentText(*d.Expires, now)
+	if d.Expires == nil {
+		return text + "until it is revoked"
 	}
-	return from + " " + until
+	return text + "until " + momentText(*d.Expires, now)
 }
 
 // signer is the key in a file, or of a name in the state directory, or with

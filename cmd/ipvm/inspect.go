@@ -1,134 +1,192 @@
 package main
 
 import (
-	"fmt"
-	"io"
+	"bytes"
+	"errors"
+	"io/fs"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ipvm-wg/go-ipvm"
-	"github.com/ipvm-wg/go-ipvm/wasm"
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/ucan"
+	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
+// inspectFlags are the flags of `ipvm inspect`.
+type inspectFlags struct {
+	at, executor string
+	json         bool
+}
+
 func newInspect(a *app) *cobra.Command {
-	var asJSON bool
+	var f inspectFlags
 	cmd := &cobra.Command{
-		Use:   "inspect MODULE",
-		Short: "Show what a module (a file or a CID) is, its functions and what it can have",
-		Args:  wants(1, 1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.inspect(cmd, args[0], asJSON) },
+		Use:   "inspect FILE",
+		Short: "Tell what a token is, whether it holds, and why it would be refused",
+		Long: `Tell what a delegation, an invocation, a container of them, a receipt, a block
+of a workflow or a key is; FILE - is standard input. Of tokens it tells whether
+the signatures hold and whether this node would accept them now, and if not, what
+was asked and what is granted. Exit status 1 if one does not hold. Of a private
+key it tells the public side only.`,
+		Args: wants(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.inspect(cmd, args[0], f) },
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, described in docs/reference.md")
+	cmd.Flags().StringVar(&f.at, "at", "", "judge at another `TIME`: from now, such as 10m or -1h, or a time (default: now)")
+	cmd.Flags().StringVar(&f.executor, "for", "", "judge for the node of this `DID` (default: this one)")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object, described in docs/reference.md")
 	return cmd
 }
 
-// inspectJSON is what `ipvm wasm inspect --json` prints.
-type inspectJSON struct {
-	Schema   int        `json:"schema"`
-	Module   string     `json:"module"`
-	Size     int        `json:"size"`
-	Form     wasm.Form  `json:"form,omitempty"`
-	Path     wasm.Path  `json:"path,omitempty"`
-	Why      string     `json:"why,omitempty"`
-	Compiled bool       `json:"compiled"`
-	Memory   memoryJSON `json:"memory"`
-	Imports  []string   `json:"imports"`
-	Exports  []string   `json:"exports"`
-	Random   bool       `json:"random"`
-	Error    *errorJSON `json:"error,omitempty"`
+func (a *app) inspect(cmd *cobra.Command, file string, f inspectFlags) error {
+	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+		return err
+	}
+	data, err := readBounded(cmd, file)
+	if err != nil {
+		return err
+	}
+	v := &inspection{file: file, data: data, now: time.Now()}
+	if f.at != "" {
+		if v.now, err = parseMoment(f.at, v.now); err != nil {
+			return misusef("", "--at: %v", err)
+		}
+	}
+	if err := v.who(a, f.executor); err != nil {
+		return err
+	}
+	if err := v.read(); err != nil {
+		return err
+	}
+	v.judge()
+	if f.json {
+		err = printJSON(cmd.OutOrStdout(), v.json())
+	} else {
+		v.print(cmd.OutOrStdout())
+	}
+	if err == nil && !v.holds() {
+		err = errFailed
+	}
+	return err
 }
 
-// memoryJSON is the memory that a module declares, in bytes.
-type memoryJSON struct {
-	Min uint64  `json:"min"`
-	Max *uint64 `json:"max,omitempty"`
+// inspection is a file and what was found out about it. One of tokens, workflow
+// and did is set.
+type inspection struct {
+	file     string
+	data     []byte
+	now      time.Time // as of when it is judged
+	node     did.DID   // this one, if it has a key
+	executor did.DID   // for whom it is judged; empty for whoever a token names
+
+	kind     string
+	framing  ucan.Framing // of a container
+	tokens   []*inspected
+	workflow *workflow.Workflow
+	did      did.DID
 }
 
-// randomWarning is what is said of a module that asks for random numbers.
-const randomWarning = "it imports random numbers: they are derived from the task, so never make keys of them"
+// The kinds of what can be inspected.
+const (
+	kindContainer  = "container"
+	kindDelegation = "delegation"
+	kindInvocation = "invocation"
+	kindReceipt    = "receipt"
+	kindWorkflow   = "workflow"
+	kindKey        = "key"
+	kindDID        = "did"
+)
 
-func (a *app) inspect(cmd *cobra.Command, name string, asJSON bool) (err error) {
-	node, err := a.open(cmd)
-	if err != nil {
+// who finds the node and for whom is judged.
+func (v *inspection) who(a *app, executor string) error {
+	key, err := did.ReadKeyFile(a.keyFile(""))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	defer func() { err = closing(cmd, node, err) }()
-	link, err := module(cmd, node, name)
-	if err != nil {
-		return err
-	}
-	about, failure, err := node.Inspect(cmd.Context(), link)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		out := aboutJSON(about)
-		out.Module = link.String()
-		if failure != nil {
-			out.Error = &errorJSON{Kind: string(failure.Kind), Message: failure.Message}
+	v.node = key.DID()
+	v.executor = v.node
+	if executor != "" {
+		if v.executor, err = did.Parse(executor); err != nil {
+			return misusef("a DID looks like did:key:z6Mk…", "--for: %v", err)
 		}
-		if err := printJSON(cmd.OutOrStdout(), out); err != nil {
-			return err
-		}
-	} else if about.Form != "" {
-		fmt.Fprintf(cmd.OutOrStdout(), "module %s\n", link)
-		printAbout(cmd.OutOrStdout(), about)
-	}
-	if failure != nil {
-		return misusef("", "%s: %s", printable(name), printable(failure.Message))
-	}
-	if about.Random {
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s: %s\n", printable(name), randomWarning)
 	}
 	return nil
 }
 
-func aboutJSON(about ipvm.Inspection) inspectJSON {
-	out := inspectJSON{
-		Schema: jsonSchema, Size: about.Size, Form: about.Form, Path: about.Path, Why: about.Why, Compiled: about.Compiled,
-		Memory: memoryJSON{Min: about.MinMemory}, Imports: append([]string{}, about.Imports...), Exports: []string{}, Random: about.Random,
-	}
-	if about.HasMax {
-		out.Memory.Max = &about.MaxMemory
-	}
-	for _, f := range about.Interface.Funcs {
-		out.Exports = append(out.Exports, f.String())
-	}
-	return out
-}
-
-// forms are the forms of modules in words.
-var forms = map[wasm.Form]string{
-	wasm.FormComponent: "a component",
-	wasm.FormTyped:     "a core module with the type of a component",
-	wasm.FormCore:      "a core module",
-	wasm.FormCommand:   "a WASI program",
-}
-
-func printAbout(out io.Writer, about ipvm.Inspection) {
-	state := "not compiled yet"
-	if about.Compiled {
-		state = "compiled"
-	}
-	fmt.Fprintf(out, "form: %s of %s, %s\n", forms[about.Form], bytesText(uint64(about.Size)), state)
-	switch about.Path {
-	case wasm.PathDirect:
-		fmt.Fprintln(out, "calls: direct")
-	case wasm.PathModel:
-		fmt.Fprintf(out, "calls: by the engine's component model, where bytes are slow: %s\n", printable(about.Why))
-	}
+// read tells by its first bytes what the file is.
+func (v *inspection) read() error {
+	text := strings.TrimSpace(string(v.data[:min(len(v.data), 200)]))
 	switch {
-	case about.HasMax && about.MaxMemory == 0:
-		fmt.Fprintln(out, "memory: none")
-	case about.HasMax:
-		fmt.Fprintf(out, "memory: from %s, at most %s\n", size(about.MinMemory), size(about.MaxMemory))
-	default:
-		fmt.Fprintf(out, "memory: from %s, as much as the job's limit allows\n", size(about.MinMemory))
+	case len(text) == 0:
+		return misusef("", "%s is empty", printable(v.file))
+	case strings.HasPrefix(text, "-----BEGIN"):
+		return v.readKey()
+	case strings.HasPrefix(text, "did:"):
+		d, err := did.Parse(strings.TrimSpace(string(v.data)))
+		if err != nil {
+			return misusef("", "%s: %v", printable(v.file), err)
+		}
+		v.kind, v.did = kindDID, d
+		return nil
+	case strings.HasPrefix(text, "\x00asm"):
+		return misusef("`ipvm wasm inspect FILE` shows it", "%s is a WebAssembly module", printable(v.file))
+	case v.data[0]>>5 == 5: // CBOR: a map
+		return v.readWorkflow()
 	}
-	for _, name := range about.Imports {
-		fmt.Fprintf(out, "import %s\n", printable(name))
+	c, framing, err := parseTokens(v.data)
+	if err != nil {
+		return misusef("inspect takes tokens, containers of tokens, receipts, workflows in DAG-CBOR and keys; `ipvm check FILE` is for other documents", "%s: %v", printable(v.file), err)
 	}
-	for _, f := range about.Interface.Funcs {
-		fmt.Fprintf(out, "export %s\n", printable(f.String()))
+	v.framing, v.kind = framing, kindContainer
+	for _, d := range c.Delegations {
+		v.tokens = append(v.tokens, &inspected{kind: kindDelegation, dlg: d})
 	}
+	for _, i := range c.Invocations {
+		v.tokens = append(v.tokens, newInspectedInvocation(i))
+	}
+	if framing == 0 {
+		v.kind = v.tokens[0].kind
+	}
+	return nil
 }
+
+func (v *inspection) readKey() error {
+	key, err := did.ParsePEM(v.data)
+	if err != nil {
+		return misusef("", "%s: %v", printable(v.file), err)
+	}
+	if v.file != "-" {
+		if _, err := did.ReadKeyFile(v.file); err != nil { // others may read it
+			return err
+		}
+	}
+	v.kind, v.did = kindKey, key.DID()
+	return nil
+}
+
+func (v *inspection) readWorkflow() error {
+	w, err := workflow.Parse(workflow.Source{Name: v.file, Data: v.data, Format: workflow.CBOR})
+	if err != nil {
+		return err
+	}
+	v.kind, v.workflow = kindWorkflow, w
+	return nil
+}
+
+// holds tells whether nothing is wrong with any token.
+func (v *inspection) holds() bool {
+	for _, t := range v.tokens {
+		if t.signature != nil || t.refusal != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// workflowLink is the address of the block that the workflow stands in.
+func (v *inspection) workflowLink() ipld.Link { return ipld.LinkOf(ipld.CodecDagCBOR, v.data) }
+
+// isText tells whether the framing of a container is text.
+func isText(f ucan.Framing) bool { return bytes.IndexByte([]byte("BCOP"), byte(f)) >= 0 }

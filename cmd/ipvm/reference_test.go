@@ -72,12 +72,15 @@ func TestReference(t *testing.T) {
 	}
 	for name, v := range map[string]any{
 		"ipvm run --json": runJSON{}, "ipvm run --dry-run --json": dryRunJSON{}, "ipvm check --json": checkJSON{}, "ipvm receipt ls --json": receiptJSON{},
-		"ipvm wasm inspect --json": inspectJSON{}, "ipvm wasm compile --json": compileJSON{},
-		"ipvm delegate --json": grantJSON{},
+		"ipvm wasm inspect --json": moduleJSON{}, "ipvm wasm compile --json": compileJSON{},
+		"ipvm delegate --json": grantJSON{}, "ipvm inspect --json": inspectJSON{},
 	} {
 		part := section("### `"+name+"`\n", "\n##")
 		if name != "ipvm run --json" { // what is said there of sources and errors is not said again
 			part += section("### `ipvm run --json`\n", "\n##")
+		}
+		if name == "ipvm inspect --json" { // nor what is of tokens and receipts
+			part += section("### `ipvm delegate --json`\n", "\n##") + section("### `ipvm receipt ls --json`\n", "\n##")
 		}
 		for _, field := range fields(reflect.TypeOf(v)) {
 			need(name, part, "`"+field+"`")

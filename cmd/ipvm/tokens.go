@@ -90,12 +90,12 @@ func parseToken(data []byte) (*ucan.Container, error) {
 type delegationJSON struct {
 	CID       string          `json:"cid"`
 	Issuer    string          `json:"issuer"`
-	Audience  string          `json:"audience"`
+	Audience  string          `json:"audience,omitempty"`
 	Subject   string          `json:"subject,omitempty"`
 	Powerline bool            `json:"powerline,omitempty"`
 	Command   string          `json:"command"`
-	Policy    json.RawMessage `json:"policy"`
-	Words     []string        `json:"words"`
+	Policy    json.RawMessage `json:"policy,omitempty"`
+	Words     []string        `json:"words,omitempty"`
 	Meta      json.RawMessage `json:"meta,omitempty"`
 	Nonce     string          `json:"nonce"`
 	NotBefore *int64          `json:"notBefore,omitempty"`

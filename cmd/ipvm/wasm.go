@@ -18,7 +18,7 @@ func newWasm(a *app) *cobra.Command {
 		Use:   "wasm",
 		Short: "Look into WebAssembly modules, compile them, and call their functions",
 	})
-	cmd.AddCommand(newInspect(a), newCompile(a), newCall(a))
+	cmd.AddCommand(newInspectModule(a), newCompile(a), newCall(a))
 	return cmd
 }
 
