@@ -7,8 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
-	"sync/atomic"
+	"slices"
 
 	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
@@ -30,6 +29,8 @@ const (
 	storeDir = "store"
 	// VaultDir is the name of the folder of secret results there.
 	VaultDir = "vault"
+	// GuestsDir is the name of the folder of what others have run.
+	GuestsDir = "guests"
 	// CacheDir is the name of the folder of compiled code there.
 	CacheDir = "compiled"
 )
@@ -38,7 +39,7 @@ const (
 type owner struct {
 	*engine.Engine
 	store *store.Store
-	vault atomic.Pointer[store.Vault] // nil until it is needed
+	rooms *rooms
 	wasm  *wasm.Engine
 	key   did.PrivateKey
 	guard *authority.Guard
@@ -52,7 +53,7 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	own = &owner{}
+	own = &owner{rooms: newRooms(dir, o)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, own.Close())
@@ -73,25 +74,13 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 		return own, err
 	}
 	own.Engine = engine.New(engine.Config{
-		Store: own.store, Wasm: own.wasm, Key: own.key, Vault: own.opener(dir, o),
+		Store: own.store, Wasm: own.wasm, Key: own.key, Vault: own.rooms.open,
 		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
 	})
 	fault.Point("node.listen")
 	own.server, err = rpc.Listen(dir, own)
 	fault.Point("node.listening")
 	return own, err
-}
-
-// opener opens the vault when it is first needed.
-func (own *owner) opener(dir string, o Options) func() (engine.Vault, error) {
-	return sync.OnceValues(func() (engine.Vault, error) {
-		v, err := store.OpenVault(filepath.Join(dir, VaultDir), store.Options{Logger: o.Log, Now: o.Now})
-		if err != nil {
-			return nil, fmt.Errorf("open the vault: %w", err)
-		}
-		own.vault.Store(v)
-		return v, nil
-	})
 }
 
 // wasm configures the engine of the node in the state directory dir.
@@ -128,9 +117,7 @@ func (o *owner) Close() error {
 	if o.wasm != nil {
 		errs = append(errs, o.wasm.Close())
 	}
-	if v := o.vault.Load(); v != nil {
-		errs = append(errs, v.Close())
-	}
+	errs = append(errs, o.rooms.close())
 	if o.store != nil {
 		errs = append(errs, o.store.Close())
 	}
@@ -184,8 +171,16 @@ func (o *owner) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
 	return o.store.Sync(ctx)
 }
 
-// Block returns a verified block of the store.
-func (o *owner) Block(_ context.Context, link ipld.Link) ([]byte, error) { return o.store.Block(link) }
+// Block returns a verified block of the store, or of what a guest has run.
+func (o *owner) Block(_ context.Context, link ipld.Link) ([]byte, error) {
+	data, err := o.store.Block(link)
+	if errors.Is(err, store.ErrNotFound) {
+		if more, found, err := o.rooms.block(link); found || err != nil {
+			return more, err
+		}
+	}
+	return data, err
+}
 
 // durable is what read gives, once it is durable. The order matters: what is put
 // by a run in progress after a sync could be read and then lost.
@@ -203,7 +198,14 @@ func durable[T any](ctx context.Context, sync func(context.Context) error, read 
 
 // Receipts returns all evidence about one task.
 func (o *owner) Receipts(ctx context.Context, id task.ID) ([]*receipt.Signed, error) {
-	return durable(ctx, o.store.Sync, func() ([]*receipt.Signed, error) { return o.store.Receipts(id) })
+	return durable(ctx, o.store.Sync, func() ([]*receipt.Signed, error) {
+		all, err := o.store.Receipts(id)
+		if err != nil {
+			return nil, err
+		}
+		more, err := o.rooms.receipts(id)
+		return distinct(append(all, more...)), err
+	})
 }
 
 // Note returns what this node noted about the run of a task.
@@ -223,7 +225,39 @@ func (o *owner) Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast,
 
 // Scan calls yield for each receipt until it returns false.
 func (o *owner) Scan(ctx context.Context, yield func(*receipt.Signed) bool) error {
-	return scan(ctx, o.store.Sync, o.store.Scan, yield)
+	return scan(ctx, o.store.Sync, o.walk, yield)
+}
+
+// walk visits all receipts but those of secrets: the owner's, and then those of
+// each guest.
+func (o *owner) walk(yield func(*receipt.Signed) bool) error {
+	more := true
+	seen := make(map[ipld.Link]bool) // who runs the same has the same receipt
+	each := func(r *receipt.Signed) bool {
+		if seen[r.Link()] {
+			return true
+		}
+		seen[r.Link()] = true
+		more = yield(r)
+		return more
+	}
+	if err := o.store.Scan(each); err != nil || !more {
+		return err
+	}
+	return o.rooms.guests(func(v *store.Vault) (bool, error) {
+		err := v.Scan(each)
+		return more, err
+	})
+}
+
+// distinct is all without repetitions.
+func distinct(all []*receipt.Signed) []*receipt.Signed {
+	seen := make(map[ipld.Link]bool, len(all))
+	return slices.DeleteFunc(all, func(r *receipt.Signed) bool {
+		again := seen[r.Link()]
+		seen[r.Link()] = true
+		return again
+	})
 }
 
 // scan is walk with a sync before the first receipt: walk shows what was there

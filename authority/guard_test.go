@@ -79,9 +79,16 @@ func (r *rig) sign(t *testing.T, g *graph.Graph, proofs ...*ucan.SignedDelegatio
 	return c
 }
 
-type permitFunc func(module ipld.Link, name string) *task.Failure
+// watched is a permit that is told before it is asked.
+type watched struct {
+	*authority.Permit
+	before func()
+}
 
-func (f permitFunc) Allow(module ipld.Link, name string) *task.Failure { return f(module, name) }
+func (w watched) Allow(module ipld.Link, name string) *task.Failure {
+	w.before()
+	return w.Permit.Allow(module, name)
+}
 
 const one = "job: {with: GUEST, func: next, args: [1], gas: 1000, memory: 64MiB, time: 1s}\n"
 
@@ -176,15 +183,14 @@ func TestRevoked(t *testing.T) {
 	permit, err := r.guard.Accept(r.sign(t, g, grant), g)
 	must(t, err)
 	asked := 0
-	report, err := r.Run(t.Context(), g, engine.Options{Permit: permitFunc(func(module ipld.Link, name string) *task.Failure {
+	report, err := r.Run(t.Context(), g, engine.Options{Permit: watched{permit, func() {
 		if asked++; asked == 2 {
 			container, err := authority.SignRevocation(r.Key, grant.Link(), r.now)
 			must(t, err)
 			_, err = r.guard.Revoke(container)
 			must(t, err)
 		}
-		return permit.Allow(module, name)
-	})})
+	}}})
 	must(t, err)
 	a, _ := report.Job("a")
 	b, _ := report.Job("b")

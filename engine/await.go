@@ -192,21 +192,14 @@ func (ws *waits) ended(out task.Outcome, ids ...task.ID) {
 
 // await looks for what the tasks of other workflows that s awaits came to. What
 // has not ended by now the wait that is returned hears of.
-func (e *Engine) await(s *graph.Step, wake func()) (*wait, error) {
+func (e *Engine) await(sp space, s *graph.Step, wake func()) (*wait, error) {
 	w := newWait(s.Job.Outside, wake)
 	for _, p := range w.promises {
 		id := p.Promise.Task
 		if w.has(id) {
 			continue
 		}
-		names, err := e.names(id)
-		if err != nil {
-			return w, err
-		}
-		for _, name := range names { // before looking, so that nothing is missed
-			e.waits.enter(w, name, id)
-		}
-		out, ok, err := e.known(names)
+		out, ok, err := e.lookFor(sp, w, id)
 		if err != nil {
 			return w, err
 		}
@@ -215,6 +208,22 @@ func (e *Engine) await(s *graph.Step, wake func()) (*wait, error) {
 		}
 	}
 	return w, nil
+}
+
+// lookFor is what the task id is known to have come to, of which w hears if it
+// is not known yet. A guest knows only what its own workflows came to.
+func (e *Engine) lookFor(sp space, w *wait, id task.ID) (task.Outcome, bool, error) {
+	if sp.alone {
+		return e.remembered(sp, id)
+	}
+	names, err := e.names(id)
+	if err != nil {
+		return task.Outcome{}, false, err
+	}
+	for _, name := range names { // before looking, so that nothing is missed
+		e.waits.enter(w, name, id)
+	}
+	return e.known(names)
 }
 
 // maxNames bounds the IDs of one task: an instruction of Homestar, the task as
@@ -244,7 +253,7 @@ func (e *Engine) names(id task.ID) ([]task.ID, error) {
 // a limit does not count while the task runs.
 func (e *Engine) known(names []task.ID) (task.Outcome, bool, error) {
 	for _, name := range names {
-		out, ok, err := e.remembered(name)
+		out, ok, err := e.remembered(e.Store, name)
 		if err != nil {
 			return task.Outcome{}, false, fmt.Errorf("look for task %s: %w", name, err)
 		}
@@ -265,9 +274,9 @@ func limited(out task.Outcome) bool {
 	return !out.OK() && (out.Failure.Kind == task.KindOutOfGas || out.Failure.Kind == task.KindOutOfMemory)
 }
 
-// remembered is what this node's receipts of exactly id say that counts.
-func (e *Engine) remembered(id task.ID) (best task.Outcome, found bool, err error) {
-	all, err := e.Store.Receipts(id)
+// remembered is what this node's receipts in m of exactly id say that counts.
+func (e *Engine) remembered(m Memory, id task.ID) (best task.Outcome, found bool, err error) {
+	all, err := m.Receipts(id)
 	if err != nil {
 		return best, false, err
 	}
@@ -276,7 +285,7 @@ func (e *Engine) remembered(id task.ID) (best task.Outcome, found bool, err erro
 		if signed.Executor != e.Key.DID() || !signed.Remembered() || signed.Schedule != wasm.Schedule || from != nil && !better(signed, from) {
 			continue
 		}
-		out, whole, err := told(e.Store, signed)
+		out, whole, err := told(m, signed)
 		if err != nil {
 			return best, false, err
 		}

@@ -6,7 +6,6 @@ import (
 	"hash/maphash"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/did"
@@ -47,9 +46,9 @@ type Config struct {
 	Wasm  *wasm.Engine
 	// Key signs receipts; its DID is this node's.
 	Key did.PrivateKey
-	// Vault opens the place for secrets, or gives the one that is open; nil
-	// refuses jobs that are secret.
-	Vault func() (Vault, error)
+	// Vault opens a room, which is asked for once; nil refuses jobs that are
+	// secret, and workflows of others.
+	Vault func(Room) (Vault, error)
 	// Workers is how many steps may be in progress at once; 0 is GOMAXPROCS.
 	Workers int
 	Policy
@@ -74,8 +73,7 @@ type Engine struct {
 	flights flights
 	waits   waits
 	kept    kept
-	secrets flights // those of secret steps
-	opened  atomic.Pointer[Vault]
+	rooms   rooms
 	modules modules
 	runs    sync.WaitGroup
 	active  map[*run]struct{} // the runs that go on
@@ -94,7 +92,7 @@ func New(c Config) *Engine {
 	}
 	life, end := context.WithCancel(context.Background())
 	p := newPool(2 * c.Workers) // a step and its flight
-	return &Engine{Config: c, slots: make(chan struct{}, c.Workers), pool: p, flights: flights{pool: p}, secrets: flights{pool: p}, kept: kept{seed: maphash.MakeSeed()}, active: make(map[*run]struct{}), life: life, end: end}
+	return &Engine{Config: c, slots: make(chan struct{}, c.Workers), pool: p, flights: flights{pool: p}, kept: kept{seed: maphash.MakeSeed()}, active: make(map[*run]struct{}), life: life, end: end}
 }
 
 // Close cancels what runs, keeps what was finished, and returns when all is
@@ -105,7 +103,7 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	e.runs.Wait()
 	e.flights.wait()
-	e.secrets.wait()
+	e.rooms.wait()
 	e.pool.close()
 	return nil
 }

@@ -103,7 +103,7 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 		i, _ := g.Find(label)
 		return outcomes[i]
 	}
-	spaces, err := e.spacesOf(g)
+	spaces, err := e.spacesOf(g, "")
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 		f := &all[i]
 		*f = Forecast{Label: s.Label, Task: s.ID, Limits: e.Limits(s.Job.Limits), Known: true}
 		f.foresee(s, all)
-		st := &step{engine: e, space: spaces[s.Secret], step: s, outcome: outcome}
+		st := &step{engine: e, space: spaces.of(s), step: s, outcome: outcome}
 		if err := f.foreseeOutside(st); err != nil {
 			return nil, err
 		}
@@ -132,7 +132,7 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 		f.Task = c.id
 		resolved := c.call()
 		f.Call = &resolved
-		r, ok, err := e.recall(spaces[s.Secret], c.id, f.Limits, c.about)
+		r, ok, err := e.recall(spaces.of(s), c.id, f.Limits, c.about)
 		if err != nil {
 			return nil, err
 		}

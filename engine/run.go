@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/internal/fault"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -33,6 +34,8 @@ type Options struct {
 
 // Permit tells whether a task may run now.
 type Permit interface {
+	// Issuer is on whose behalf the workflow runs.
+	Issuer() did.DID
 	// Allow is why the named function may not be called, which is a failure of
 	// kind denied; nil when it may.
 	Allow(module ipld.Link, name string) *task.Failure
@@ -67,7 +70,7 @@ func (e *Engine) Run(ctx context.Context, g *graph.Graph, o Options) (*Report, e
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTime)
 		defer cancel()
 	}
-	spaces, err := e.spacesOf(g)
+	spaces, err := e.spacesOf(g, e.guest(o))
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +88,9 @@ func (e *Engine) Run(ctx context.Context, g *graph.Graph, o Options) (*Report, e
 	if r.plan, err = plan.New(g, plan.Options{KeepGoing: o.KeepGoing}); err != nil {
 		return nil, err
 	}
-	defer e.show(r)()
+	if !spaces.open.private {
+		defer e.show(r)()
+	}
 	return r.drive(ctx)
 }
 
@@ -108,7 +113,7 @@ type run struct {
 	graph    *graph.Graph
 	options  Options
 	plan     *plan.Plan
-	spaces   map[bool]space // of steps that are secret or not
+	spaces   spaces
 	outcomes []task.Outcome
 	report   Report
 	queue    []int // offered by the plan, not yet started
@@ -142,7 +147,7 @@ type finished struct {
 func (r *run) drive(ctx context.Context) (*Report, error) {
 	began := r.engine.Now()
 	kept := store.Batch{Blocks: append(r.graph.Blocks(), r.graph.Normal()), Aliases: instructions(r.graph)}
-	if err := r.engine.Store.Put(kept); err != nil {
+	if err := r.spaces.open.put(kept); err != nil {
 		return nil, fmt.Errorf("keep the workflow: %w", err)
 	}
 	fault.Point("engine.begun")
@@ -222,7 +227,7 @@ func (r *run) start(ctx context.Context, events *teller) {
 	i := r.queue[0]
 	r.queue = r.queue[1:]
 	r.busy++
-	s := &step{engine: r.engine, permit: r.options.Permit, space: r.spaces[r.graph.Step(i).Secret], step: r.graph.Step(i), outcome: r.outcome, outside: r.waited[i], strayed: r.awaitsStrayed(i), running: func() {
+	s := &step{engine: r.engine, permit: r.options.Permit, space: r.spaces.of(r.graph.Step(i)), step: r.graph.Step(i), outcome: r.outcome, outside: r.waited[i], strayed: r.awaitsStrayed(i), running: func() {
 		events.add(Event{Kind: JobStarted, Label: r.graph.Label(i)})
 	}}
 	delete(r.waited, i)

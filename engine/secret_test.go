@@ -205,7 +205,7 @@ func TestNoVault(t *testing.T) {
 	r := newRig(t, ipvmtest.Options{})
 	bare := engine.New(engine.Config{Store: r.Store, Wasm: r.Wasm, Key: r.Key})
 	defer bare.Close()
-	if _, err := bare.Run(t.Context(), r.document(t, "job: next(1), secret: true\n"), engine.Options{}); err == nil || !strings.Contains(err.Error(), "keeps no secrets") {
+	if _, err := bare.Run(t.Context(), r.document(t, "job: next(1), secret: true\n"), engine.Options{}); err == nil || !strings.Contains(err.Error(), "it has no vault") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := bare.Run(t.Context(), r.document(t, "job: next(1)\n"), engine.Options{}); err != nil {

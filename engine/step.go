@@ -51,7 +51,7 @@ func (s *step) begin(ctx context.Context, wake func()) finished {
 // go on.
 func (s *step) look(wake func()) (*wait, error) {
 	if s.outside == nil && len(s.step.Job.Outside) > 0 {
-		w, err := s.engine.await(s.step, wake)
+		w, err := s.engine.await(s.space, s.step, wake)
 		if err == nil && !w.goesOn() {
 			return w, nil
 		}
@@ -104,7 +104,7 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 		return nil
 	}
 	report.Task = c.id
-	if !s.strayed && !s.step.Secret && c.id != report.Written {
+	if !s.strayed && !s.space.private && c.id != report.Written {
 		c.also = []store.Alias{{From: report.Written, To: c.id}}
 	}
 	r, how, err := s.settle(ctx, c, report.Limits)
@@ -132,10 +132,10 @@ func (s *step) denied(module ipld.Link, name string) *task.Failure {
 	return s.permit.Allow(module, name)
 }
 
-// tell tells who awaits the task as written what it came to. A secret is told to
-// nobody.
+// tell tells who awaits the task as written what it came to. What is private is
+// told to nobody.
 func (s *step) tell(report *JobReport) {
-	if s.strayed || s.step.Secret {
+	if s.strayed || s.space.private {
 		return
 	}
 	names := []task.ID{report.Written}
@@ -281,7 +281,7 @@ func (e *Engine) canonical(c *call, written task.Task, name string, params ipld.
 // settle recalls c or runs it, and tells who awaits it.
 func (s *step) settle(ctx context.Context, c call, limits task.Limits) (ran, How, error) {
 	r, how, err := s.recallOrRun(ctx, c, limits)
-	if err == nil && !s.step.Secret {
+	if err == nil && !s.space.private {
 		s.engine.waits.ended(r.outcome, c.id)
 	}
 	return r, how, err

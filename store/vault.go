@@ -45,6 +45,9 @@ func (v *Vault) Has(l ipld.Link) (bool, error) { return v.s.Has(l) }
 // Receipts is [Store.Receipts].
 func (v *Vault) Receipts(id task.ID) ([]*receipt.Signed, error) { return v.s.Receipts(id) }
 
+// Scan is [Store.Scan].
+func (v *Vault) Scan(yield func(*receipt.Signed) bool) error { return v.s.Scan(yield) }
+
 // Module is [Store.Module].
 func (v *Vault) Module(l ipld.Link) (ipld.Value, bool, error) { return v.s.Module(l) }
 

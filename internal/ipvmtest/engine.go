@@ -49,6 +49,8 @@ type Engine struct {
 	Wasm  *wasm.Engine
 	Key   did.PrivateKey
 	Vault *store.Vault
+
+	guests []*store.Vault
 }
 
 // New returns an engine that is closed when the test ends. It skips the test in
@@ -67,14 +69,19 @@ func New(tb testing.TB, o Options) *Engine {
 	}
 	v, err := store.OpenVaultMemory(store.Options{})
 	must(tb, err)
-	closeAtEnd(tb, v.Close)
+	closeAtEnd(tb, func() error {
+		for _, guest := range e.guests {
+			must(tb, guest.Close())
+		}
+		return v.Close()
+	})
 	e.Vault = v
 	if o.Workers == 0 {
 		o.Workers = 2
 	}
 	c := engine.Config{
 		Store: e.Store, Wasm: e.Wasm, Key: e.Key,
-		Vault:   func() (engine.Vault, error) { return v, nil },
+		Vault:   e.room,
 		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
 	}
 	if o.Wrap != nil {
@@ -83,6 +90,18 @@ func New(tb testing.TB, o Options) *Engine {
 	e.Engine = engine.New(c)
 	closeAtEnd(tb, e.Engine.Close)
 	return e
+}
+
+// room is the vault for the owner's secrets, and a new one for all else.
+func (e *Engine) room(r engine.Room) (engine.Vault, error) {
+	if r == (engine.Room{Secret: true}) {
+		return e.Vault, nil
+	}
+	v, err := store.OpenVaultMemory(store.Options{})
+	if err == nil {
+		e.guests = append(e.guests, v)
+	}
+	return v, err
 }
 
 // NewWasm returns a WebAssembly engine that is closed when the test ends.

@@ -1,0 +1,95 @@
+package engine_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// guest lets everything run on behalf of a principal.
+type guest did.DID
+
+func (g guest) Issuer() did.DID                     { return did.DID(g) }
+func (guest) Allow(ipld.Link, string) *task.Failure { return nil }
+
+// What one principal had run answers for nobody else: whether a result is
+// remembered would tell who asked for it before.
+func TestGuestsKnowOnlyTheirOwn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{})
+	alice, bob, owner := guest("did:key:alice"), guest("did:key:bob"), guest(r.Key.DID())
+	const plain, hidden = "job: next(1)\n", "job: next(1), secret: true\n"
+	for i, step := range []struct {
+		text   string
+		permit engine.Permit
+		want   engine.How
+	}{
+		{plain, nil, engine.Ran},
+		{plain, alice, engine.Ran},
+		{plain, alice, engine.Remembered},
+		{plain, bob, engine.Ran},
+		{plain, owner, engine.Remembered},
+		{hidden, alice, engine.Ran},
+		{hidden, alice, engine.Remembered},
+		{hidden, bob, engine.Ran},
+		{hidden, nil, engine.Remembered},
+		{"job: next(2)\n", alice, engine.Ran},
+		{"job: next(2)\n", nil, engine.Ran},
+	} {
+		report, err := r.Run(t.Context(), r.document(t, step.text), engine.Options{Permit: step.permit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j := report.Jobs[0]
+		if h := j.Hidden.Reveal(); h != nil {
+			j = *h
+		}
+		if j.How != step.want || !j.Outcome.OK() {
+			t.Errorf("step %d: %s for %v: %s, want %s", i, step.text, step.permit, j.How, step.want)
+		}
+	}
+	// The store has what the owner had run, and nothing else.
+	n := 0
+	if err := r.Store.Scan(func(*receipt.Signed) bool { n++; return true }); err != nil || n != 2 {
+		t.Errorf("%d receipts in the open, %v", n, err)
+	}
+}
+
+// A guest can not learn of others' tasks by awaiting them, nor others of a
+// guest's.
+func TestGuestsAwaitOnlyTheirOwn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{})
+	alice, bob := guest("did:key:alice"), guest("did:key:bob")
+	g := r.document(t, "job: next(1)\n")
+	awaits := r.document(t, fmt.Sprintf("job: next({\"await/ok\": {\"/\": %s}}), time: 20ms\n", g.Step(0).ID))
+	run := func(text string, p engine.Permit) engine.JobStatus {
+		doc := g
+		if text == "awaits" {
+			doc = awaits
+		}
+		report, err := r.Run(t.Context(), doc, engine.Options{Permit: p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report.Jobs[0].Status
+	}
+	run("", nil)
+	for who, want := range map[engine.Permit]engine.JobStatus{nil: engine.JobOK, alice: engine.JobUpstream, bob: engine.JobUpstream} {
+		if got := run("awaits", who); got != want {
+			t.Errorf("%v awaits the owner's: %s, want %s", who, got, want)
+		}
+	}
+	run("", alice)
+	for who, want := range map[engine.Permit]engine.JobStatus{alice: engine.JobOK, bob: engine.JobUpstream} {
+		if got := run("awaits", who); got != want {
+			t.Errorf("%v awaits alice's: %s, want %s", who, got, want)
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/secret"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// Vault keeps what is not for everyone, apart from the store; [*store.Vault] is
+// one.
+type Vault interface {
+	Memory
+	// Put is as that of a [Store], for what no Store takes.
+	Put(b secret.Of[store.Batch]) error
+	Sync(ctx context.Context) error
+}
+
+// Room is whose a vault is and what for. The zero value is that of the owner of
+// the node, who keeps only secrets in one.
+type Room struct {
+	// Guest is another principal on whose behalf workflows run: all that they come
+	// to is kept apart.
+	Guest did.DID
+	// Secret tells the guest's secrets from the rest.
+	Secret bool
+}
+
+// room is an open vault and the runs that share it.
+type room struct {
+	vault   Vault
+	flights flights
+}
+
+// rooms are those that were needed so far.
+type rooms struct {
+	mu  sync.Mutex
+	all map[Room]*room
+}
+
+// errNoVault reports an engine that was given none.
+var errNoVault = errors.New("this node keeps neither secrets nor what others have run: it has no vault")
+
+// room opens a room when it is first needed.
+func (e *Engine) room(r Room) (*room, error) {
+	if e.Vault == nil {
+		return nil, errNoVault
+	}
+	e.rooms.mu.Lock()
+	defer e.rooms.mu.Unlock()
+	if open := e.rooms.all[r]; open != nil {
+		return open, nil
+	}
+	v, err := e.Vault(r)
+	if err != nil {
+		return nil, err
+	}
+	if e.rooms.all == nil {
+		e.rooms.all = make(map[Room]*room)
+	}
+	e.rooms.all[r] = &room{vault: v, flights: flights{pool: e.pool}}
+	return e.rooms.all[r], nil
+}
+
+// wait returns when nothing runs in any room.
+func (r *rooms) wait() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, open := range r.all {
+		open.flights.wait()
+	}
+}
+
+// space is where what comes of a step is kept and looked up, and with which
+// runs it shares its own: in the open, or in a room. What belongs into a room is
+// never put into the store, nor shared with a run outside.
+type space struct {
+	Memory
+	put     func(store.Batch) error
+	flights *flights
+	// private tells that nobody outside hears of what comes of the step.
+	private bool
+	// alone tells that the step hears of nothing outside, neither what others
+	// have run nor how long that takes to find: it is a guest's.
+	alone bool
+}
+
+// space is that of a room.
+func (e *Engine) space(r Room) (space, error) {
+	open, err := e.room(r)
+	if err != nil {
+		return space{}, err
+	}
+	return space{
+		Memory:  behind{vault: open.vault, open: e.Store, alone: r.Guest != ""},
+		put:     func(b store.Batch) error { return open.vault.Put(secret.New(b)) },
+		flights: &open.flights,
+		private: true,
+		alone:   r.Guest != "",
+	}, nil
+}
+
+// spaces are those of one run.
+type spaces struct{ open, secret space }
+
+func (s *spaces) of(step *graph.Step) space {
+	if step.Secret {
+		return s.secret
+	}
+	return s.open
+}
+
+// spacesOf are the spaces of a run of g on behalf of who; empty is the owner.
+func (e *Engine) spacesOf(g *graph.Graph, who did.DID) (s spaces, err error) {
+	s.open = space{Memory: e.Store, put: e.Store.Put, flights: &e.flights}
+	if who != "" {
+		if s.open, err = e.space(Room{Guest: who}); err != nil {
+			return s, err
+		}
+	}
+	for i := range g.Len() {
+		if g.Step(i).Secret {
+			s.secret, err = e.space(Room{Guest: who, Secret: true})
+			break
+		}
+	}
+	return s, err
+}
+
+// sync returns when everything that was kept before is durable.
+func (e *Engine) sync(ctx context.Context) error {
+	e.rooms.mu.Lock()
+	open := make([]Vault, 0, len(e.rooms.all))
+	for _, r := range e.rooms.all {
+		open = append(open, r.vault)
+	}
+	e.rooms.mu.Unlock()
+	for _, v := range open {
+		if err := v.Sync(ctx); err != nil {
+			return err
+		}
+	}
+	return e.Store.Sync(ctx)
+}
+
+// RevealFile returns the bytes of the file behind a link in a secret result.
+func (e *Engine) RevealFile(link ipld.Link) ([]byte, error) {
+	sp, err := e.space(Room{Secret: true})
+	if err != nil {
+		return nil, err
+	}
+	return content{sp}.File(link)
+}
+
+// guest is on whose behalf a run is; empty is the owner of the node.
+func (e *Engine) guest(o Options) did.DID {
+	if o.Permit == nil || o.Permit.Issuer() == e.Key.DID() {
+		return ""
+	}
+	return o.Permit.Issuer()
+}
+
+// behind is what is kept in a room, and behind it what is in the open: blocks,
+// which the inputs of a step name, and, unless the room is a guest's, what is
+// remembered.
+type behind struct {
+	vault Vault
+	open  Memory
+	alone bool
+}
+
+func (b behind) Block(l ipld.Link) ([]byte, error) {
+	data, err := b.vault.Block(l)
+	if errors.Is(err, store.ErrNotFound) {
+		return b.open.Block(l)
+	}
+	return data, err
+}
+
+func (b behind) Has(l ipld.Link) (bool, error) {
+	ok, err := b.vault.Has(l)
+	if ok || err != nil {
+		return ok, err
+	}
+	return b.open.Has(l)
+}
+
+func (b behind) Receipts(id task.ID) ([]*receipt.Signed, error) {
+	all, err := b.vault.Receipts(id)
+	if b.alone || err != nil {
+		return all, err
+	}
+	more, err := b.open.Receipts(id)
+	return append(all, more...), err
+}
+
+func (b behind) Module(l ipld.Link) (ipld.Value, bool, error) { return b.open.Module(l) }
+
+func (b behind) Resolve(id task.ID) (task.ID, bool, error) {
+	to, ok, err := b.vault.Resolve(id)
+	if b.alone || ok || err != nil {
+		return to, ok, err
+	}
+	return b.open.Resolve(id)
+}
+
+func (b behind) Note(kind, key string) ([]byte, bool, error) {
+	value, ok, err := b.vault.Note(kind, key)
+	if b.alone || ok || err != nil {
+		return value, ok, err
+	}
+	return b.open.Note(kind, key)
+}

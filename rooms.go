@@ -1,0 +1,134 @@
+package ipvm
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// maxRooms bounds how many rooms are open at once.
+const maxRooms = 64
+
+// rooms are the vaults of a node, each opened when it is first needed: one for
+// the owner's secrets, and two for each guest, on whose behalf workflows ran.
+type rooms struct {
+	dir     string // the state directory
+	options store.Options
+
+	mu     sync.Mutex
+	vaults map[string]*store.Vault // by folder
+}
+
+func newRooms(dir string, o Options) *rooms {
+	return &rooms{dir: dir, options: store.Options{Logger: o.Log, Now: o.Now, CacheBytes: 1 << 20}, vaults: make(map[string]*store.Vault)}
+}
+
+// secretRoom is the end of the name of a folder of a guest's secrets.
+const secretRoom = ".secret"
+
+// open is the vault of a room.
+func (r *rooms) open(room engine.Room) (engine.Vault, error) {
+	folder := VaultDir
+	if room.Guest != "" {
+		hash := sha256.Sum256([]byte(room.Guest))
+		folder = filepath.Join(GuestsDir, hex.EncodeToString(hash[:16]))
+		if room.Secret {
+			folder += secretRoom
+		}
+	}
+	v, err := r.folder(folder)
+	if err != nil { // not a nil pointer in an interface
+		return nil, err
+	}
+	return v, nil
+}
+
+func (r *rooms) folder(name string) (*store.Vault, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if v := r.vaults[name]; v != nil {
+		return v, nil
+	}
+	if len(r.vaults) >= maxRooms {
+		return nil, fmt.Errorf("%d vaults are open, and no more can be: start the node anew", maxRooms)
+	}
+	path := filepath.Join(r.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	v, err := store.OpenVault(path, r.options)
+	if err != nil {
+		return nil, fmt.Errorf("open the vault %s: %w", name, err)
+	}
+	r.vaults[name] = v
+	return v, nil
+}
+
+// guests calls visit with each vault of what a guest has run, secrets aside,
+// until it returns false.
+func (r *rooms) guests(visit func(*store.Vault) (more bool, err error)) error {
+	entries, err := os.ReadDir(filepath.Join(r.dir, GuestsDir))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), secretRoom) {
+			continue
+		}
+		v, err := r.folder(filepath.Join(GuestsDir, e.Name()))
+		if err != nil {
+			return err
+		}
+		if more, err := visit(v); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// block is a block of what a guest has run.
+func (r *rooms) block(link ipld.Link) (data []byte, found bool, err error) {
+	err = r.guests(func(v *store.Vault) (bool, error) {
+		var err error
+		data, err = v.Block(link)
+		if errors.Is(err, store.ErrNotFound) {
+			return true, nil
+		}
+		found = err == nil
+		return false, err
+	})
+	return data, found, err
+}
+
+// receipts are those about a task that guests had run.
+func (r *rooms) receipts(id task.ID) (all []*receipt.Signed, err error) {
+	err = r.guests(func(v *store.Vault) (bool, error) {
+		some, err := v.Receipts(id)
+		all = append(all, some...)
+		return true, err
+	})
+	return all, err
+}
+
+// close closes what is open.
+func (r *rooms) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	for name, v := range r.vaults {
+		errs = append(errs, v.Close())
+		delete(r.vaults, name)
+	}
+	return errors.Join(errs...)
+}
