@@ -275,6 +275,7 @@ func (b *builder) sortLabels() {
 // promise names is known when the promise is reached.
 func (g *Graph) lower(b *builder, order []int) error {
 	var faults workflow.FaultList
+	lacksNonce := false
 	for k, i := range order {
 		job := &b.jobs[i]
 		s := Step{Label: job.Label, Job: job, Deps: b.edges[i], Depth: b.depth[i]}
@@ -287,12 +288,17 @@ func (g *Graph) lower(b *builder, order []int) error {
 		if s.Task, err = g.task(job, b.targets[i]); err == nil {
 			s.ID, err = s.Task.ID()
 		}
-		if err != nil {
+		noNonce := errors.Is(err, errNoNonce)
+		switch {
+		case noNonce && lacksNonce, err != nil && g.missesID(b.targets[i]):
+			// it is reported already
+		case err != nil:
 			f := workflow.Fault{Pos: job.Pos, Kind: workflow.Type, Msg: err.Error()}
 			switch {
 			case errors.Is(err, task.ErrSize):
 				f.Kind = workflow.Size
-			case errors.Is(err, errNoNonce):
+			case noNonce:
+				lacksNonce = true
 				f.Kind, f.Hint = workflow.Missing, `add nonce: {"/": {"bytes": …}} to the header, 22 characters of base64`
 			}
 			faults = append(faults, f)
@@ -303,6 +309,12 @@ func (g *Graph) lower(b *builder, order []int) error {
 		return faults
 	}
 	return nil
+}
+
+// missesID tells whether one of jobs, which come earlier in the order, could
+// not become a task.
+func (g *Graph) missesID(jobs []int) bool {
+	return slices.ContainsFunc(jobs, func(i int) bool { return !g.steps[g.rank[i]].ID.Defined() })
 }
 
 // task is job, whose edges name the jobs targets, as a task as written.

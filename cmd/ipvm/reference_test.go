@@ -172,6 +172,9 @@ func checkSnippet(name, format, body string) error {
 	if len(w.Warnings) > 0 {
 		return w.Warnings[0]
 	}
+	if w.Nonce == "" && w.HasEffects() {
+		w.Nonce = strings.Repeat("n", workflow.NonceSize) // as the program gives it one
+	}
 	_, err = graph.Build(w, graph.Options{Owner: "did:key:z6MkgGykN9ARNFjEzowVq4mLP2kL4NsyAaDGXeJFQ5qE1bfg"})
 	return err
 }
