@@ -165,10 +165,36 @@ func (c *checker) arguments(s *graph.Step, fun wit.Func, err error) {
 	if fault.Path != "" {
 		path = append(path, strings.Split(fault.Path[1:], "/")...)
 	}
+	if promisedAt(s.Job.Call.Params, path) {
+		return // what stands there is not known yet
+	}
 	if label := c.meant(s, step); label != "" && fault.Path == "" {
 		hint = fmt.Sprintf("the result of job %s is {from: %q}, with nothing beside from but out and on", label, label)
 	}
 	c.fault(s, workflow.Type, err.Error(), hint, workflow.PartArgs, append(path, entry(fault)...)...)
+}
+
+// promisedAt tells whether what is at path in the arguments of a job is a
+// promise.
+func promisedAt(v ipld.Value, path []string) bool {
+	for _, step := range path {
+		at := ipld.Null
+		switch v.Kind() {
+		case ipld.KindList:
+			if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < v.Len() {
+				at = v.Elems()[i]
+			}
+		case ipld.KindMap:
+			for _, e := range v.Entries() {
+				if wit.SameWords(e.Key, step) {
+					at = e.Value
+				}
+			}
+		}
+		v = at
+	}
+	_, promised, _ := task.AsPromise(v)
+	return promised
 }
 
 // entry is the last step on the way to what f is about, where that is an entry

@@ -156,3 +156,10 @@ func distance(a, b string) int {
 	}
 	return last[len(b)]
 }
+
+// SameWords tells whether two names of a function, a parameter or a field are
+// the same but for how their words are joined: firstName and first-name are.
+func SameWords(a, b string) bool {
+	w := words(a)
+	return a == b || w != "" && w == words(b)
+}
