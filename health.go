@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/store"
 )
 
@@ -25,4 +26,31 @@ func (n *Node) Health(ctx context.Context, problem func(string)) (Health, error)
 		return Health{}, err
 	}
 	return own.store.Stats(ctx)
+}
+
+// Conflicts calls yield with pairs of receipts that can not both be true, in the
+// order of tasks, until it returns false: see [receipt.Evidence.Conflicts].
+func (n *Node) Conflicts(ctx context.Context, yield func(receipt.Conflict) bool) error {
+	var about receipt.Evidence
+	told := func() bool {
+		for _, c := range about.Conflicts() {
+			if !yield(c) {
+				return false
+			}
+		}
+		return true
+	}
+	more := true
+	err := n.Backend().Scan(ctx, func(r *receipt.Signed) bool {
+		if len(about) > 0 && about[0].Task != r.Task {
+			more = told()
+			about = nil
+		}
+		about = append(about, r)
+		return more
+	})
+	if err == nil && more {
+		told()
+	}
+	return err
 }

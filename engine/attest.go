@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
@@ -85,26 +86,61 @@ func compactOutcome(out task.Outcome) (task.Outcome, []ipld.Block, error) {
 	return out, blocks, nil
 }
 
-// recall returns what sp remembers of id where it answers under limits. A
-// receipt whose value is no longer whole in the store does not count.
+// recall returns what sp remembers of id where it answers under limits: by this
+// node's own receipts, else by those of others that it trusts. A receipt whose
+// value is not whole in the store does not count, and none does of who
+// contradicts itself.
 func (e *Engine) recall(sp space, id task.ID, limits task.Limits, about ModuleInfo) (ran, bool, error) {
 	all, err := sp.Receipts(id)
 	if err != nil {
 		return ran{}, false, fmt.Errorf("recall %s: %w", id, err)
 	}
+	own := receipt.Evidence(all).Answers(e.Key.DID(), limits, wasm.Schedule, about.MaxMemory)
+	r, ok, err := e.firstWhole(sp, own)
+	if err == nil && !ok && !sp.private {
+		r, ok, err = e.firstWhole(sp, e.accepted(all, receipt.Question{Task: id, Limits: limits, Schedule: wasm.Schedule, DeclaredMax: about.MaxMemory}))
+	}
+	if err != nil {
+		return ran{}, false, fmt.Errorf("recall %s: %w", id, err)
+	}
+	return r, ok, nil
+}
+
+// firstWhole is what the first receipt says whose value is whole in sp.
+func (e *Engine) firstWhole(sp Memory, all receipt.Evidence) (ran, bool, error) {
 	for _, signed := range all {
-		if signed.Executor != e.Key.DID() || !signed.Answers(limits, wasm.Schedule, about.MaxMemory) {
-			continue
-		}
 		out, whole, err := told(sp, signed)
 		if err != nil {
-			return ran{}, false, fmt.Errorf("recall %s: %w", id, err)
+			return ran{}, false, err
 		}
 		if whole {
-			return ran{signed: signed, outcome: out}, true, nil
+			return ran{signed: signed, outcome: out, how: e.wordOf(signed)}, true, nil
 		}
 	}
 	return ran{}, false, nil
+}
+
+// wordOf is how what signed says is known.
+func (e *Engine) wordOf(signed *receipt.Signed) How {
+	if signed.Executor == e.Key.DID() {
+		return Remembered
+	}
+	return Trusted
+}
+
+// accepted are the receipts that answer q by the word of who is trusted, if
+// nobody of them contradicts another, this node included.
+func (e *Engine) accepted(all receipt.Evidence, q receipt.Question) receipt.Evidence {
+	trusted := e.Trusts()
+	if !slices.ContainsFunc(all, func(r *receipt.Signed) bool { return slices.Contains(trusted, r.Executor) }) {
+		return nil
+	}
+	agents := append(slices.Clip(trusted), e.Key.DID())
+	j := receipt.Judge(receipt.Policy{Strategy: receipt.Attestation, Agents: agents}, q, all)
+	if j.Verdict != receipt.Accepted {
+		return nil
+	}
+	return j.Claims[0].Receipts
 }
 
 // told is whole with the text for people.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -26,9 +27,15 @@ type wait struct {
 	timer    *time.Timer // while the step is parked
 
 	mu    sync.Mutex
-	wants map[task.ID]wants        // by the ID in the promise
-	came  map[task.ID]task.Outcome // likewise
-	over  bool                     // the step can go on, or never will
+	wants map[task.ID]wants // by the ID in the promise
+	came  map[task.ID]came  // likewise
+	over  bool              // the step can go on, or never will
+}
+
+// came is what a task came to, and whether only others say so.
+type came struct {
+	task.Outcome
+	foreign bool
 }
 
 // wants is how a task must end: on each of two branches, that some promise asks
@@ -36,7 +43,7 @@ type wait struct {
 type wants struct{ ok, failure bool }
 
 func newWait(promises []workflow.Edge, wake func()) *wait {
-	w := &wait{promises: promises, wake: wake, wants: make(map[task.ID]wants), came: make(map[task.ID]task.Outcome)}
+	w := &wait{promises: promises, wake: wake, wants: make(map[task.ID]wants), came: make(map[task.ID]came)}
 	for _, e := range promises {
 		of := w.wants[e.Promise.Task]
 		of.ok = of.ok || e.Promise.Branch == task.AwaitOK
@@ -48,7 +55,7 @@ func newWait(promises []workflow.Edge, wake func()) *wait {
 
 // take notes what the task came to that promises name as id. The step need not
 // wait any more when everything came, or something on the other branch.
-func (w *wait) take(id task.ID, out task.Outcome) {
+func (w *wait) take(id task.ID, out came) {
 	w.mu.Lock()
 	if _, known := w.came[id]; known {
 		w.mu.Unlock()
@@ -77,12 +84,13 @@ func (w *wait) goesOn() bool {
 	return failure == nil
 }
 
-// certain tells whether what came is what the tasks come to for everyone.
+// certain tells whether what came is what the tasks come to for everyone, by
+// this node's own word.
 func (w *wait) certain() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, out := range w.came {
-		if !certain(out) {
+		if out.foreign || !certain(out.Outcome) {
 			return false
 		}
 	}
@@ -94,7 +102,7 @@ func (w *wait) outcome(id task.ID) (task.Outcome, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out, ok := w.came[id]
-	return out, ok
+	return out.Outcome, ok
 }
 
 // blocked is the first promise for which the step can not run by now, and why;
@@ -173,7 +181,7 @@ func (ws *waits) leave(w *wait) {
 }
 
 // ended tells who waits that the task with these IDs came to out.
-func (ws *waits) ended(out task.Outcome, ids ...task.ID) {
+func (ws *waits) ended(out came, ids ...task.ID) {
 	if ws.of.Load() == 0 {
 		return
 	}
@@ -212,13 +220,13 @@ func (e *Engine) await(sp space, s *graph.Step, wake func()) (*wait, error) {
 
 // lookFor is what the task id is known to have come to, of which w hears if it
 // is not known yet. A guest knows only what its own workflows came to.
-func (e *Engine) lookFor(sp space, w *wait, id task.ID) (task.Outcome, bool, error) {
+func (e *Engine) lookFor(sp space, w *wait, id task.ID) (came, bool, error) {
 	if sp.alone {
 		return e.remembered(sp, id)
 	}
 	names, err := e.names(id)
 	if err != nil {
-		return task.Outcome{}, false, err
+		return came{}, false, err
 	}
 	for _, name := range names { // before looking, so that nothing is missed
 		e.waits.enter(w, name, id)
@@ -251,21 +259,21 @@ func (e *Engine) names(id task.ID) ([]task.ID, error) {
 // several receipts one that tells how the function returned counts before one
 // that tells of a limit, and then that of the highest limits. One that tells of
 // a limit does not count while the task runs.
-func (e *Engine) known(names []task.ID) (task.Outcome, bool, error) {
+func (e *Engine) known(names []task.ID) (came, bool, error) {
 	for _, name := range names {
 		out, ok, err := e.remembered(e.Store, name)
 		if err != nil {
-			return task.Outcome{}, false, fmt.Errorf("look for task %s: %w", name, err)
+			return came{}, false, fmt.Errorf("look for task %s: %w", name, err)
 		}
 		if !ok {
 			continue
 		}
-		if limited(out) && e.running(names...)[0] {
-			return task.Outcome{}, false, nil
+		if limited(out.Outcome) && e.running(names...)[0] {
+			return came{}, false, nil
 		}
 		return out, true, nil
 	}
-	return task.Outcome{}, false, nil
+	return came{}, false, nil
 }
 
 // limited tells whether a limit ended the task, so that under a higher one it
@@ -274,37 +282,54 @@ func limited(out task.Outcome) bool {
 	return !out.OK() && (out.Failure.Kind == task.KindOutOfGas || out.Failure.Kind == task.KindOutOfMemory)
 }
 
-// remembered is what this node's receipts in m of exactly id say that counts.
-func (e *Engine) remembered(m Memory, id task.ID) (best task.Outcome, found bool, err error) {
+// remembered is what the receipts in m of exactly id say that count: this node's
+// own, else those of others that it trusts.
+func (e *Engine) remembered(m Memory, id task.ID) (came, bool, error) {
 	all, err := m.Receipts(id)
 	if err != nil {
-		return best, false, err
+		return came{}, false, err
 	}
-	var from *receipt.Signed
+	own, others := receipt.Evidence(nil), receipt.Evidence(nil)
+	trusted := e.Trusts()
 	for _, signed := range all {
-		if signed.Executor != e.Key.DID() || !signed.Remembered() || signed.Schedule != wasm.Schedule || from != nil && !better(signed, from) {
+		switch {
+		case !signed.Remembered() || signed.Schedule != wasm.Schedule:
+		case signed.Executor == e.Key.DID():
+			own = append(own, signed)
+		case slices.Contains(trusted, signed.Executor):
+			others = append(others, signed)
+		}
+	}
+	if len(own.Conflicts()) > 0 {
+		own = nil
+	}
+	slices.SortStableFunc(own, compare)
+	r, ok, err := e.firstWhole(m, own)
+	if ok || err != nil {
+		return came{r.outcome, false}, ok, err
+	}
+	slices.SortStableFunc(others, compare)
+	for _, signed := range others {
+		q := receipt.Question{Task: id, Limits: signed.Limits, Schedule: wasm.Schedule}
+		if !slices.Contains(e.accepted(all, q), signed) {
 			continue
 		}
-		out, whole, err := told(m, signed)
-		if err != nil {
-			return best, false, err
-		}
-		if whole {
-			best, from = out, signed
+		if r, ok, err = e.firstWhole(m, receipt.Evidence{signed}); ok || err != nil {
+			return came{r.outcome, true}, ok, err
 		}
 	}
-	return best, from != nil, nil
+	return came{}, false, nil
 }
 
-// better tells whether receipt a of a task counts before b.
-func better(a, b *receipt.Signed) bool {
+// compare puts the receipt of a task first that counts before the other.
+func compare(a, b *receipt.Signed) int {
 	if x, y := limited(a.Out), limited(b.Out); x != y {
-		return y
+		if y {
+			return -1
+		}
+		return 1
 	}
-	if a.Limits.Memory != b.Limits.Memory {
-		return a.Limits.Memory > b.Limits.Memory
-	}
-	return a.Limits.Gas > b.Limits.Gas
+	return cmp.Or(cmp.Compare(b.Limits.Memory, a.Limits.Memory), cmp.Compare(b.Limits.Gas, a.Limits.Gas))
 }
 
 // Standing is what a node knows of a task that another workflow awaits.

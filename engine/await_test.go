@@ -341,11 +341,11 @@ func TestAwaitReceipts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put := func(key did.PrivateKey, schedule string, value ipld.Value) {
+	put := func(key did.PrivateKey, schedule string, memory uint64, value ipld.Value) {
 		t.Helper()
 		signed, err := receipt.Issue(key, receipt.Receipt{
 			Executor: key.DID(), Task: id, Out: task.Outcome{Value: value}, Gas: 1,
-			Limits: task.Limits{Gas: 1000, Memory: 64 << 20}, Schedule: schedule,
+			Limits: task.Limits{Gas: 1000, Memory: memory}, Schedule: schedule,
 		})
 		b := store.Batch{Receipts: []*receipt.Signed{signed}}
 		if key.DID() != r.Key.DID() {
@@ -359,13 +359,13 @@ func TestAwaitReceipts(t *testing.T) {
 		}
 	}
 	call := fmt.Sprintf(`a: next({from: {"/": %q}})`, id)
-	put(other, wasm.Schedule, ipld.Int(1))
-	put(r.Key, "another", ipld.Int(2))
-	put(r.Key, wasm.Schedule, missing)
+	put(other, wasm.Schedule, 64<<20, ipld.Int(1))
+	put(r.Key, "another", 64<<20, ipld.Int(2))
+	put(r.Key, wasm.Schedule, 128<<20, missing)
 	if j := r.one(t, strings.TrimPrefix(call, "a: ")+", time: 10ms"); kindOf(j.Outcome) != string(task.KindUpstream) {
 		t.Errorf("it took %v", j.Outcome)
 	}
-	put(r.Key, wasm.Schedule, ipld.Int(3))
+	put(r.Key, wasm.Schedule, 64<<20, ipld.Int(3))
 	end(t, r.MustRun(t, r.document(t, call+patient), engine.Options{}), "a", 4)
 }
 

@@ -49,6 +49,9 @@ type Config struct {
 	// Vault opens a room, which is asked for once; nil refuses jobs that are
 	// secret, and workflows of others.
 	Vault func(Room) (Vault, error)
+	// Trusts lists those whose receipts count beside this node's own; nil is
+	// nobody. They answer no secret, and nobody else's workflow.
+	Trusts func() []did.DID
 	// Workers is how many steps may be in progress at once; 0 is GOMAXPROCS.
 	Workers int
 	Policy
@@ -89,6 +92,9 @@ func New(c Config) *Engine {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Trusts == nil {
+		c.Trusts = func() []did.DID { return nil }
 	}
 	life, end := context.WithCancel(context.Background())
 	p := newPool(2 * c.Workers) // a step and its flight

@@ -138,7 +138,7 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 		}
 		if ok {
 			f.Remembered = &JobReport{Label: s.Label, Task: c.id, Written: s.ID, Limits: f.Limits}
-			f.Remembered.fill(r, Remembered)
+			f.Remembered.fill(r, r.how)
 			outcomes[i] = r.outcome
 		}
 		if s.Secret {

@@ -37,6 +37,7 @@ type How string
 const (
 	Ran        How = "ran"
 	Remembered How = "remembered"
+	Trusted    How = "trusted" // by the receipt of another node, whose word counts here
 )
 
 // Report is what came of one run of a workflow. It is this node's private

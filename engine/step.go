@@ -23,7 +23,7 @@ type step struct {
 	step    *graph.Step
 	outcome func(label string) task.Outcome
 	outside *wait  // what the tasks of other workflows came to; nil where none is awaited
-	strayed bool   // what it awaits is not what its task as written says
+	strayed bool   // what it awaits is not what its task as written says, or only others say so
 	running func() // called once if the function really runs here
 }
 
@@ -31,7 +31,7 @@ type step struct {
 type ran struct {
 	signed         *receipt.Signed
 	outcome        task.Outcome // with the value unboxed and the text for people
-	recalled       bool         // a flight found it remembered and ran nothing
+	how            How          // it was recalled so, and nothing ran; else empty
 	started, ended time.Time
 	log            []LogLine
 }
@@ -109,13 +109,14 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 	}
 	r, how, err := s.settle(ctx, c, report.Limits)
 	report.fill(r, how)
-	if err == nil && how == Remembered {
+	if err == nil && how != Ran {
 		err = s.engine.also(c.also)
 	}
 	if err != nil {
 		return err
 	}
 	s.tell(report)
+	s.strayed = s.strayed || how == Trusted
 	failure, err = overDisk(s.space, r.outcome, report.Limits.Disk)
 	if failure != nil {
 		report.Outcome, report.Status = task.Outcome{Failure: failure}, JobError
@@ -142,7 +143,7 @@ func (s *step) tell(report *JobReport) {
 	if in := s.step.Job.Instruction; in.Defined() {
 		names = append(names, task.ID{Link: in})
 	}
-	s.engine.waits.ended(report.Outcome, names...)
+	s.engine.waits.ended(came{report.Outcome, report.How == Trusted}, names...)
 }
 
 // fill enters what a run or a memory came to.
@@ -282,7 +283,7 @@ func (e *Engine) canonical(c *call, written task.Task, name string, params ipld.
 func (s *step) settle(ctx context.Context, c call, limits task.Limits) (ran, How, error) {
 	r, how, err := s.recallOrRun(ctx, c, limits)
 	if err == nil && !s.space.private {
-		s.engine.waits.ended(r.outcome, c.id)
+		s.engine.waits.ended(came{r.outcome, how == Trusted}, c.id)
 	}
 	return r, how, err
 }
@@ -291,20 +292,19 @@ func (s *step) recallOrRun(ctx context.Context, c call, limits task.Limits) (ran
 	for {
 		r, ok, err := s.engine.recall(s.space, c.id, limits, c.about)
 		if err != nil || ok {
-			return r, Remembered, err
+			return r, r.how, err
 		}
 		r, leader, err := s.space.flights.do(ctx, c.id, func(ctx context.Context) (ran, error) {
 			// A flight that has ended since we looked left its receipt.
 			if r, ok, err := s.engine.recall(s.space, c.id, limits, c.about); err != nil || ok {
-				r.recalled = true
 				return r, err
 			}
 			s.running()
 			return s.engine.execute(ctx, s.space, c, limits)
 		})
 		switch {
-		case leader && r.recalled:
-			return r, Remembered, err
+		case leader && r.how != "":
+			return r, r.how, err
 		case err != nil, leader:
 			return r, Ran, err
 		}

@@ -131,15 +131,24 @@ func (e Evidence) By(executor did.DID) Evidence {
 	return out
 }
 
-// Answer returns the first receipt that answers, or nil: see
-// [Receipt.Answers].
-func (e Evidence) Answer(want task.Limits, schedule string, declaredMax uint64) *Signed {
-	for _, s := range e {
-		if s.Answers(want, schedule, declaredMax) {
-			return s
+// Answers are the receipts of one executor that answer: see [Receipt.Answers].
+// There is none where the executor contradicts itself about the task.
+func (e Evidence) Answers(executor did.DID, want task.Limits, schedule string, declaredMax uint64) Evidence {
+	own := e.By(executor)
+	var all Evidence
+	for _, s := range own {
+		if !s.Answers(want, schedule, declaredMax) {
+			continue
 		}
+		if len(all) > 0 && !s.SameOut(&all[0].Receipt) {
+			return nil
+		}
+		all = append(all, s)
 	}
-	return nil
+	if len(own) > 1 && len(own.Conflicts()) > 0 {
+		return nil
+	}
+	return all
 }
 
 // Conflict is two receipts that cannot both be true.

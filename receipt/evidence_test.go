@@ -307,11 +307,26 @@ func TestEvidence(t *testing.T) {
 	if got := e.By(a.Executor); !slices.Equal(got, Evidence{a, aWide}) {
 		t.Errorf("by alice: %d", len(got))
 	}
-	if got := e.Answer(wide.Limits, schedule, 0); got != aWide {
-		t.Errorf("answer %v", got)
+	if got := e.Answers(a.Executor, wide.Limits, schedule, 0); !slices.Equal(got, Evidence{aWide}) {
+		t.Errorf("answers %v", got)
 	}
-	if got := e.Answer(one.Limits, "other", 0); got != nil {
-		t.Errorf("answer %v", got)
+	if got := e.Answers(a.Executor, one.Limits, schedule, 1); !slices.Equal(got, Evidence{a, aWide}) {
+		t.Errorf("answers %v", got)
+	}
+	if got := e.Answers(a.Executor, one.Limits, "other", 0); got != nil {
+		t.Errorf("answers %v", got)
+	}
+	two, outOfGas := okReceipt(t, ipld.Int(2)), failed(t, task.Failure{Kind: task.KindOutOfGas})
+	twoWide := two
+	twoWide.Limits.Memory = wide.Limits.Memory
+	for name, other := range map[string]Receipt{"another value": two, "another value under other limits": twoWide, "no gas": outOfGas} {
+		with := add(t, e, issue(t, "alice", other))
+		if got := with.Answers(a.Executor, one.Limits, schedule, 0); got != nil {
+			t.Errorf("%s: one who contradicts itself answers: %v", name, got)
+		}
+		if got := with.Answers(b.Executor, one.Limits, schedule, 0); !slices.Equal(got, Evidence{b}) {
+			t.Errorf("%s: bob: %v", name, got)
+		}
 	}
 	other := one
 	other.Task.Link = ipld.LinkOf(ipld.CodecDagCBOR, []byte("other"))

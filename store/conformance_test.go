@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,7 @@ func conformance(t *testing.T, open func(*testing.T, Options) *Store) {
 		{"evidence", conformEvidence},
 		{"out of gas", conformOutOfGas},
 		{"variants", conformVariants},
+		{"equivocation", conformEquivocation},
 		{"signers", conformSigners},
 		{"foreign", conformForeign},
 		{"references", conformReferences},
@@ -241,12 +243,57 @@ func conformVariants(t *testing.T, s *Store, clock *clock) {
 	block := rawBlock(noise(1, 2000))
 	var all []*receipt.Signed
 	for i := range MaxVariants + 2 {
-		all = append(all, issue(t, 0, okReceipt(id, ipld.List(ipld.Int(int64(i)), ipld.LinkValue(block.Link)))))
+		r := okReceipt(id, ipld.List(ipld.LinkValue(block.Link)))
+		r.Schedule = fmt.Sprint("s-", i)
+		all = append(all, issue(t, 0, r))
 		put(t, s, Batch{Receipts: all[i:], Blocks: []ipld.Block{block}})
 		clock.add(time.Hour)
 	}
 	wantReceipts(t, s, id, all[2:]...)
 	wantNoProblems(t, s)
+}
+
+// However much an executor signs that contradicts itself, what shows it stays.
+func conformEquivocation(t *testing.T, s *Store, clock *clock) {
+	id := taskID(1)
+	value := func(n int) *receipt.Signed { return issue(t, 0, okReceipt(id, ipld.Int(int64(n)))) }
+	under := func(schedule string) *receipt.Signed {
+		r := okReceipt(id, ipld.Int(0))
+		r.Schedule = schedule
+		return issue(t, 0, r)
+	}
+	shown := func() bool {
+		all, err := s.Receipts(id)
+		if err != nil || len(all) > MaxVariants {
+			t.Fatalf("%d receipts, %v", len(all), err)
+		}
+		pairs := receipt.Evidence(all).Conflicts()
+		return len(pairs) > 0 && pairs[0].Equivocation()
+	}
+	put(t, s, Batch{Foreign: []*receipt.Signed{value(0)}})
+	for i := range MaxVariants - 1 {
+		clock.add(time.Hour)
+		put(t, s, Batch{Foreign: []*receipt.Signed{under(fmt.Sprint("before-", i))}})
+	}
+	if shown() {
+		t.Fatal("one value is two")
+	}
+	clock.add(time.Hour)
+	put(t, s, Batch{Foreign: []*receipt.Signed{value(1)}}) // and the other one is the oldest
+	for i := range 2 * MaxVariants {
+		clock.add(time.Hour)
+		put(t, s, Batch{Foreign: []*receipt.Signed{under(fmt.Sprint("after-", i))}})
+		if !shown() {
+			t.Fatalf("%d receipts later nothing shows it", i)
+		}
+	}
+	for i := range 2 * MaxVariants {
+		clock.add(time.Hour)
+		put(t, s, Batch{Foreign: []*receipt.Signed{value(i)}})
+		if !shown() {
+			t.Fatalf("%d values later nothing shows it", i)
+		}
+	}
 }
 
 func conformSigners(t *testing.T, s *Store, _ *clock) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -20,7 +21,8 @@ const (
 	MaxSigners = 64
 	// MaxVariants is how many remembered receipts of one executor one task
 	// can have; beyond, the one least recently put gives way. Runs under
-	// different memory limits are variants, and so are contradictions.
+	// different memory limits are variants, and so are contradictions, of which
+	// two receipts always stay.
 	MaxVariants = 16
 )
 
@@ -190,7 +192,6 @@ func (s *Store) makeWay(batch *pebble.Batch, key []byte, r *receipt.Signed, fore
 	keep = true
 	known := false // the executor has receipts for this task
 	signers, variants := 0, 0
-	var oldest row
 	var last []byte
 	err = s.eachRow(r.Task, func(have row) error {
 		if !bytes.Equal(have.executor(), last) {
@@ -208,9 +209,6 @@ func (s *Store) makeWay(batch *pebble.Batch, key []byte, r *receipt.Signed, fore
 		}
 		if have.class() != classPassing {
 			variants++
-			if oldest.key == nil || have.used < oldest.used {
-				oldest = row{key: bytes.Clone(have.key), used: have.used, block: bytes.Clone(have.block)}
-			}
 		}
 		return nil
 	})
@@ -220,9 +218,46 @@ func (s *Store) makeWay(batch *pebble.Batch, key []byte, r *receipt.Signed, fore
 	case foreign && !known && signers >= MaxSigners:
 		return false, fmt.Errorf("task %s: %w (%d)", r.Task, ErrEvidenceFull, MaxSigners)
 	case keep && own.class() != classPassing && variants >= MaxVariants:
+		oldest, err := s.leastUsed(own, r)
+		if err != nil {
+			return false, err
+		}
 		return true, forget(batch, oldest)
 	}
 	return keep, nil
+}
+
+// leastUsed is the variant of one executor that gives way to r. If the executor
+// contradicts itself, two receipts that show it stay.
+func (s *Store) leastUsed(own row, r *receipt.Signed) (oldest row, err error) {
+	var variants []row
+	var all receipt.Evidence
+	err = s.eachRow(r.Task, func(have row) error {
+		if !bytes.Equal(have.executor(), own.executor()) || have.class() == classPassing {
+			return nil
+		}
+		have.key, have.block = bytes.Clone(have.key), bytes.Clone(have.block)
+		signed, err := receipt.Parse(have.block)
+		if err != nil {
+			oldest = have // damaged evidence proves nothing
+			return nil
+		}
+		variants, all = append(variants, have), append(all, signed)
+		return nil
+	})
+	if err != nil || oldest.key != nil {
+		return oldest, err
+	}
+	var stay receipt.Conflict
+	if pairs := append(slices.Clip(all), r).Conflicts(); len(pairs) > 0 {
+		stay = pairs[0]
+	}
+	for i, have := range variants {
+		if all[i] != stay.A && all[i] != stay.B && (oldest.key == nil || have.used < oldest.used) {
+			oldest = have
+		}
+	}
+	return oldest, nil
 }
 
 // supersedes tells whether r replaces the receipt stored in the same slot.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/wasm"
 )
 
@@ -21,8 +23,8 @@ func newDoctor(a *app) *cobra.Command {
 		Use:   "doctor",
 		Short: "Check what this machine gives: limits, disk, clock, store, caches",
 		Long: `Look at everything that ipvm needs of this machine, and check the store: every
-block against its CID, every receipt and what it refers to. Exit status 3 means
-that something is wrong.`,
+block against its CID, every receipt and what it refers to, and which receipts
+contradict each other. Exit status 3 means that something is wrong.`,
 		Args: wants(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd) },
 	}
@@ -52,6 +54,9 @@ func (a *app) doctor(cmd *cobra.Command) (err error) {
 	now := time.Now()
 	say(now.After(earliest), "clock", "%s", now.UTC().Format(time.RFC3339))
 	engineHealth(say, filepath.Join(node.Dir(), ipvm.CacheDir))
+	if err := evidenceHealth(cmd.Context(), say, node, out); err != nil {
+		return err
+	}
 	if !node.Owner() {
 		fmt.Fprintln(out, "    store    another process owns the state directory; end it to have the store checked")
 		return doctorEnd(out, bad)
@@ -64,6 +69,36 @@ func (a *app) doctor(cmd *cobra.Command) (err error) {
 	const low = 256 << 20
 	say(h.FreeBytes == 0 || h.FreeBytes > low, "disk", "%s free", bytesText(h.FreeBytes))
 	return doctorEnd(out, bad)
+}
+
+// maxContradictions bounds those that are listed.
+const maxContradictions = 20
+
+// evidenceHealth tells of receipts that contradict each other. What strangers
+// sign is no trouble of this node.
+func evidenceHealth(ctx context.Context, say func(ok bool, what, format string, args ...any), node *ipvm.Node, out io.Writer) error {
+	own, err := node.DID(ctx)
+	if err != nil {
+		return err
+	}
+	n := 0
+	err = node.Conflicts(ctx, func(c receipt.Conflict) bool {
+		switch {
+		case c.Equivocation() && c.A.Executor == own:
+			say(false, "evidence", "this node signed two outcomes of task %s; neither counts", c.A.Task)
+		case n >= maxContradictions:
+		case c.Equivocation():
+			fmt.Fprintf(out, "    evidence %s signed two outcomes of task %s\n", c.A.Executor, c.A.Task)
+		default:
+			fmt.Fprintf(out, "    evidence %s and %s disagree about task %s\n", c.A.Executor, c.B.Executor, c.A.Task)
+		}
+		n++
+		return true
+	})
+	if err == nil {
+		say(true, "evidence", "%d pairs of receipts contradict each other", n)
+	}
+	return err
 }
 
 // engineHealth starts an engine over the folder of compiled code at cache.

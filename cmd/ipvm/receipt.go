@@ -155,6 +155,12 @@ func (a *app) showReceipts(cmd *cobra.Command, name string) (err error) {
 	for _, r := range all {
 		printReceipt(out, r)
 	}
+	for _, c := range receipt.Evidence(all).Conflicts() {
+		fmt.Fprintf(out, "\nCONFLICT  %s and %s can not both be true\n", c.A.Link().Base58(), c.B.Link().Base58())
+		if c.Equivocation() {
+			fmt.Fprintf(out, "          %s signed both; nothing that it says of this task counts here\n", c.A.Executor)
+		}
+	}
 	note, err := node.Backend().Note(cmd.Context(), all[0].Task)
 	if err != nil {
 		return err

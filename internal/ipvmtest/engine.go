@@ -37,7 +37,8 @@ type Options struct {
 	Key did.PrivateKey
 	// Wrap puts something between the engine and its store.
 	Wrap func(engine.Store) engine.Store
-	// Policy and Now are those of [engine.Config].
+	// Trusts, Policy and Now are those of [engine.Config].
+	Trusts func() []did.DID
 	engine.Policy
 	Now func() time.Time
 }
@@ -82,7 +83,7 @@ func New(tb testing.TB, o Options) *Engine {
 	c := engine.Config{
 		Store: e.Store, Wasm: e.Wasm, Key: e.Key,
 		Vault:   e.room,
-		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
+		Workers: o.Workers, Trusts: o.Trusts, Policy: o.Policy, Now: o.Now,
 	}
 	if o.Wrap != nil {
 		c.Store = o.Wrap(e.Store)
