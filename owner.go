@@ -19,14 +19,16 @@ import (
 	"github.com/ipvm-wg/go-ipvm/rpc"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/wasm"
 )
 
 // Names inside the state directory.
 const (
 	// KeyFile is the name of the node's key in the state directory.
-	KeyFile  = "key.pem"
-	storeDir = "store"
+	KeyFile = "key.pem"
+	// StoreDir is the name of the folder of the store there.
+	StoreDir = "store"
 	// VaultDir is the name of the folder of secret results there.
 	VaultDir = "vault"
 	// GuestsDir is the name of the folder of what others have run.
@@ -59,7 +61,7 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 			err = errors.Join(err, own.Close())
 		}
 	}()
-	if own.store, err = store.Open(filepath.Join(dir, storeDir), store.Options{Logger: o.Log, Now: o.Now}); err != nil {
+	if own.store, err = store.Open(filepath.Join(dir, StoreDir), store.Options{Logger: o.Log, Now: o.Now}); err != nil {
 		return own, err
 	}
 	fault.Point("node.opened")
@@ -153,6 +155,11 @@ func (o *owner) Revoke(ctx context.Context, container []byte) (ipld.Link, error)
 		return ipld.Link{}, fmt.Errorf("%w: %w", ErrDenied, err)
 	}
 	return r.Delegation, o.store.Sync(ctx)
+}
+
+// Revoked tells what was taken back of delegations, by whom of their issuers.
+func (o *owner) Revoked(_ context.Context, container []byte) ([]ucan.Revocation, error) {
+	return o.guard.RevokedIn(container)
 }
 
 // DID is the principal that signs this node's receipts.

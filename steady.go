@@ -10,6 +10,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/rpc"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 )
 
 // steady is a node's backend for longer than its owner lives: what finds the
@@ -88,11 +89,15 @@ func (s steady) Preview(ctx context.Context, w *Workflow) ([]engine.Forecast, er
 	return again(ctx, s.node, func(b rpc.Backend) ([]engine.Forecast, error) { return b.Preview(ctx, w) })
 }
 
-// Run repeats nothing that the last owner finished, and tells it once.
 func (s steady) Revoke(ctx context.Context, container []byte) (ipld.Link, error) {
 	return again(ctx, s.node, func(b rpc.Backend) (ipld.Link, error) { return b.Revoke(ctx, container) })
 }
 
+func (s steady) Revoked(ctx context.Context, container []byte) ([]ucan.Revocation, error) {
+	return again(ctx, s.node, func(b rpc.Backend) ([]ucan.Revocation, error) { return b.Revoked(ctx, container) })
+}
+
+// Run repeats nothing that the last owner finished, and tells it once.
 func (s steady) Run(ctx context.Context, w *Workflow, o RunOptions) (*Report, error) {
 	if own, ok := s.node.current().(*owner); ok { // which can not go
 		return own.Run(ctx, w, o)

@@ -3,6 +3,7 @@ package authority
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -269,6 +270,34 @@ func (g *Guard) Revoke(container []byte) (ucan.Revocation, error) {
 		return r, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return r, g.keep(r, inv.Link(), container)
+}
+
+// RevokedIn tells which delegations of a container were revoked, and by whom of
+// those that issued one there. The error wraps [ucan.ErrMalformed].
+func (g *Guard) RevokedIn(container []byte) ([]ucan.Revocation, error) {
+	c, err := ucan.ReadContainer(container, &g.cache)
+	if err != nil {
+		return nil, err
+	}
+	var issuers []did.DID
+	for _, d := range c.Delegations {
+		if by := d.Delegation().Issuer; !slices.Contains(issuers, by) {
+			issuers = append(issuers, by)
+		}
+	}
+	var all []ucan.Revocation
+	for _, d := range c.Delegations {
+		r := ucan.Revocation{Delegation: d.Link()}
+		for _, by := range issuers {
+			if g.revoked.Revoked(d, []did.DID{by}) {
+				r.By = append(r.By, by)
+			}
+		}
+		if len(r.By) > 0 {
+			all = append(all, r)
+		}
+	}
+	return all, nil
 }
 
 // Revoked tells whether a delegation was revoked by one of the issuers of its

@@ -218,6 +218,37 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
+// What was revoked is told of the delegations in a container, with those
+// revokers only who issued one of them.
+func TestRevokedIn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	taken, kept := r.grant(t, `[]`), r.grant(t, `[["==", ".x", 1]]`)
+	stranger, err := did.Generate(did.Ed25519)
+	must(t, err)
+	for _, d := range []*ucan.SignedDelegation{taken, kept} {
+		container, err := authority.SignRevocation(stranger, d.Link(), r.now)
+		must(t, err)
+		_, err = r.guard.Revoke(container)
+		must(t, err)
+	}
+	container, err := authority.SignRevocation(r.Key, taken.Link(), r.now)
+	must(t, err)
+	_, err = r.guard.Revoke(container)
+	must(t, err)
+	r.open(t)
+	both := ucan.Container{Delegations: []*ucan.SignedDelegation{taken, kept}}
+	data, err := both.Append(nil, ucan.Plain)
+	must(t, err)
+	got, err := r.guard.RevokedIn(data)
+	if err != nil || len(got) != 1 || got[0].Delegation != taken.Link() || len(got[0].By) != 1 || got[0].By[0] != r.Key.DID() {
+		t.Errorf("revoked: %+v, %v", got, err)
+	}
+	if _, err := r.guard.RevokedIn([]byte("@")); !errors.Is(err, ucan.ErrMalformed) {
+		t.Error(err)
+	}
+}
+
 // A grant for some functions holds for a module that a job makes as well: it is
 // judged when the module is known.
 func TestPromisedModule(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 )
 
 // ErrGone reports that the process that served a node has ended or can not be
@@ -41,6 +42,9 @@ type Backend interface {
 	// Revoke takes in a revocation, a container of UCAN tokens, durably, and
 	// returns the link of the delegation that does not count any more.
 	Revoke(ctx context.Context, container []byte) (ipld.Link, error)
+	// Revoked tells which delegations of a container of UCAN tokens were
+	// revoked, and by whom of those that issued one there.
+	Revoked(ctx context.Context, container []byte) ([]ucan.Revocation, error)
 	// Preview tells what Run would find remembered and what it would run.
 	Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error)
 	// Run drives g to its end. See [engine.Engine.Run].

@@ -72,6 +72,10 @@ func TestBackend(t *testing.T) {
 	if _, err := c.Revoke(ctx, []byte("nonsense")); err == nil || !strings.Contains(err.Error(), "not a revocation") {
 		t.Errorf("Revoke of nonsense: %v", err)
 	}
+	same(t, "Revoked", func(b Backend) (any, error) { return b.Revoked(ctx, []byte("revoke me")) }, n, c)
+	if _, err := c.Revoked(ctx, []byte("nonsense")); err == nil || !strings.Contains(err.Error(), "not a container") {
+		t.Errorf("Revoked of nonsense: %v", err)
+	}
 	same(t, "Block", func(b Backend) (any, error) { return b.Block(ctx, two.Written.Link) }, n, c)
 	same(t, "Block", func(b Backend) (any, error) { return b.Block(ctx, g.Link()) }, n, c)
 	same(t, "Preview", func(b Backend) (any, error) { return b.Preview(ctx, g) }, n, c)

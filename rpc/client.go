@@ -21,6 +21,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 )
 
 // Client is a node in another process. It is a [Backend] whose methods return
@@ -400,6 +401,23 @@ func (c *Client) Revoke(ctx context.Context, container []byte) (ipld.Link, error
 		return link, fmt.Errorf("%w: revocation: not a link", errAnswer)
 	}
 	return link, nil
+}
+
+// Revoked tells which delegations were revoked. See [Backend.Revoked].
+func (c *Client) Revoked(ctx context.Context, container []byte) ([]ucan.Revocation, error) {
+	data, err := c.ask(ctx, http.MethodPost, "/v1/revoked", container, maxRevoked)
+	if err != nil {
+		return nil, err
+	}
+	v, err := ipld.DecodeCBOR(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: revocations: %w", errAnswer, err)
+	}
+	all, err := decodeRevocations(v)
+	if err != nil {
+		return nil, fmt.Errorf("%w: revocations: %w", errAnswer, err)
+	}
+	return all, nil
 }
 
 // Preview tells what Run would find remembered and what it would run.

@@ -16,6 +16,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
@@ -46,6 +47,7 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/notes/{task}":    (*request).note,
 		"POST /v1/standing":       (*request).standing,
 		"POST /v1/revocations":    (*request).revoke,
+		"POST /v1/revoked":        (*request).revoked,
 		"/":                       (*request).unknown,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, handle) })
@@ -266,6 +268,19 @@ func (r *request) revoke() error {
 		return err
 	}
 	return r.answerValue(typeCBOR, ipld.LinkValue(link))
+}
+
+// revoked tells which delegations of a container of UCAN tokens were revoked.
+func (r *request) revoked() error {
+	data, err := r.read(ucan.MaxContainer)
+	if err != nil {
+		return err
+	}
+	all, err := r.server.backend.Revoked(r.Context(), data)
+	if err != nil {
+		return err
+	}
+	return r.answerValue(typeCBOR, encodeRevocations(all))
 }
 
 func (r *request) preview() error {

@@ -19,6 +19,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/wasm"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -78,6 +79,14 @@ func (n *node) Revoke(_ context.Context, container []byte) (ipld.Link, error) {
 		return ipld.Link{}, errors.New("not a revocation")
 	}
 	return ipld.LinkOf(ipld.CodecRaw, container), nil
+}
+
+// Revoked knows of "revoke me".
+func (n *node) Revoked(_ context.Context, container []byte) ([]ucan.Revocation, error) {
+	if string(container) != "revoke me" {
+		return nil, errors.New("not a container")
+	}
+	return []ucan.Revocation{{Delegation: ipld.LinkOf(ipld.CodecRaw, container), By: []did.DID{n.key.DID(), "did:key:zOther"}}}, nil
 }
 
 func (n *node) Block(_ context.Context, link ipld.Link) ([]byte, error) { return n.store.Block(link) }

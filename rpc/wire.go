@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 )
 
 // wireVersion is the version of what follows, and of the paths. Nodes of one
@@ -460,6 +462,48 @@ func decodeStandings(v ipld.Value, n int) ([]engine.Standing, error) {
 			return nil, fmt.Errorf("entry %d is no standing", i)
 		}
 		all[i] = engine.Standing(s)
+	}
+	return all, nil
+}
+
+// maxRevoked bounds what is told of the revocations of a container's
+// delegations, in bytes.
+const maxRevoked = 10 << 20
+
+// encodeRevocations is revocations as the list of [link, [did…]].
+func encodeRevocations(all []ucan.Revocation) ipld.Value {
+	list := make([]ipld.Value, len(all))
+	for i, r := range all {
+		by := make([]ipld.Value, len(r.By))
+		for j, d := range r.By {
+			by[j] = ipld.String(string(d))
+		}
+		list[i] = ipld.List(ipld.LinkValue(r.Delegation), ipld.List(by...))
+	}
+	return ipld.List(list...)
+}
+
+// decodeRevocations reads what encodeRevocations gave.
+func decodeRevocations(v ipld.Value) ([]ucan.Revocation, error) {
+	if v.Kind() != ipld.KindList || v.Len() > ucan.MaxTokens {
+		return nil, fmt.Errorf("not a list of at most %d", ucan.MaxTokens)
+	}
+	var all []ucan.Revocation
+	for i, e := range v.Elems() {
+		pair := e.Elems()
+		if len(pair) != 2 || pair[1].Len() == 0 {
+			return nil, fmt.Errorf("entry %d is not a link and who revoked it", i)
+		}
+		link, ok := pair[0].AsLink()
+		r := ucan.Revocation{Delegation: link}
+		for _, by := range pair[1].Elems() {
+			text, isText := by.AsString()
+			r.By, ok = append(r.By, did.DID(text)), ok && isText
+		}
+		if !ok || len(r.By) == 0 {
+			return nil, fmt.Errorf("entry %d is not a link and who revoked it", i)
+		}
+		all = append(all, r)
 	}
 	return all, nil
 }

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/ucan"
@@ -60,6 +63,9 @@ func (a *app) inspect(cmd *cobra.Command, file string, f inspectFlags) error {
 	if err := v.read(); err != nil {
 		return err
 	}
+	if err := v.askRevoked(cmd, a); err != nil {
+		return err
+	}
 	v.judge()
 	if f.json {
 		err = printJSON(cmd.OutOrStdout(), v.json())
@@ -80,6 +86,8 @@ type inspection struct {
 	now      time.Time // as of when it is judged
 	node     did.DID   // this one, if it has a key
 	executor did.DID   // for whom it is judged; empty for whoever a token names
+
+	revoked ucan.Revocations // what this node knows about the tokens
 
 	kind     string
 	framing  ucan.Framing // of a container
@@ -150,6 +158,43 @@ func (v *inspection) read() error {
 		v.kind = v.tokens[0].kind
 	}
 	return nil
+}
+
+// askRevoked asks this node which of the delegations were taken back, if it has
+// a store in which that could be.
+func (v *inspection) askRevoked(cmd *cobra.Command, a *app) (err error) {
+	c := v.container()
+	if len(c.Delegations) == 0 {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(a.config.dir(), ipvm.StoreDir)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	data, err := c.Append(nil, ucan.Plain)
+	if err != nil {
+		return err
+	}
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(cmd, node, err) }()
+	all, err := node.Backend().Revoked(cmd.Context(), data)
+	for _, r := range all {
+		err = errors.Join(err, v.revoked.Add(r))
+	}
+	return err
+}
+
+// container is all delegations that were read.
+func (v *inspection) container() *ucan.Container {
+	c := new(ucan.Container)
+	for _, t := range v.tokens {
+		if t.dlg != nil {
+			c.Delegations = append(c.Delegations, t.dlg)
+		}
+	}
+	return c
 }
 
 func (v *inspection) readKey() error {

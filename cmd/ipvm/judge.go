@@ -47,18 +47,13 @@ func newInspectedInvocation(inv *ucan.SignedInvocation) *inspected {
 
 // judge finds out about each token, and puts those that others rest on first.
 func (v *inspection) judge() {
-	var c ucan.Container
-	for _, t := range v.tokens {
-		if t.dlg != nil {
-			c.Delegations = append(c.Delegations, t.dlg)
-		}
-	}
-	m := ucan.Moment{Now: v.now}
+	c := v.container()
+	m := ucan.Moment{Now: v.now, Revoked: v.revoked.Revoked}
 	for _, t := range v.tokens {
 		if t.dlg != nil {
 			t.judgeDelegation(c.Delegations, m)
 		} else {
-			t.judgeInvocation(&c, m, v.executor)
+			t.judgeInvocation(c, m, v.executor)
 		}
 	}
 	slices.SortStableFunc(v.tokens, func(a, b *inspected) int { return len(a.chain) - len(b.chain) })
