@@ -180,6 +180,11 @@ func (g *Guard) Accept(container []byte, w *graph.Graph) (*Permit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
+	if asked.Workflow != w.Link() {
+		if what := changed(inv.Invocation().Meta, w); what != "" {
+			return nil, fmt.Errorf("%w: the workflow is not the one that was signed: %s", ErrRefused, what)
+		}
+	}
 	if more := DemandOf(w, g.policy).beyond(asked); more != "" {
 		return nil, fmt.Errorf("%w: %s", ErrRefused, more)
 	}

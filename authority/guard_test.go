@@ -110,6 +110,7 @@ func TestAccept(t *testing.T) {
 		must(t, err)
 		return data
 	}
+	two := r.sign(t, r.document(t, one+"other: {with: GUEST, func: next, args: [1], gas: 5}\n"), r.grant(t, `[]`))
 	for _, test := range []struct {
 		name      string
 		container []byte
@@ -117,7 +118,11 @@ func TestAccept(t *testing.T) {
 		after     time.Duration
 		want      string // part of the error
 	}{
-		{"another workflow", good, other, 0, "is about the workflow"},
+		{"a changed job", good, other, 0, `the workflow is not the one that was signed: the job "job" was changed`},
+		{"a job more", good, r.document(t, one+"other: {with: GUEST, func: next, args: [1]}\n"), 0, `signed: the job "other" was added`},
+		{"a job less", two, g, 0, `signed: the job "other" was taken out`},
+		{"another header", good, r.document(t, "config: {gas: 5}\njobs:\n  "+one), 0, "signed: what stands beside the jobs was changed"},
+		{"another workflow, and nothing that tells its parts", forged(func(*authority.Demand) {}), other, 0, "is about the workflow"},
 		{"less gas than it may use", forged(func(d *authority.Demand) { d.Gas-- }), g, 0, "gas of 1000, and the invocation asks for 999"},
 		{"less memory", forged(func(d *authority.Demand) { d.Memory-- }), g, 0, "memory of"},
 		{"less time", forged(func(d *authority.Demand) { d.Time-- }), g, 0, "time of"},

@@ -35,7 +35,11 @@ func (r Request) Sign(key did.PrivateKey, w *graph.Graph, now time.Time) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	inv, err := ucan.Invoke(key, ucan.Call{Subject: r.Node, Command: RunCommand, Args: args, Proofs: proofs, Expires: r.Expires}, now)
+	meta, err := partsMeta(w)
+	if err != nil {
+		return nil, err
+	}
+	inv, err := ucan.Invoke(key, ucan.Call{Subject: r.Node, Command: RunCommand, Args: args, Proofs: proofs, Meta: meta, Expires: r.Expires}, now)
 	if err != nil {
 		return nil, err
 	}
