@@ -7,8 +7,8 @@
 //	workflow   link of the workflow
 //	gas        the most that all jobs may use
 //	memory     the most that a job may use, in bytes
-//	time       the most that the workflow may take, in nanoseconds
-//	tasks      how many jobs it has
+//	time       the most that all jobs may take, one after the other, in nanoseconds
+//	tasks      how many jobs it has, and handlers
 //	functions  list of {mod: link or null, fun: text}
 //	effects    list of {uri: text or null, do: text}
 //

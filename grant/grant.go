@@ -18,7 +18,7 @@ const RunCommand = "/ipvm/run"
 type Bounds struct {
 	Gas    uint64        // 0 is no bound, as in the next three
 	Memory uint64        // in bytes
-	Time   time.Duration // of all jobs together
+	Time   time.Duration // of all jobs, one after the other
 	Tasks  uint64
 	// Functions are the only ones that may be called; none is no bound.
 	Functions []Function

@@ -59,7 +59,7 @@ UCAN container. Anybody may see a delegation; only the one it is for can use it.
 	flags.StringArrayVar(&f.proofs, "proof", nil, "a delegation to the key that this one rests on, or a container of them, in `FILE`; repeatable")
 	flags.StringVar(&f.gas, "max-gas", "", "most gas of all jobs of a workflow, a `NUMBER`")
 	flags.StringVar(&f.memory, "max-memory", "", "most memory of a job, a `SIZE`")
-	flags.StringVar(&f.limit, "max-time", "", "most time of a workflow, such as 30s")
+	flags.StringVar(&f.limit, "max-time", "", "most time of all jobs of a workflow, one after the other, such as 30s")
 	flags.StringVar(&f.tasks, "max-tasks", "", "most jobs of a workflow, a `NUMBER`")
 	flags.StringArrayVar(&f.functions, "function", nil, "only this function: `MODULE#NAME`, or MODULE for all of it; a file or a CID; repeatable")
 	flags.BoolVar(&f.pure, "pure", false, "no effects")

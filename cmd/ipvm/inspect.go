@@ -13,6 +13,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/workflow"
@@ -29,8 +30,8 @@ func newInspect(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Tell what a token is, whether it holds, and why it would be refused",
-		Long: `Tell what a delegation, an invocation, a container of them, a receipt, a block
-of a workflow or a key is; FILE - is standard input. Of tokens it tells whether
+		Long: `Tell what a delegation, an invocation, a container of them, a receipt, a signed
+workflow, a block of one or a key is; FILE - is standard input. Of tokens it tells whether
 the signatures hold and whether this node would accept them now, and if not, what
 was asked and what is granted. Exit status 1 if one does not hold. Of a private
 key it tells the public side only.`,
@@ -78,8 +79,8 @@ func (a *app) inspect(cmd *cobra.Command, file string, f inspectFlags) error {
 	return err
 }
 
-// inspection is a file and what was found out about it. One of tokens, workflow
-// and did is set.
+// inspection is a file and what was found out about it: tokens, a workflow with
+// those of its signature, or a DID.
 type inspection struct {
 	file     string
 	data     []byte
@@ -93,6 +94,7 @@ type inspection struct {
 	framing  ucan.Framing // of a container
 	tokens   []*inspected
 	workflow *workflow.Workflow
+	link     ipld.Link // of the workflow, if it can be told
 	did      did.DID
 }
 
@@ -141,23 +143,30 @@ func (v *inspection) read() error {
 	case strings.HasPrefix(text, "\x00asm"):
 		return misusef("`ipvm wasm inspect FILE` shows it", "%s is a WebAssembly module", printable(v.file))
 	case v.data[0]>>5 == 5: // CBOR: a map
-		return v.readWorkflow()
+		return v.readWorkflow(workflow.CBOR)
+	case text[0] == '{':
+		return v.readWorkflow(workflow.JSON)
 	}
 	c, framing, err := parseTokens(v.data)
 	if err != nil {
-		return misusef("inspect takes tokens, containers of tokens, receipts, workflows in DAG-CBOR and keys; `ipvm check FILE` is for other documents", "%s: %v", printable(v.file), err)
+		return misusef("inspect takes tokens, containers of tokens, receipts, workflows in JSON or DAG-CBOR and keys; `ipvm check FILE` is for other documents", "%s: %v", printable(v.file), err)
 	}
 	v.framing, v.kind = framing, kindContainer
+	v.add(c)
+	if framing == 0 {
+		v.kind = v.tokens[0].kind
+	}
+	return nil
+}
+
+// add takes in the tokens of a container.
+func (v *inspection) add(c *ucan.Container) {
 	for _, d := range c.Delegations {
 		v.tokens = append(v.tokens, &inspected{kind: kindDelegation, dlg: d})
 	}
 	for _, i := range c.Invocations {
 		v.tokens = append(v.tokens, newInspectedInvocation(i))
 	}
-	if framing == 0 {
-		v.kind = v.tokens[0].kind
-	}
-	return nil
 }
 
 // askRevoked asks this node which of the delegations were taken back, if it has
@@ -211,12 +220,27 @@ func (v *inspection) readKey() error {
 	return nil
 }
 
-func (v *inspection) readWorkflow() error {
-	w, err := workflow.Parse(workflow.Source{Name: v.file, Data: v.data, Format: workflow.CBOR})
+// readWorkflow reads a document, and the tokens of its signature.
+func (v *inspection) readWorkflow(format workflow.Format) error {
+	w, err := workflow.Parse(workflow.Source{Name: v.file, Data: v.data, Format: format, AllowCredentials: true})
 	if err != nil {
-		return err
+		return misusef("`ipvm check FILE` tells more of documents that name files", "%v", err)
 	}
 	v.kind, v.workflow = kindWorkflow, w
+	if g, err := graph.Build(w, graph.Options{Owner: v.node}); err == nil {
+		v.link = g.Link()
+	}
+	if len(w.Signature) == 0 {
+		return nil
+	}
+	c, err := ucan.ReadContainer(w.Signature, nil)
+	switch {
+	case err != nil:
+		return misusef("", "%s: signature: %v", printable(v.file), err)
+	case len(c.Invocations) != 1:
+		return misusef("", "%s: signature: %d invocations, not one", printable(v.file), len(c.Invocations))
+	}
+	v.add(c)
 	return nil
 }
 
@@ -229,9 +253,6 @@ func (v *inspection) holds() bool {
 	}
 	return true
 }
-
-// workflowLink is the address of the block that the workflow stands in.
-func (v *inspection) workflowLink() ipld.Link { return ipld.LinkOf(ipld.CodecDagCBOR, v.data) }
 
 // isText tells whether the framing of a container is text.
 func isText(f ucan.Framing) bool { return bytes.IndexByte([]byte("BCOP"), byte(f)) >= 0 }

@@ -157,6 +157,10 @@ func TestInspect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	signed := func(signature []byte) []byte {
+		return []byte(`{"ipvm/workflow": {"jobs": {"a": {"with": "bafkreihchhvu2delen2inr455uwprguurdpzauvm7birjogpcuci3abbz4", "func": "f"}}}, "signature": {"/": {"bytes": "` +
+			base64.RawStdEncoding.EncodeToString(signature) + `"}}}`)
+	}
 	badReceipt := func(inv *ucan.Invocation) { inv.Command = receipt.Command }
 	for name, tt := range map[string]struct {
 		data []byte
@@ -184,7 +188,8 @@ func TestInspect(t *testing.T) {
 			d.Meta, d.Command = hostile, "/\x1b[31m/\u202e"
 			d.Policy = c.policy(`[["like", ".[\"\u202e\"]", "\u001b[31m*"]]`)
 		}), c.wish(c.node, func(inv *ucan.Invocation) { inv.Args, inv.Meta = hostile, hostile })), "", exitOK},
-		"empty": {c.pack(ucan.Plain), "", exitOK},
+		"signed-with-else": {signed(c.pack(ucan.Plain, c.wish(c.node, func(inv *ucan.Invocation) { inv.Command = "/ipvm/read" }))), "", exitFailed},
+		"empty":            {c.pack(ucan.Plain), "", exitOK},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -22,11 +22,7 @@ func (v *inspection) print(out io.Writer) {
 		fmt.Fprintf(out, "%s of %s, of type %s\n", map[string]string{kindDID: "DID", kindKey: "private key"}[v.kind], v.name(v.did), keyType(v.did))
 		return
 	case kindWorkflow:
-		fmt.Fprintf(out, "workflow of %d jobs in block %s\n", len(v.workflow.Jobs), v.workflowLink())
-		for i := range v.workflow.Jobs {
-			fmt.Fprintf(out, "  %s\n", shorten(printable(v.workflow.Jobs[i].Label), maxLabelWidth))
-		}
-		return
+		v.printWorkflow(out)
 	case kindContainer:
 		form := "binary"
 		if isText(v.framing) {
@@ -39,6 +35,21 @@ func (v *inspection) print(out io.Writer) {
 			fmt.Fprintln(out)
 		}
 		t.print(out, v)
+	}
+}
+
+func (v *inspection) printWorkflow(out io.Writer) {
+	fmt.Fprintf(out, "workflow of %d jobs", len(v.workflow.Jobs))
+	if v.link.Defined() {
+		fmt.Fprintf(out, ", %s", v.link)
+	}
+	fmt.Fprintln(out)
+	for i := range v.workflow.Jobs {
+		fmt.Fprintf(out, "  %s\n", shorten(printable(v.workflow.Jobs[i].Label), maxLabelWidth))
+	}
+	if len(v.tokens) > 0 {
+		fmt.Fprintln(out, "signed with")
+		fmt.Fprintln(out)
 	}
 }
 
@@ -222,9 +233,9 @@ type inspectJSON struct {
 	KeyType  string        `json:"keyType,omitempty"`
 }
 
-// documentJSON is a workflow in a block.
+// documentJSON is a workflow.
 type documentJSON struct {
-	CID     string   `json:"cid"`
+	CID     string   `json:"cid,omitempty"`
 	Dialect string   `json:"dialect"`
 	Jobs    []string `json:"jobs"`
 }
@@ -267,7 +278,7 @@ func (v *inspection) json() inspectJSON {
 		out.Framing = string(rune(v.framing))
 	}
 	if v.workflow != nil {
-		out.Workflow = &documentJSON{CID: v.workflowLink().String(), Dialect: string(v.workflow.Dialect)}
+		out.Workflow = &documentJSON{CID: v.link.String(), Dialect: string(v.workflow.Dialect)}
 		for i := range v.workflow.Jobs {
 			out.Workflow.Jobs = append(out.Workflow.Jobs, v.workflow.Jobs[i].Label)
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/grant"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/ucan"
@@ -54,6 +55,7 @@ func (v *inspection) judge() {
 			t.judgeDelegation(c.Delegations, m)
 		} else {
 			t.judgeInvocation(c, m, v.executor)
+			v.judgeSigned(t)
 		}
 	}
 	slices.SortStableFunc(v.tokens, func(a, b *inspected) int { return len(a.chain) - len(b.chain) })
@@ -132,6 +134,23 @@ func (t *inspected) judgeInvocation(c *ucan.Container, m ucan.Moment, executor d
 			f.Executor = performer(inv)
 		}
 		_, t.refusal = ucan.Authorize(t.inv, f)
+	}
+	t.judged = true
+}
+
+// judgeSigned asks whether the invocation that a workflow is signed with is about
+// this workflow.
+func (v *inspection) judgeSigned(t *inspected) {
+	if v.workflow == nil || t.refusal != nil {
+		return
+	}
+	about, _ := t.inv.Invocation().Args.Lookup("workflow")
+	link, ok := about.AsLink()
+	switch {
+	case t.inv.Invocation().Command != grant.RunCommand || !ok:
+		t.refusal = fmt.Errorf("it does not ask to run a workflow: it is of %.100q", t.inv.Invocation().Command)
+	case !v.link.Defined() || v.link != link:
+		t.refusal = fmt.Errorf("it is about another workflow: this one was changed after %s was signed", link)
 	}
 	t.judged = true
 }
