@@ -27,7 +27,7 @@ func TestFanIn(t *testing.T) {
 		t.Error(err)
 	}
 	var faults workflow.FaultList
-	if err := fanIn(20_600); !errors.As(err, &faults) || len(faults) != 1 || faults[0].Kind != workflow.Size || faults[0].Path != "/all" {
+	if err := fanIn(20_600); !errors.As(err, &faults) || len(faults) != 1 || faults[0].Kind != workflow.Size || faults[0].Path != "/all/args" {
 		t.Errorf("20,600 promises: %v", err)
 	}
 }

@@ -275,7 +275,7 @@ func (b *builder) sortLabels() {
 // promise names is known when the promise is reached.
 func (g *Graph) lower(b *builder, order []int) error {
 	var faults workflow.FaultList
-	lacksNonce := false
+	lacksNonce, places := false, g.workflow.Places()
 	for k, i := range order {
 		job := &b.jobs[i]
 		s := Step{Label: job.Label, Job: job, Deps: b.edges[i], Depth: b.depth[i]}
@@ -296,7 +296,7 @@ func (g *Graph) lower(b *builder, order []int) error {
 			f := workflow.Fault{Pos: job.Pos, Kind: workflow.Type, Msg: err.Error()}
 			switch {
 			case errors.Is(err, task.ErrSize):
-				f.Kind = workflow.Size
+				f.Kind, f.Pos, f.Hint = workflow.Size, places.Of(job, workflow.PartArgs), "put large data into a file, {file: ./data.txt}, and gather many results in several jobs"
 			case noNonce:
 				lacksNonce = true
 				f.Kind, f.Hint = workflow.Missing, `add nonce: {"/": {"bytes": …}} to the header, 22 characters of base64`

@@ -219,14 +219,14 @@ func TestCycles(t *testing.T) {
 
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
-	doc := fmt.Sprintf(`{"big": {"with": MOD, "args": [%q]}, "small": {"with": MOD, "args": [1]}}`, strings.Repeat("x", task.MaxArgs))
+	doc := fmt.Sprintf(`{"big": {"with": MOD, "args": [%q]}, "small": {"with": MOD, "args": [{"from": "big"}]}}`, strings.Repeat("x", task.MaxArgs))
 	w, err := parse(doc)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = Build(w, Options{})
 	var faults workflow.FaultList
-	if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Kind != workflow.Size || faults[0].Path != "/big" {
+	if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Kind != workflow.Size || faults[0].Path != "/big/args" {
 		t.Errorf("got %.300v", err)
 	}
 }

@@ -125,6 +125,9 @@ func (p *jsonParser) here() string {
 	if p.off >= len(p.text) {
 		return "end of text"
 	}
+	if p.text[p.off] == '"' {
+		return "a quote"
+	}
 	r, _ := utf8.DecodeRuneInString(p.text[p.off:])
 	return string(appendJSONString(nil, string(r)))
 }

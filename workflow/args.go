@@ -297,7 +297,7 @@ func (r *reader) jobLabel(p *task.Promise, v *node) bool {
 		hint := dataHint
 		switch v.kind {
 		case intNode:
-			hint = `labels are text: "` + v.value.String() + `"`
+			hint = `labels are text, so quote it: "` + v.value.String() + `"`
 		case listNode:
 			hint = `name one label; a part of its result is {"await/ok": [label, step]}`
 		}

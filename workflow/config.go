@@ -95,7 +95,7 @@ func (r *reader) setting(s *settings, name string, v *node, lowered bool) {
 		b, ok := v.value.AsBool()
 		switch {
 		case !ok:
-			r.fault(v, Type, "write secret: true or secret: false, or leave it out", "expected true, false or null, got %s", v.show())
+			r.fault(v, Type, "write secret: true or secret: false, or leave it out; in YAML yes and no are text", "expected true, false or null, got %s", v.show())
 		case b:
 			s.secret = SecretAlways
 		default:
@@ -181,7 +181,8 @@ func (r *reader) handler(v *node) *Handler {
 		return nil
 	}
 	h := &Handler{Pos: r.posOf(v)}
-	r.record(v, "a handler", spellings("with", "func", "type"), func(name string, v *node) {
+	fields := spellings("with", "func", "type")
+	r.record(v, "a handler", fields, func(name string, v *node) {
 		switch name {
 		case "with":
 			module := r.module(v)
@@ -200,7 +201,7 @@ func (r *reader) handler(v *node) *Handler {
 			}
 		}
 	})
-	if v.kind == mapNode && v.lookup("with") == nil {
+	if v.kind == mapNode && v.lookup("with") == nil && !r.misspelt("with", v, fields) {
 		r.fault(v, Missing, withHint, "the handler does not say which module it runs: there is no field with")
 	}
 	return h

@@ -183,7 +183,9 @@ func (r *reader) labelList(v *node, f func(label string, at Pos)) {
 	for i := range v.items {
 		r.enterItem(i)
 		var p task.Promise
-		if item := &v.items[i]; item.kind == linkNode {
+		if item := &v.items[i]; item.kind == mapNode {
+			r.fault(item, BadPromise, "write the label alone, as text", "expected the label of a job, got %s", item.show())
+		} else if item.kind == linkNode {
 			r.fault(item, BadPromise, `take the result of a task of another workflow, and the job waits for it: {from: {"/": CID}}`, "expected the label of a job of this document, got %s", item.show())
 		} else if r.jobLabel(&p, item) {
 			if seen[p.Label] {

@@ -63,7 +63,11 @@ func jsonHint(err *ipld.SyntaxError, data []byte) string {
 	if err.Offset >= len(data) {
 		return ""
 	}
-	switch before := bytes.TrimRight(data[:err.Offset], " \t\r\n"); data[err.Offset] {
+	before := bytes.TrimRight(data[:err.Offset], " \t\r\n")
+	if len(before) == 0 {
+		return "JSON begins with {; if this is YAML, name the file .yaml"
+	}
+	switch data[err.Offset] {
 	case '/', '#':
 		return "JSON has no comments; name the file .yaml to use them"
 	case '<':

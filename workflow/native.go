@@ -59,6 +59,9 @@ var notFields = map[string]string{
 	"name":        "notes go into meta of the workflow, or are comments",
 	"title":       "notes go into meta of the workflow, or are comments",
 	"description": "notes go into meta of the workflow, or are comments",
+	"out":         "the part of a result is named where it is used: {from: label, out: field}",
+	"output":      "the part of a result is named where it is used: {from: label, out: field}",
+	"outputs":     "the part of a result is named where it is used: {from: label, out: field}",
 	"env":         "what a program takes stands in input: {args: […], env: {…}, stdin: …}",
 	"stdin":       "what a program takes stands in input: {args: […], env: {…}, stdin: …}",
 	"if":          "to run this job after another went well or failed, write there on: {success: [label]} or on: {error: [label]}",
@@ -88,6 +91,8 @@ func (r *reader) record(n *node, what string, fields names, f func(name string, 
 		switch {
 		case !ok && what == theWorkflow && hasCall(&n.items[i]):
 			r.report(k.line, k.col, UnknownField, "a job stands inside jobs: indent it further", "%s has no field %s", what, quote(k.text))
+		case !ok && (what == "config" || what == "defaults") && jobFields[k.text] != "" && r.dialect == Native:
+			r.report(k.line, k.col, UnknownField, "write it in each job", "%s has no field %s", what, quote(k.text))
 		case !ok:
 			r.report(k.line, k.col, UnknownField, r.fieldHint(k.text, fields), "%s has no field %s", what, quote(k.text))
 		case j >= 0:
@@ -164,6 +169,9 @@ func (r *reader) listedFields(fields names) string {
 		if s == first && !r.hidden(s) {
 			listed = append(listed, s)
 		}
+	}
+	if len(listed) == 1 {
+		return "the only field is " + listed[0]
 	}
 	slices.Sort(listed)
 	return "the fields are " + strings.Join(listed, ", ")
@@ -336,7 +344,7 @@ func (r *reader) nonce(v *node, size int) string {
 	case !ok:
 		r.fault(v, Type, `write {"/": {"bytes": base64}}`, "expected the nonce as bytes, got %s", v.show())
 	case size > 0 && len(b) != size && b != "":
-		r.fault(v, Invalid, "in base64 these are 22 characters; without a nonce, what says the same has the same address", "expected a nonce of %d bytes, got %d", size, len(b))
+		r.fault(v, Invalid, "16 bytes are 22 characters of base64; or leave the nonce out", "expected a nonce of %d bytes, got %d", size, len(b))
 	}
 	return b
 }

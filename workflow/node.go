@@ -222,6 +222,10 @@ func (r *reader) warn(line, col int32, hint, format string, args ...any) {
 func (r *reader) tree() *node {
 	format := r.src.format()
 	if format != CBOR {
+		if bytes.HasPrefix(r.src.Data, []byte("\x00asm")) {
+			r.report(0, 0, Syntax, "name the workflow that calls it, or call it with `ipvm wasm call`", "expected a workflow, got a WebAssembly module")
+			return nil
+		}
 		if at := invalidUTF8(r.src.Data); at >= 0 {
 			c := cursor{data: r.src.Data}
 			line, col := c.seek(at)

@@ -152,16 +152,21 @@ func (r *reader) yamlFault(err error) {
 		hint = "check the indentation, and quote text that contains a colon and a space"
 	case strings.Contains(msg, "end of stream"), strings.Contains(msg, "found unexpected document indicator"):
 		msg, hint = "a quote that opens here is never closed", "close it with the same quote"
+		line = r.openQuote(line)
 	case strings.HasSuffix(msg, "did not find expected key"), strings.HasSuffix(msg, "did not find expected '-' indicator"):
 		line = r.failingLine(err, line+1)
 		msg = "this line is no part of the list or map before it"
 		hint = "indent it as its neighbours, and put text with quotes or colons in it into quotes"
+	case strings.Contains(msg, "expected alphabetic or numeric character"):
+		msg, hint = "* or & begins an alias or an anchor, and has no name", "text that begins with * or & must be quoted"
+	case strings.HasSuffix(msg, "could not find expected ':'"):
+		msg, hint = "expected a key with a colon", "put a colon and a space after the key, or indent the text as deep as what it belongs to"
 	case strings.Contains(msg, "did not find expected"):
 		if line > 0 {
 			line++ // the library counts these from 0
 		}
 		msg = strings.ReplaceAll(msg, "did not find expected", "expected")
-		hint = "the mistake is here or further down in the same list or map: put commas between the items and a space after each colon, and close brackets and quotes"
+		hint = "look here and further down for a missing comma, bracket, quote or space after a colon, and for text that has to be quoted"
 	}
 	if kind == Syntax && err != errEmpty {
 		msg = "not YAML: " + msg
@@ -211,6 +216,16 @@ func (r *reader) failingLine(err error, begin int32) int32 {
 		_, same := parseYAML(bytes.Join(lines[:i+1], nil))
 		return same != nil && same.Error() == err.Error()
 	}))
+}
+
+// openQuote is the line of a quote that is never closed. The library tells it,
+// but for the first line, in whose place it tells the last.
+func (r *reader) openQuote(line int32) int32 {
+	lines := bytes.SplitN(r.src.Data, []byte("\n"), int(line)+1)
+	if int(line) <= len(lines) && bytes.ContainsAny(lines[line-1], `"'`) {
+		return line
+	}
+	return 1
 }
 
 // notYAML tells the characters that YAML text must not have (§5.1).
@@ -287,7 +302,7 @@ func (b *yamlBuilder) room(n *node, depth int) bool {
 		b.report(n.line, n.col, Size, "keep large data out of the document: {file: ./data.cbor}", "the document has more than %d values", maxNodes)
 		b.full = true
 	case b.aliased > maxAlias:
-		b.report(n.line, n.col, Size, "aliases count as often as they are used", "aliases repeat more than %d values", maxAlias)
+		b.report(n.line, n.col, Size, "use fewer: an alias counts as much as what it repeats", "aliases repeat more than %d values", maxAlias)
 		b.full = true
 	case depth > maxDepth:
 		b.report(n.line, n.col, Size, depthHint, "lists and maps are nested deeper than %d", maxDepth)
