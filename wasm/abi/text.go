@@ -2,10 +2,11 @@ package abi
 
 import (
 	"encoding/binary"
-	fastutf8 "github.com/segmentio/asm/utf8"
 	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
+
+	fastutf8 "github.com/segmentio/asm/utf8"
 )
 
 // utf16Tag marks, in a length of latin1+utf16 text, text that is UTF-16.
