@@ -181,7 +181,7 @@ func (g *Guard) Accept(container []byte, w *graph.Graph) (*Permit, error) {
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	if asked.Workflow != w.Link() {
-		if what := changed(inv.Invocation().Meta, w); what != "" {
+		if what := Changed(inv.Invocation().Meta, w); what != "" {
 			return nil, fmt.Errorf("%w: the workflow is not the one that was signed: %s", ErrRefused, what)
 		}
 	}

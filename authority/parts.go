@@ -66,9 +66,9 @@ func partsMeta(g *graph.Graph) (ipld.Value, error) {
 	return ipld.Map(ipld.Entry{Key: partsKey, Value: ipld.Map(entries...)}), nil
 }
 
-// changed says which parts of g are not those that meta tells of; empty where it
-// does not show.
-func changed(meta ipld.Value, g *graph.Graph) string {
+// Changed says which parts of g are not those that the meta of the invocation tells of
+// with which a workflow was signed; empty where it does not show.
+func Changed(meta ipld.Value, g *graph.Graph) string {
 	signed, ok := meta.Lookup(partsKey)
 	now, err := parts(g)
 	if !ok || now == nil || err != nil || signed.Kind() != ipld.KindMap {

@@ -7,14 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/grant"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -51,7 +49,7 @@ UCAN container. Anybody may see a delegation; only the one it is for can use it.
 	flags := cmd.Flags()
 	flags.StringVar(&f.to, "to", "", "who may use it: a `DID`, as `ipvm key show` prints it")
 	flags.StringVar(&f.command, "cmd", grant.RunCommand, "what may be done, with all `COMMAND`s below it")
-	flags.StringVar(&f.key, "key", "", "sign with the key in this `FILE`, or of this name in `ipvm key ls` (default: the node's own)")
+	flags.StringVar(&f.key, "key", "", "sign with the key of this `NAME` or file (default: the node's own)")
 	flags.StringVar(&f.subject, "sub", "", "the `DID` whose authority is passed on (default: the key's, or that of the proofs)")
 	flags.StringVar(&f.expires, "expires", "", "last moment of its use: how long from now, such as `TIME` 10m or 7d, or a time")
 	flags.BoolVar(&f.forever, "forever", false, "let it last until it is revoked, instead of --expires")
@@ -82,7 +80,7 @@ func (a *app) delegate(cmd *cobra.Command, f *delegateFlags) error {
 	if err != nil {
 		return err
 	}
-	key, err := a.signer(cmd, f.key)
+	key, err := a.signingKey(cmd, f.key)
 	if err != nil {
 		return err
 	}
@@ -326,42 +324,17 @@ func timesText(d ucan.Delegation, now time.Time) string {
 	return text + "until " + momentText(*d.Expires, now)
 }
 
-// signer is the key in a file, or of a name in the state directory, or with
-// neither the node's own, which is made if there is none. The configuration is
-// loaded.
-func (a *app) signer(cmd *cobra.Command, name string) (did.PrivateKey, error) {
-	file := a.keyFile(name)
-	key, err := did.ReadKeyFile(file)
-	if name == "" && errors.Is(err, fs.ErrNotExist) {
+// signingKey is the key of a name or in a file, or with neither the node's own,
+// which is made if there is none. The configuration is loaded.
+func (a *app) signingKey(cmd *cobra.Command, name string) (did.PrivateKey, error) {
+	if _, err := os.Stat(a.keyFile("")); name == "" && errors.Is(err, fs.ErrNotExist) {
 		node, err := a.open(cmd)
 		if err != nil {
-			return key, err
+			return did.PrivateKey{}, err
 		}
 		if err := closing(cmd, node, nil); err != nil {
-			return key, err
+			return did.PrivateKey{}, err
 		}
-		return did.ReadKeyFile(file)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = misusef("`ipvm key ls` lists the keys that have names; `ipvm key new FILE` makes one", "%v", err)
-	}
-	return key, err
+	return a.readKey(name)
 }
-
-// keyFile is where a key is: a name without a path and an ending is that of one
-// in the state directory, and the empty one is the node's own.
-func (a *app) keyFile(name string) string {
-	switch {
-	case name == "":
-		return filepath.Join(a.config.dir(), ipvm.KeyFile)
-	case filepath.Base(name) == name && filepath.Ext(name) == "":
-		return filepath.Join(a.config.dir(), keysDir, name+keyExt)
-	}
-	return name
-}
-
-// Where keys with names are, in the state directory.
-const (
-	keysDir = "keys"
-	keyExt  = ".pem"
-)

@@ -14,7 +14,6 @@ import (
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/graph"
-	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -94,7 +93,7 @@ type inspection struct {
 	framing  ucan.Framing // of a container
 	tokens   []*inspected
 	workflow *workflow.Workflow
-	link     ipld.Link // of the workflow, if it can be told
+	graph    *graph.Graph // of the workflow, if it has one
 	did      did.DID
 }
 
@@ -228,7 +227,7 @@ func (v *inspection) readWorkflow(format workflow.Format) error {
 	}
 	v.kind, v.workflow = kindWorkflow, w
 	if g, err := graph.Build(w, graph.Options{Owner: v.node}); err == nil {
-		v.link = g.Link()
+		v.graph = g
 	}
 	if len(w.Signature) == 0 {
 		return nil

@@ -40,8 +40,8 @@ func (v *inspection) print(out io.Writer) {
 
 func (v *inspection) printWorkflow(out io.Writer) {
 	fmt.Fprintf(out, "workflow of %d jobs", len(v.workflow.Jobs))
-	if v.link.Defined() {
-		fmt.Fprintf(out, ", %s", v.link)
+	if v.graph != nil {
+		fmt.Fprintf(out, ", %s", v.graph.Link())
 	}
 	fmt.Fprintln(out)
 	for i := range v.workflow.Jobs {
@@ -278,7 +278,10 @@ func (v *inspection) json() inspectJSON {
 		out.Framing = string(rune(v.framing))
 	}
 	if v.workflow != nil {
-		out.Workflow = &documentJSON{CID: v.link.String(), Dialect: string(v.workflow.Dialect)}
+		out.Workflow = &documentJSON{Dialect: string(v.workflow.Dialect)}
+		if v.graph != nil {
+			out.Workflow.CID = v.graph.Link().String()
+		}
 		for i := range v.workflow.Jobs {
 			out.Workflow.Jobs = append(out.Workflow.Jobs, v.workflow.Jobs[i].Label)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/grant"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -149,8 +150,13 @@ func (v *inspection) judgeSigned(t *inspected) {
 	switch {
 	case t.inv.Invocation().Command != grant.RunCommand || !ok:
 		t.refusal = fmt.Errorf("it does not ask to run a workflow: it is of %.100q", t.inv.Invocation().Command)
-	case !v.link.Defined() || v.link != link:
+	case v.graph == nil || v.graph.Link() != link:
 		t.refusal = fmt.Errorf("it is about another workflow: this one was changed after %s was signed", link)
+		if v.graph != nil {
+			if parts := authority.Changed(t.inv.Invocation().Meta, v.graph); parts != "" {
+				t.refusal = fmt.Errorf("%w: %s", t.refusal, parts)
+			}
+		}
 	}
 	t.judged = true
 }

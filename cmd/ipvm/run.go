@@ -30,7 +30,7 @@ document is at fault, 3 the node could not do its job.`,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.run(cmd, args[0], o) },
 	}
 	a.documentFlags(cmd)
-	o.signer.flags(cmd, "as", "run it on behalf of the key in `FILE`, as far as its delegations go")
+	o.signer.flags(cmd, "as", "run it on behalf of the key of this `NAME` or file, as far as its delegations go")
 	f := cmd.Flags()
 	f.StringVarP(&o.dir, "output-dir", "o", "", "write results to files in `DIR`")
 	f.BoolVar(&o.all, "all", false, "write the value of every job, not only the results")

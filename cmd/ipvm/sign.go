@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,14 +28,12 @@ func (s *signer) flags(cmd *cobra.Command, key, usage string) {
 	f.StringArrayVar(&s.proofs, "proof", nil, "delegations that let the key do so, a `FILE` of `ipvm delegate`; may be given several times")
 }
 
-// readKey is the key in file, or the node's own.
-func (a *app) readKey(file string) (did.PrivateKey, error) {
-	if file == "" {
-		file = filepath.Join(a.config.dir(), ipvm.KeyFile)
-	}
+// readKey is the key of a name or in a file, or the node's own.
+func (a *app) readKey(name string) (did.PrivateKey, error) {
+	file := a.keyFile(name)
 	key, err := did.ReadKeyFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return key, misusef("make one with `ipvm key new "+file+"`", "%v", err)
+		return key, misusef("`ipvm key ls` lists the keys with names; `ipvm key new "+name+"` makes one", "%v", err)
 	}
 	return key, err
 }
@@ -98,7 +95,7 @@ authority. The node runs it with ` + "`ipvm run`" + `, once, if it grants that m
 		},
 	}
 	a.documentFlags(cmd)
-	s.flags(cmd, "as", "key to sign with, a `FILE` of `ipvm key new` (default the node's)")
+	s.flags(cmd, "as", "key to sign with: its `NAME` or file (default the node's)")
 	f := cmd.Flags()
 	f.StringVar(&node, "for", "", "`DID` of the node that is to run it (default this one)")
 	f.StringVar(&s.expires, "expires", "", "how long the node may take to begin, at most 24h (default "+ucan.DefaultCall.String()+")")
@@ -153,7 +150,7 @@ it in with ` + "`ipvm revoke --given FILE`" + `.`,
 		Args: wants(1, 1),
 	}
 	given := cmd.Flags().Bool("given", false, "FILE is a revocation that somebody made")
-	cmd.Flags().StringVar(&key, "as", "", "key that issued the delegation or one that it rests on, a `FILE` (default the node's)")
+	cmd.Flags().StringVar(&key, "as", "", "key that issued the delegation or one that it rests on: its `NAME` or file (default the node's)")
 	cmd.Flags().StringVarP(&out, "output", "o", "", "write the revocation to `FILE`, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.revoke(cmd, args[0], key, out, *given) }
 	return cmd
