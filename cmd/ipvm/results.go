@@ -26,6 +26,8 @@ func asMisuse(err error) error {
 	case !errors.As(err, &path):
 	case errors.Is(err, syscall.EISDIR):
 		return misusef("name a file", "%s is a directory", path.Path)
+	case path.Op == "open" && errors.Is(err, fs.ErrNotExist):
+		return misusef("", "there is no file %q", path.Path)
 	case path.Op == "open":
 		return misusef("", "%v", err)
 	}
