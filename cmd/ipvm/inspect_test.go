@@ -5,8 +5,10 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
+	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -220,6 +222,50 @@ func TestInspect(t *testing.T) {
 		})
 	}
 }
+
+// FuzzInspect looks at any bytes: what it prints of them is bounded and printable.
+func FuzzInspect(f *testing.F) {
+	files, err := filepath.Glob("../../ucan/testdata/1.0.0/*.json")
+	if err != nil || len(files) == 0 {
+		f.Fatal("no seeds", err)
+	}
+	for _, file := range files {
+		for _, m := range token.FindAllSubmatch(readFile(f, file), -1) {
+			if data, err := base64.StdEncoding.DecodeString(string(m[1])); err == nil {
+				f.Add(data)
+			}
+		}
+	}
+	for _, text := range []string{
+		"did:key:z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX", `{"jobs": {"a": {"with": "bafkreihchhvu2delen2inr455uwprguurdpzauvm7birjogpcuci3abbz4"}}}`,
+		"@\xa1fctn-v1\x80", "CoWZjdG4tdjGA", "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		v := &inspection{file: "-", data: data, now: time.Unix(then, 0)}
+		if v.read() != nil {
+			return
+		}
+		v.judge()
+		var out bytes.Buffer
+		v.print(&out)
+		if err := printJSON(io.Discard, v.json()); err != nil {
+			t.Error(err)
+		}
+		for _, line := range strings.Split(out.String(), "\n") {
+			if printable(line) != line {
+				t.Errorf("unprintable: %q", line)
+			}
+		}
+		if out.Len() > 100_000*(1+len(v.tokens)) {
+			t.Errorf("%d bytes of text about %d tokens", out.Len(), len(v.tokens))
+		}
+	})
+}
+
+// token is bytes in a fixture.
+var token = regexp.MustCompile(`"([A-Za-z0-9+/]{80,}=*)"`)
 
 // What is too large is not read, and the worst that fits takes little time.
 func TestInspectIsBounded(t *testing.T) {

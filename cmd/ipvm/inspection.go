@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/grant"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/ucan"
@@ -128,7 +131,7 @@ func (t *inspected) printInvocation(out io.Writer, v *inspection) {
 	}
 	field(out, "subject", v.name(inv.Subject))
 	field(out, "command", printable(inv.Command))
-	field(out, "arguments", valueLine(inv.Args))
+	field(out, "arguments", argumentLines(inv)...)
 	if inv.Cause.Defined() {
 		field(out, "cause", inv.Cause.String())
 	}
@@ -159,6 +162,36 @@ func printRest(out io.Writer, v *inspection, expires *int64, nonce, tag string, 
 		field(out, "meta", valueLine(meta))
 	}
 }
+
+// argumentLines are the arguments of an invocation; those of /ipvm/run in words.
+func argumentLines(inv ucan.Invocation) []string {
+	d, err := authority.ParseDemand(inv.Args)
+	if inv.Command != grant.RunCommand || err != nil {
+		return []string{valueLine(inv.Args)}
+	}
+	lines := []string{
+		"workflow " + d.Workflow.String(),
+		"gas at most " + count(d.Gas), "memory at most " + size(d.Memory), "time at most " + d.Time.String(), "tasks at most " + count(uint64(d.Tasks)),
+	}
+	var all []string
+	for _, f := range d.Functions {
+		all = append(all, "calls "+f.String())
+	}
+	for _, e := range d.Effects {
+		all = append(all, fmt.Sprintf("does %s on %s", e.Do, cmp.Or(e.URI, "what a job makes")))
+	}
+	for i, text := range all {
+		if i == maxArgumentLines {
+			lines = append(lines, fmt.Sprintf("and %s more, which --json shows", count(uint64(len(all)-i))))
+			break
+		}
+		lines = append(lines, shorten(printable(text), maxPolicyText))
+	}
+	return lines
+}
+
+// maxArgumentLines bounds the functions and effects that are told one by one.
+const maxArgumentLines = 50
 
 // valueLine is a value in one line of bounded length.
 func valueLine(v ipld.Value) string { return shorten(valueText(v), maxPolicyText) }
