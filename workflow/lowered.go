@@ -29,7 +29,9 @@ func (r *reader) lowered(j *Job, n *node, g *given) {
 		switch k := n.keys[i]; k.text {
 		case "run", "config", "on", "await", "catch", "needs", "scheme":
 		default:
-			r.report(k.line, k.col, UnknownField, writtenHint, "a job with run has no field %s beside it but config, on, await, catch, needs and scheme", quote(k.text))
+			r.enter(k.text)
+			r.report(k.line, k.col, UnknownField, "beside run there are only config, on, await, catch, needs and scheme; "+writtenHint, "a job with run has no field %s", quote(k.text))
+			r.leave()
 		}
 	}
 	r.enter("run")
