@@ -48,6 +48,13 @@ func (s *settings) fill(d settings) {
 	s.needs = canonicalLabels(slices.Concat(s.needs, d.needs))
 }
 
+// ofJobs is what the config of a workflow says of each job: all but the limits,
+// which are of the whole run.
+func (s settings) ofJobs() settings {
+	s.Limits = task.Limits{}
+	return s
+}
+
 // of gives j what s says.
 func (s *settings) of(j *Job) {
 	j.Limits, j.Catch, j.Needs = s.Limits, s.catch, s.needs

@@ -52,7 +52,7 @@ func (r *reader) jobDraftWorkflow(w *Workflow, root *node) {
 			var config settings
 			r.config(v, "config", &config, false)
 			w.Config = config.Limits
-			d.fill(settings{catch: config.catch, needs: config.needs})
+			d.fill(config.ofJobs())
 		case "exception":
 			d.fill(settings{catch: r.jobDraftException(v)})
 		case "version":

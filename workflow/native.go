@@ -314,7 +314,7 @@ func (r *reader) forJobs(w *Workflow, n *node, known names) (d defaults, jobs *n
 		}
 	})
 	w.Config = config.Limits
-	d.fill(settings{catch: config.catch, needs: config.needs})
+	d.fill(config.ofJobs())
 	read("catch", func(v *node) { d.fill(settings{catch: r.handler(v)}) })
 	return d, jobs
 }
