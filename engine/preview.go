@@ -33,12 +33,13 @@ type Forecast struct {
 	Limits task.Limits
 }
 
-// hide takes out of the forecast of a secret job what may not be shown.
-func (f *Forecast) hide() {
-	f.Call = nil
+// hide takes out of the forecast of a secret job what may not be shown: from its
+// resolved ID, whoever guesses the secret would learn that they were right.
+func (f *Forecast) hide(written task.ID) {
+	f.Call, f.Task = nil, written
 	if f.Remembered != nil {
 		shown := hide(*f.Remembered)
-		f.Task, f.Remembered = shown.Written, &shown
+		f.Remembered = &shown
 	}
 }
 
@@ -142,7 +143,7 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 			outcomes[i] = r.outcome
 		}
 		if s.Secret {
-			f.hide()
+			f.hide(s.ID)
 		}
 	}
 	return all, nil

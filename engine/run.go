@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/ipvm-wg/go-ipvm/did"
@@ -287,10 +288,21 @@ func (r *run) settle(ctx context.Context, f finished, events *teller) {
 	switch {
 	case r.exceeded:
 	case config.Gas > 0 && r.gas > config.Gas:
-		r.exceed(events, "the jobs used %d gas, and the workflow's config allows %d", r.gas, config.Gas)
+		r.exceed(events, "the jobs used %s gas, and the workflow's config allows %d", r.sum(r.gas, config.Gas), config.Gas)
 	case config.Disk > 0 && r.disk > config.Disk:
-		r.exceed(events, "the results of the jobs take %d bytes of disk, and the workflow's config allows %d", r.disk, config.Disk)
+		r.exceed(events, "the results of the jobs take %s bytes of disk, and the workflow's config allows %d", r.sum(r.disk, config.Disk), config.Disk)
 	}
+}
+
+// sum is what all jobs together used, for people, who could tell from it what
+// secret ones did.
+func (r *run) sum(used, allowed uint64) string {
+	for i := range r.graph.Len() {
+		if r.graph.Step(i).Secret {
+			return fmt.Sprintf("more than %d", allowed)
+		}
+	}
+	return strconv.FormatUint(used, 10)
 }
 
 // exceed ends the run, which went beyond a limit of the whole.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/ipvm-wg/go-ipvm/engine"
@@ -18,16 +19,21 @@ import (
 // openStore is a store that remembers whatever was put into it.
 type openStore struct {
 	engine.Store
+	mu  sync.Mutex
 	put []store.Batch
 }
 
 func (s *openStore) Put(b store.Batch) error {
+	s.mu.Lock()
 	s.put = append(s.put, b)
+	s.mu.Unlock()
 	return s.Store.Put(b)
 }
 
 // holds tells whether anything that was put has the given bytes.
 func (s *openStore) holds(secret []byte) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, b := range s.put {
 		for _, block := range b.Blocks {
 			if bytes.Contains(block.Data, secret) {
@@ -280,6 +286,48 @@ func TestSecretsAreNotAwaited(t *testing.T) {
 		report, err := end()
 		if err != nil || report.Jobs[0].Status != engine.JobUpstream {
 			t.Errorf("awaiting %s: %+v, %v", g.Label(i), report.Jobs[0], err)
+		}
+	}
+}
+
+// A forecast of a secret job that would run does not name its resolved task,
+// whose ID tells who can guess the secret that it was right.
+func TestForecastOfSecretNamesNoResolvedTask(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{})
+	r.MustRun(t, r.document(t, "a: next(6), secret: true\n"), engine.Options{})
+	g := r.document(t, "a: next(6), secret: true\nb: next({from: a})\n")
+	forecasts, err := r.Preview(t.Context(), g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range forecasts {
+		if f.Label == "b" && f.Remembered != nil || !f.Known {
+			t.Errorf("the test tests nothing: %+v", f)
+		}
+		if f.Task != g.Step(i).ID {
+			t.Errorf("%s is told to be %s, and is written as %s", f.Label, f.Task, g.Step(i).ID)
+		}
+	}
+}
+
+// What secret jobs used is not told by the sum of all jobs.
+func TestSumTellsNothingOfSecrets(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{})
+	for _, secret := range []bool{false, true} {
+		for _, config := range []string{"gas: 3", "disk: 1010"} {
+			text := fmt.Sprintf("config: {%s}\njobs:\n  a: {with: GUEST, func: bytes, args: [1100], secret: %v}\n  b: {with: GUEST, func: next, args: [1], await: [a]}\n", config, secret)
+			report := r.MustRun(t, r.document(t, text), engine.Options{})
+			told := report.Reason
+			for _, j := range report.Jobs {
+				told += fmt.Sprintf("; %s %v", j.Label, j.Outcome.Failure)
+			}
+			_, limit, _ := strings.Cut(config, " ")
+			onlyLimit := !strings.ContainsAny(strings.ReplaceAll(told, limit, ""), "0123456789")
+			if onlyLimit != secret || report.Status != engine.StatusFailed {
+				t.Errorf("%s, secret %v: %s: %s", config, secret, report.Status, told)
+			}
 		}
 	}
 }
