@@ -23,15 +23,22 @@ func TestNothingShowsASecret(t *testing.T) {
 		Inner secret.Of[string]
 	}
 	inside := box{"b", s}
+	// Of a field that is not exported, fmt calls no method.
+	closed := struct {
+		name  string
+		inner secret.Of[string]
+	}{"b", s}
 	var text strings.Builder
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%T"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%T", "%p", "%w", "%!"} {
 		fmt.Fprintf(&text, verb, s)
 		fmt.Fprintf(&text, verb, &s)
 		fmt.Fprintf(&text, verb, inside)
 		fmt.Fprintf(&text, verb, []box{inside})
+		fmt.Fprintf(&text, verb, closed)
+		fmt.Fprintf(&text, verb, &closed)
 	}
-	slog.New(slog.NewTextHandler(&text, nil)).Info("m", "s", s, "in", inside)
-	slog.New(slog.NewJSONHandler(&text, nil)).Info("m", "s", s, "in", inside)
+	slog.New(slog.NewTextHandler(&text, nil)).Info("m", "s", s, "in", inside, "closed", closed)
+	slog.New(slog.NewJSONHandler(&text, nil)).Info("m", "s", s, "in", inside, "closed", closed)
 	for _, v := range []any{s, inside, map[string]any{"a": s}} {
 		data, err := json.Marshal(v)
 		if err == nil {
@@ -48,7 +55,10 @@ func TestNothingShowsASecret(t *testing.T) {
 	if strings.Contains(text.String(), word) || strings.Contains(text.String(), hex) {
 		t.Errorf("it shows:\n%s", text.String())
 	}
-	if s.Reveal() != word {
+	if again := secret.New(word); !s.Equal(again) || s.Equal(secret.New("")) || !(secret.Of[string]{}).Equal(secret.New("")) {
+		t.Error("Equal compares something else")
+	}
+	if s.Reveal() != word || (secret.Of[string]{}).Reveal() != "" {
 		t.Errorf("Reveal() = %q", s.Reveal())
 	}
 }
