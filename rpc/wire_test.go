@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -371,5 +372,22 @@ func TestSubmission(t *testing.T) {
 		if _, err := decodeSubmission(data); err == nil {
 			t.Errorf("%v is accepted", v)
 		}
+	}
+}
+
+// What looks like a credential was judged where the document was read.
+func TestWorkflowWithWhatLooksLikeACredential(t *testing.T) {
+	t.Parallel()
+	const text = "a: {with: bafkreie53mk3duiynh5pzmhuzadaif6hpizod5wr6dt34canmxo7j7jfcu, args: [glpat-abcdefghij0123456789]}\n"
+	w, err := workflow.Parse(workflow.Source{Data: []byte(text), Format: workflow.YAML, AllowCredentials: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := graph.Build(w, graph.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parseWorkflow(g.Normal().Data, nil); err != nil {
+		t.Error(err)
 	}
 }
