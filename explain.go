@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
@@ -19,6 +20,8 @@ type Explanation struct {
 	Limits task.Limits
 	// Hit is the receipt that answers; nil when none does.
 	Hit *receipt.Signed
+	// Trusted tells that it is another node's.
+	Trusted bool
 	// Passed are receipts about this very task that do not answer, and why.
 	Passed []Passed
 	// Nearest is the remembered task of the same function whose arguments
@@ -55,12 +58,22 @@ func (n *Node) Explain(ctx context.Context, f engine.Forecast) (*Explanation, er
 	if err != nil {
 		return nil, err
 	}
+	all, err := n.Backend().Trusted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[did.DID]bool{own: true}
+	for _, s := range all {
+		counts[s.DID] = true
+	}
 	for _, r := range evidence {
 		switch {
 		case f.Remembered != nil && r.Link() == f.Remembered.Receipt:
-			e.Hit = r
-		case r.Executor != own:
+			e.Hit, e.Trusted = r, r.Executor != own
+		case !counts[r.Executor]:
 			e.Passed = append(e.Passed, Passed{r, "it is signed by " + string(r.Executor) + ", whom this node does not trust"})
+		case contradicted(r, evidence, counts):
+			e.Passed = append(e.Passed, Passed{r, "another receipt contradicts it that would count as well"})
 		default:
 			e.Passed = append(e.Passed, Passed{r, whyNot(r, f.Limits)})
 		}
@@ -71,7 +84,17 @@ func (n *Node) Explain(ctx context.Context, f engine.Forecast) (*Explanation, er
 	return e, err
 }
 
-// whyNot says why a receipt by this node does not answer under limits.
+// contradicted tells whether r stands against a receipt of one who counts.
+func contradicted(r *receipt.Signed, evidence receipt.Evidence, counts map[did.DID]bool) bool {
+	for _, o := range evidence {
+		if counts[o.Executor] && len(receipt.Evidence{o, r}.Conflicts()) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// whyNot says why a receipt that could count does not answer under limits.
 func whyNot(r *receipt.Signed, limits task.Limits) string {
 	switch {
 	case !r.Remembered():

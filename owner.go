@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
@@ -45,6 +47,10 @@ type owner struct {
 	wasm  *wasm.Engine
 	key   did.PrivateKey
 	guard *authority.Guard
+	// trusted are those whose receipts count beside the node's own; trusting
+	// orders changes of it.
+	trusted  atomic.Pointer[[]did.DID]
+	trusting sync.Mutex
 	// server serves the state directory's other users.
 	server *rpc.Server
 }
@@ -75,8 +81,11 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 	if own.guard, err = authority.New(own.key.DID(), own.store, o.Policy, o.Now); err != nil {
 		return own, err
 	}
+	if err = own.loadTrust(); err != nil {
+		return own, err
+	}
 	own.Engine = engine.New(engine.Config{
-		Store: own.store, Wasm: own.wasm, Key: own.key, Vault: own.rooms.open,
+		Store: own.store, Wasm: own.wasm, Key: own.key, Vault: own.rooms.open, Trusts: own.trusts,
 		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
 	})
 	fault.Point("node.listen")

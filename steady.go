@@ -39,8 +39,7 @@ func (s steady) DID(ctx context.Context) (did.DID, error) {
 }
 
 func (s steady) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
-	_, err := again(ctx, s.node, func(b rpc.Backend) (struct{}, error) { return struct{}{}, b.PutBlocks(ctx, blocks) })
-	return err
+	return s.tell(ctx, func(b rpc.Backend) error { return b.PutBlocks(ctx, blocks) })
 }
 
 func (s steady) Block(ctx context.Context, link ipld.Link) ([]byte, error) {
@@ -83,6 +82,28 @@ func (s steady) Note(ctx context.Context, id task.ID) (engine.Note, error) {
 
 func (s steady) Standing(ctx context.Context, ids []task.ID) ([]engine.Standing, error) {
 	return again(ctx, s.node, func(b rpc.Backend) ([]engine.Standing, error) { return b.Standing(ctx, ids) })
+}
+
+func (s steady) PutReceipt(ctx context.Context, r *receipt.Signed) error {
+	return s.tell(ctx, func(b rpc.Backend) error { return b.PutReceipt(ctx, r) })
+}
+
+func (s steady) Trusted(ctx context.Context) ([]rpc.Signer, error) {
+	return again(ctx, s.node, func(b rpc.Backend) ([]rpc.Signer, error) { return b.Trusted(ctx) })
+}
+
+func (s steady) Trust(ctx context.Context, signer rpc.Signer) error {
+	return s.tell(ctx, func(b rpc.Backend) error { return b.Trust(ctx, signer) })
+}
+
+func (s steady) Distrust(ctx context.Context, id did.DID) error {
+	return s.tell(ctx, func(b rpc.Backend) error { return b.Distrust(ctx, id) })
+}
+
+// tell is again for what has no answer.
+func (s steady) tell(ctx context.Context, tell func(rpc.Backend) error) error {
+	_, err := again(ctx, s.node, func(b rpc.Backend) (struct{}, error) { return struct{}{}, tell(b) })
+	return err
 }
 
 func (s steady) Preview(ctx context.Context, w *Workflow) ([]engine.Forecast, error) {

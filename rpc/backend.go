@@ -3,6 +3,10 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
@@ -18,6 +22,28 @@ import (
 // the state directory again is safe, because workflows are known by their CID.
 var ErrGone = errors.New("the node is gone")
 
+// Signer is one whose receipts count.
+type Signer struct {
+	DID did.DID
+	// Name is for people; it may be empty.
+	Name string
+}
+
+// maxName bounds the name of a signer, in bytes.
+const maxName = 64
+
+// Check tells whether s can sign receipts and has a name that can be shown.
+func (s Signer) Check() error {
+	if _, err := s.DID.PublicKey(); err != nil {
+		return err
+	}
+	odd := func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
+	if len(s.Name) > maxName || strings.ContainsFunc(s.Name, odd) {
+		return fmt.Errorf("the name %.80q is not short text of one line", s.Name)
+	}
+	return nil
+}
+
 // Backend is a node: the one in this process, or one behind a socket.
 type Backend interface {
 	// DID is the principal that signs the node's receipts.
@@ -28,6 +54,14 @@ type Backend interface {
 	Block(ctx context.Context, link ipld.Link) ([]byte, error)
 	// Receipts returns all evidence about one task.
 	Receipts(ctx context.Context, id task.ID) ([]*receipt.Signed, error)
+	// PutReceipt keeps a receipt from elsewhere as evidence, durably. Its
+	// signature must hold.
+	PutReceipt(ctx context.Context, r *receipt.Signed) error
+	// Trusted lists those whose receipts count beside the node's own, by DID.
+	Trusted(ctx context.Context) ([]Signer, error)
+	// Trust makes the receipts of a signer count, and Distrust no more, durably.
+	Trust(ctx context.Context, s Signer) error
+	Distrust(ctx context.Context, id did.DID) error
 	// Scan calls yield for each receipt until it returns false.
 	Scan(ctx context.Context, yield func(*receipt.Signed) bool) error
 	// Module returns what is known of the module behind link, or why it can

@@ -276,6 +276,41 @@ func (c *Client) Scan(ctx context.Context, yield func(*receipt.Signed) bool) err
 	return c.receipts(ctx, "/v1/receipts", yield)
 }
 
+// PutReceipt keeps a receipt from elsewhere as evidence.
+func (c *Client) PutReceipt(ctx context.Context, r *receipt.Signed) error {
+	_, err := c.ask(ctx, http.MethodPost, "/v1/receipts", r.Bytes(), 0)
+	return err
+}
+
+// Trusted lists those whose receipts count beside the node's own.
+func (c *Client) Trusted(ctx context.Context) ([]Signer, error) {
+	data, err := c.fetch(ctx, "/v1/trust", maxValue)
+	if err != nil {
+		return nil, err
+	}
+	v, err := ipld.DecodeCBOR(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: trust: %w", errAnswer, err)
+	}
+	all, err := decodeSigners(v)
+	if err != nil {
+		return nil, fmt.Errorf("%w: trust: %w", errAnswer, err)
+	}
+	return all, nil
+}
+
+// Trust makes the receipts of a signer count.
+func (c *Client) Trust(ctx context.Context, s Signer) error {
+	_, err := c.ask(ctx, http.MethodPut, "/v1/trust/"+url.PathEscape(string(s.DID)), []byte(s.Name), 0)
+	return err
+}
+
+// Distrust makes the receipts of a signer count no more.
+func (c *Client) Distrust(ctx context.Context, id did.DID) error {
+	_, err := c.ask(ctx, http.MethodDelete, "/v1/trust/"+url.PathEscape(string(id)), nil, 0)
+	return err
+}
+
 func (c *Client) receipts(ctx context.Context, path string, yield func(*receipt.Signed) bool) error {
 	resp, done, err := c.do(ctx, http.MethodGet, path, nil)
 	if err != nil {

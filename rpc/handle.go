@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/internal/fault"
@@ -43,6 +44,10 @@ func (s *Server) routes() http.Handler {
 		"PUT /ipfs/{cid}":         (*request).putBlock,
 		"GET /v1/receipts":        (*request).scan,
 		"GET /v1/receipts/{task}": (*request).receipts,
+		"POST /v1/receipts":       (*request).putReceipt,
+		"GET /v1/trust":           (*request).trusted,
+		"PUT /v1/trust/{did}":     (*request).trust,
+		"DELETE /v1/trust/{did}":  (*request).distrust,
 		"GET /v1/modules/{cid}":   (*request).module,
 		"GET /v1/notes/{task}":    (*request).note,
 		"POST /v1/standing":       (*request).standing,
@@ -384,6 +389,56 @@ func (r *request) receipts() error {
 
 func (r *request) receipt(signed *receipt.Signed) error {
 	return r.stream.send("receipt", false, func(encoder) ipld.Value { return ipld.Bytes(signed.Bytes()) })
+}
+
+// maxReceipt bounds a receipt, which is a token, in bytes.
+const maxReceipt = 256 << 10
+
+// putReceipt keeps a receipt from elsewhere.
+func (r *request) putReceipt() error {
+	data, err := r.read(maxReceipt)
+	if err != nil {
+		return err
+	}
+	signed, err := receipt.Parse(data)
+	if err != nil {
+		return badRequest("receipt", err)
+	}
+	if err := r.server.backend.PutReceipt(r.Context(), signed); err != nil {
+		return err
+	}
+	return r.answer(http.StatusCreated, typeCBOR, nil)
+}
+
+func (r *request) trusted() error {
+	all, err := r.server.backend.Trusted(r.Context())
+	if err != nil {
+		return err
+	}
+	return r.answerValue(typeCBOR, encodeSigners(all))
+}
+
+// trust makes a signer count, under the name in the body.
+func (r *request) trust() error {
+	name, err := r.read(maxName)
+	if err != nil {
+		return err
+	}
+	s := Signer{DID: did.DID(r.PathValue("did")), Name: string(name)}
+	if err := s.Check(); err != nil {
+		return badRequest("signer", err)
+	}
+	if err := r.server.backend.Trust(r.Context(), s); err != nil {
+		return err
+	}
+	return r.answer(http.StatusOK, typeCBOR, nil)
+}
+
+func (r *request) distrust() error {
+	if err := r.server.backend.Distrust(r.Context(), did.DID(r.PathValue("did"))); err != nil {
+		return err
+	}
+	return r.answer(http.StatusOK, typeCBOR, nil)
 }
 
 func (r *request) scan() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -37,8 +38,9 @@ func bounded(t testing.TB) context.Context {
 // node is a whole node over a store in memory.
 type node struct {
 	*engine.Engine
-	store *store.Store
-	key   did.PrivateKey
+	store   *store.Store
+	key     did.PrivateKey
+	trusted []Signer
 }
 
 func newNode(t testing.TB) *node {
@@ -55,7 +57,7 @@ func newNode(t testing.TB) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{engine.New(engine.Config{Store: s, Wasm: w, Key: key, Workers: 4}), s, key}
+	n := &node{Engine: engine.New(engine.Config{Store: s, Wasm: w, Key: key, Workers: 4}), store: s, key: key}
 	t.Cleanup(func() {
 		if err := errors.Join(n.Engine.Close(), w.Close(), s.Close()); err != nil {
 			t.Error(err)
@@ -93,6 +95,28 @@ func (n *node) Block(_ context.Context, link ipld.Link) ([]byte, error) { return
 
 func (n *node) Receipts(_ context.Context, id task.ID) ([]*receipt.Signed, error) {
 	return n.store.Receipts(id)
+}
+
+func (n *node) PutReceipt(ctx context.Context, r *receipt.Signed) error {
+	if err := n.store.Put(store.Batch{Foreign: []*receipt.Signed{r}}); err != nil {
+		return err
+	}
+	return n.store.Sync(ctx)
+}
+
+func (n *node) Trusted(context.Context) ([]Signer, error) { return n.trusted, nil }
+
+func (n *node) Trust(_ context.Context, s Signer) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	n.trusted = append(n.trusted, s)
+	return nil
+}
+
+func (n *node) Distrust(_ context.Context, id did.DID) error {
+	n.trusted = slices.DeleteFunc(n.trusted, func(s Signer) bool { return s.DID == id })
+	return nil
 }
 
 func (n *node) Scan(_ context.Context, yield func(*receipt.Signed) bool) error {

@@ -15,7 +15,7 @@ import (
 // wireVersion is the version of what follows, and of the paths. Nodes of one
 // state directory talk only when theirs are equal, so it changes whenever
 // anything here does.
-const wireVersion = 5
+const wireVersion = 6
 
 // encoder gives the form that an engine's words have on the wire.
 type encoder struct {
@@ -537,4 +537,34 @@ func decodeBlocks(list []ipld.Value) ([]ipld.Block, error) {
 		blocks = append(blocks, b)
 	}
 	return blocks, nil
+}
+
+func encodeSigners(all []Signer) ipld.Value {
+	list := make([]ipld.Value, len(all))
+	for i, s := range all {
+		var o object
+		o.text("did", string(s.DID))
+		o.text("name", s.Name)
+		list[i] = o.done()
+	}
+	return ipld.List(list...)
+}
+
+func decodeSigners(v ipld.Value) ([]Signer, error) {
+	if v.Kind() != ipld.KindList {
+		return nil, fmt.Errorf("a %s, not a list", v.Kind())
+	}
+	var all []Signer
+	for _, e := range v.Elems() {
+		f := fieldsOf(e)
+		s := Signer{DID: did.DID(f.text("did")), Name: f.text("name")}
+		if err := f.end(); err != nil {
+			return nil, err
+		}
+		if err := s.Check(); err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }

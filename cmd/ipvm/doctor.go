@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/wasm"
 )
@@ -81,11 +83,20 @@ func evidenceHealth(ctx context.Context, say func(ok bool, what, format string, 
 	if err != nil {
 		return err
 	}
+	trusted, err := node.Backend().Trusted(ctx)
+	if err != nil {
+		return err
+	}
+	isTrusted := func(id did.DID) bool {
+		return slices.ContainsFunc(trusted, func(s ipvm.Signer) bool { return s.DID == id })
+	}
 	n := 0
 	err = node.Conflicts(ctx, func(c receipt.Conflict) bool {
 		switch {
 		case c.Equivocation() && c.A.Executor == own:
 			say(false, "evidence", "this node signed two outcomes of task %s; neither counts", c.A.Task)
+		case c.Equivocation() && isTrusted(c.A.Executor):
+			say(false, "evidence", "%s, who is trusted here, signed two outcomes of task %s", c.A.Executor, c.A.Task)
 		case n >= maxContradictions:
 		case c.Equivocation():
 			fmt.Fprintf(out, "    evidence %s signed two outcomes of task %s\n", c.A.Executor, c.A.Task)

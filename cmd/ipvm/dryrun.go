@@ -52,7 +52,7 @@ func dryRun(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow, asJSON bool) 
 		case f.Failure != nil:
 			job.Will, job.Error = "fail", &errorJSON{Kind: string(f.Failure.Kind), Message: f.Failure.Message}
 		case f.Remembered != nil:
-			job.Will = "remembered"
+			job.Will = string(f.Remembered.How)
 		case !f.Known:
 			job.Will = "unknown"
 			if f.Awaits.Defined() {
@@ -94,6 +94,8 @@ func printForecasts(w io.Writer, all []engine.Forecast, out dryRunJSON) {
 			text = "would be skipped"
 		case "remembered":
 			text = "is remembered"
+		case "trusted":
+			text = "is known, by the receipt of a trusted node"
 		case "run":
 			text = "would run, at most " + count(job.MaxGas) + " gas"
 		case "unknown":
@@ -107,6 +109,10 @@ func printForecasts(w io.Writer, all []engine.Forecast, out dryRunJSON) {
 		}
 		fmt.Fprintf(w, "%-*s  %s\n", width, shorten(printable(f.Label), maxLabelWidth), text)
 	}
-	fmt.Fprintf(w, "dry run: %d remembered, %d would run, %d depend on these, %d would fail; at most %s gas\n",
-		counts["remembered"], counts["run"], counts["unknown"], counts["fail"], count(out.MaxGas))
+	trusted := ""
+	if n := counts["trusted"]; n > 0 {
+		trusted = fmt.Sprintf(", %d trusted", n)
+	}
+	fmt.Fprintf(w, "dry run: %d remembered%s, %d would run, %d depend on these, %d would fail; at most %s gas\n",
+		counts["remembered"], trusted, counts["run"], counts["unknown"], counts["fail"], count(out.MaxGas))
 }

@@ -81,6 +81,7 @@ type totalsJSON struct {
 	Jobs       int     `json:"jobs"`
 	Ran        int     `json:"ran"`
 	Remembered int     `json:"remembered"`
+	Trusted    int     `json:"trusted,omitempty"`
 	Failed     int     `json:"failed"`
 	NotRun     int     `json:"notRun"`
 	Gas        uint64  `json:"gas"` // used by what ran now
@@ -114,6 +115,8 @@ func (t *totalsJSON) add(j *engine.JobReport) {
 		t.NotRun++
 	case j.How == engine.Ran:
 		t.Ran++
+	case j.How == engine.Trusted:
+		t.Trusted++
 	default:
 		t.Remembered++
 	}

@@ -196,7 +196,7 @@ func readReport(cmd *cobra.Command, file string, w *ipvm.Workflow) (*runJSON, er
 
 // stateOf is the look of a job's end.
 func stateOf(j jobJSON) (diagram.State, bool) {
-	if j.Status == engine.JobOK && j.How == engine.Remembered {
+	if j.Status == engine.JobOK && recalled(j.How) {
 		return diagram.Remembered, true
 	}
 	s, ok := map[engine.JobStatus]diagram.State{
@@ -221,13 +221,13 @@ func showOutcome(b *diagram.Box, j jobJSON) {
 	switch {
 	case j.Status == engine.JobOK && j.Caught != nil:
 		b.Outcome = "ok, by its handler"
-		if j.How == engine.Remembered {
-			b.Outcome = "remembered, by its handler"
+		if recalled(j.How) {
+			b.Outcome = string(j.How) + ", by its handler"
 		}
 	case j.Status == engine.JobError && j.Error != nil:
 		b.Outcome = "failed: " + j.Error.Kind
-		if j.How == engine.Remembered {
-			b.Outcome += ", remembered"
+		if recalled(j.How) {
+			b.Outcome += ", " + string(j.How)
 		}
 		if j.Handled {
 			b.Outcome += ", handled"

@@ -49,7 +49,28 @@ func newReceipt(a *app) *cobra.Command {
 		Args:  wants(2, 2),
 		RunE:  func(cmd *cobra.Command, args []string) error { return a.explain(cmd, args[0], args[1]) },
 	}
-	cmd.AddCommand(list, show, export, explain)
+	var verifyJSON bool
+	verify := &cobra.Command{
+		Use:   "verify FILE…",
+		Short: "Tell what receipts say, whether their signatures hold, and what contradicts them",
+		Long: `Tell of each FILE, or of standard input (-), whether it is a receipt, who signed
+it about what under which limits, whether the signature holds, and whether it
+contradicts what this node knows. Exit status 1 means that a signature does not
+hold or that something contradicts, 2 that a file is no receipt.`,
+		Args: wants(1, -1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.verifyReceipts(cmd, args, verifyJSON) },
+	}
+	verify.Flags().BoolVar(&verifyJSON, "json", false, "print one JSON object per line, described in docs/reference.md")
+	imports := &cobra.Command{
+		Use:   "import FILE…",
+		Short: "Keep receipts of other nodes as evidence; they count if their signers are trusted",
+		Long: `Keep the receipts in the files, or on standard input (-). Each must be signed
+well, and the files that it links to must be in the store. It stands for running
+the task only while its signer is trusted: see ` + "`ipvm trust`" + `.`,
+		Args: wants(1, -1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.importReceipts(cmd, args) },
+	}
+	cmd.AddCommand(list, show, export, verify, imports, explain)
 	return cmd
 }
 
@@ -156,10 +177,7 @@ func (a *app) showReceipts(cmd *cobra.Command, name string) (err error) {
 		printReceipt(out, r)
 	}
 	for _, c := range receipt.Evidence(all).Conflicts() {
-		fmt.Fprintf(out, "\nCONFLICT  %s and %s can not both be true\n", c.A.Link().Base58(), c.B.Link().Base58())
-		if c.Equivocation() {
-			fmt.Fprintf(out, "          %s signed both; nothing that it says of this task counts here\n", c.A.Executor)
-		}
+		printConflict(out, c)
 	}
 	note, err := node.Backend().Note(cmd.Context(), all[0].Task)
 	if err != nil {
@@ -188,6 +206,16 @@ func printReceipt(out io.Writer, r *receipt.Signed) {
 		signature = "DOES NOT HOLD: " + err.Error()
 	}
 	fmt.Fprintf(out, "signature %s\n", signature)
+}
+
+func printConflict(out io.Writer, c receipt.Conflict) {
+	fmt.Fprintf(out, "\nCONFLICT  %s and %s can not both be true\n", c.A.Link().Base58(), c.B.Link().Base58())
+	if c.Equivocation() {
+		fmt.Fprintf(out, "          %s signed both; nothing that it says of this task counts here\n", c.A.Executor)
+		return
+	}
+	fmt.Fprintf(out, "          %s says: %s\n", c.A.Executor, shorten(receiptOutcome(c.A), 80))
+	fmt.Fprintf(out, "          %s says: %s\n", c.B.Executor, shorten(receiptOutcome(c.B), 80))
 }
 
 func (a *app) exportReceipt(cmd *cobra.Command, name, file string) (err error) {
@@ -263,6 +291,9 @@ func printExplanation(out io.Writer, label string, e *ipvm.Explanation) {
 	fmt.Fprintf(out, "task %s\n", e.Task)
 	if e.Hit != nil {
 		fmt.Fprintf(out, "%s is remembered: %s, by receipt %s\n", printable(label), receiptOutcome(e.Hit), e.Hit.Link().Base58())
+		if e.Trusted {
+			fmt.Fprintf(out, "  it is signed by %s, whom this node trusts\n", e.Hit.Executor)
+		}
 		fmt.Fprintf(out, "  it used %s gas, below the limit of %s; the memory limit %s fits\n", count(e.Hit.Gas), count(e.Limits.Gas), size(e.Limits.Memory))
 		return
 	}

@@ -19,6 +19,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/wasm/wasmtest"
 )
 
@@ -37,24 +40,28 @@ func TestScripts(t *testing.T) {
 	runScripts(t, testscript.Params{Dir: "testdata/script"})
 }
 
-// TestGuide runs what the guide says to copy and paste about lending.
+// TestGuide runs what the guide says to copy and paste about friends.
 func TestGuide(t *testing.T) {
 	t.Parallel()
 	page := string(readFile(t, "../../docs/guide.md"))
-	_, section, ok := strings.Cut(page, "\n## Lend your laptop to a friend\n")
-	_, commands, begins := strings.Cut(section, "```sh\n")
-	commands, _, ends := strings.Cut(commands, "```\n")
-	if !ok || !begins || !ends {
-		t.Fatal("the guide does not say how to lend")
+	for section, expect := range map[string]string{
+		"Lend your laptop to a friend":   "stdout '^b +ran .* 50$'\nstdout '^revoked '\nstderr 'MatchError'\nstderr 'Revoked'\n",
+		"Believe what a friend computed": "stdout '^a +trusted +17 gas +9$'\nstdout '^a +ran +17 gas, .* 9$'\n",
+	} {
+		_, text, ok := strings.Cut(page, "\n## "+section+"\n")
+		_, commands, begins := strings.Cut(text, "```sh\n")
+		commands, _, ends := strings.Cut(commands, "```\n")
+		if !ok || !begins || !ends {
+			t.Fatalf("the guide has no commands under %q", section)
+		}
+		// The shell goes on after a command that is to fail, and stops at one that is not.
+		commands = regexp.MustCompile("(?m)^! (.*)$").ReplaceAllString(commands, "if $1; then exit 9; fi")
+		script := filepath.Join(t.TempDir(), "guide.txtar")
+		if err := os.WriteFile(script, []byte("exec sh -eu guide.sh\n"+expect+"-- guide.sh --\n"+commands), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(section, func(t *testing.T) { runScripts(t, testscript.Params{Files: []string{script}}) })
 	}
-	// The shell goes on after a command that is to fail, and stops at one that is not.
-	commands = regexp.MustCompile("(?m)^! (.*)$").ReplaceAllString(commands, "if $1; then exit 9; fi")
-	script := filepath.Join(t.TempDir(), "lend.txtar")
-	text := "exec sh -eu lend.sh\nstdout '^b +ran .* 50$'\nstdout '^revoked '\nstderr 'MatchError'\nstderr 'Revoked'\n-- lend.sh --\n" + commands
-	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	runScripts(t, testscript.Params{Files: []string{script}})
 }
 
 func runScripts(t *testing.T, p testscript.Params) {
@@ -85,6 +92,7 @@ func runScripts(t *testing.T, p testscript.Params) {
 			"capture":   cmdCapture,
 			"subst":     cmdSubst,
 			"corrupt":   cmdCorrupt,
+			"lie":       cmdLie,
 		},
 	})
 }
@@ -266,4 +274,20 @@ func cmdCorrupt(ts *testscript.TestScript, _ bool, args []string) {
 	if n == 0 {
 		ts.Fatalf("no file in %s is as large as %s", args[0], args[1])
 	}
+}
+
+// cmdLie is "lie KEY FROM N TO": TO is what the receipt FROM says with the value
+// N, signed with the key of a file.
+func cmdLie(ts *testscript.TestScript, _ bool, args []string) {
+	key, err := did.ReadKeyFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	signed, err := receipt.Parse([]byte(ts.ReadFile(args[1])))
+	ts.Check(err)
+	n, err := strconv.ParseInt(args[2], 10, 64)
+	ts.Check(err)
+	r := signed.Receipt
+	r.Executor, r.Out.Value = "", ipld.Int(n)
+	lie, err := receipt.Issue(key, r)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[3]), lie.Bytes(), 0o600))
 }

@@ -128,7 +128,7 @@ func (v *view) event(ev engine.Event) {
 		v.running = append(v.running, running{printable(ev.Label), time.Now()})
 	case engine.JobSettled:
 		v.ended++
-		if ev.Job.How == engine.Remembered {
+		if recalled(ev.Job.How) {
 			v.remembered++
 		}
 		if i := slices.IndexFunc(v.running, func(r running) bool { return r.label == printable(ev.Label) }); i >= 0 {
@@ -142,14 +142,17 @@ func (v *view) event(ev engine.Event) {
 	}
 }
 
+// recalled tells whether nothing had to run for an outcome.
+func recalled(how engine.How) bool { return how == engine.Remembered || how == engine.Trusted }
+
 // line prints what happened to one job.
 func (v *view) line(j *engine.JobReport) {
 	how := string(j.How)
 	if j.Status != engine.JobOK {
 		how = string(j.Status)
 	}
-	if j.Status == engine.JobError && j.How == engine.Remembered {
-		how = "error (remembered)"
+	if j.Status == engine.JobError && recalled(j.How) {
+		how = "error (" + string(j.How) + ")"
 	}
 	cost := ""
 	if j.How != "" && !j.Secret {
@@ -253,13 +256,13 @@ func (v *view) summary(r *ipvm.Report, files map[string]string) {
 		}
 	}
 	var parts []string
-	for _, what := range []string{"ran", "remembered", "failed", "failed and handled", "skipped", "not run"} {
+	for _, what := range []string{"ran", "remembered", "trusted", "failed", "failed and handled", "skipped", "not run"} {
 		if counts[what] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[what], what))
 		}
 	}
 	note := ""
-	if counts["remembered"] == len(r.Jobs) {
+	if counts["remembered"]+counts["trusted"] == len(r.Jobs) {
 		note = "; nothing had to run"
 	}
 	fmt.Fprintf(v.out, "%s: %s%s, in %s\n", r.Status, strings.Join(parts, ", "), note, millis(r.Time))
@@ -276,8 +279,11 @@ func printFirstError(w io.Writer, r *ipvm.Report) {
 		return
 	}
 	what := "failed"
-	if first.How == engine.Remembered {
+	switch first.How {
+	case engine.Remembered:
 		what = "is remembered to have failed"
+	case engine.Trusted:
+		what = "failed, as a trusted node says"
 	}
 	fmt.Fprintf(w, "ipvm: job %s %s: %s\n", printable(first.Label), what, printable(first.Outcome.Failure.String()))
 	if hint := failureHint(first); hint != "" {
