@@ -3,6 +3,7 @@ package ipvm_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -40,7 +41,7 @@ func TestProtocol(t *testing.T) {
 		"encoding.json": encodingVector, "links.json": linkVector, "sizes.json": sizeVector, "tasks.json": taskVector,
 		"promises.json": promiseVector, "workflows.json": workflowVector, "remembered.json": rememberedVector, "homestar.json": homestarVector,
 		"receipts.json": receiptVector, "random.json": randomVector, "authority.json": authorityVector, "containers.json": containerVector,
-		"effects.json": effectVector, "submission.json": submissionVector,
+		"effects.json": effectVector, "judged.json": judgedVector, "submission.json": submissionVector,
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
@@ -571,6 +572,71 @@ func TestUCANTaskID(t *testing.T) {
 // authorityVector: an invocation with its proofs and what was revoked, at a
 // time and an executor → authorised; or which of them is malformed; or denied,
 // why and by which proof, counted from 0 (−1 is the invocation).
+// judgedVector: a policy and what agents said of a task, asked for under 1,000
+// gas and 64 MiB → what that comes to. Agent "a" has the Ed25519 key whose seed is
+// 32 times the letter a, and so on.
+func judgedVector(t testing.TB, in json.RawMessage) any {
+	var v struct {
+		Strategy, Agents string
+		Threshold        int
+		Said             []struct {
+			By          string
+			Value       int64
+			Gas, Memory uint64
+		}
+	}
+	read(t, in, &v)
+	names := map[did.DID]string{}
+	key := func(name string) did.PrivateKey {
+		k, err := did.ParseMultibase("M" + base64.StdEncoding.EncodeToString([]byte("\x80\x26"+strings.Repeat(name, 32))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names[k.DID()] = name
+		return k
+	}
+	p := receipt.Policy{Strategy: v.Strategy, Threshold: v.Threshold}
+	for _, name := range v.Agents {
+		p.Agents = append(p.Agents, key(string(name)).DID())
+	}
+	id := task.ID{Link: ipld.LinkOf(ipld.CodecDagCBOR, []byte{0xf6})}
+	var e receipt.Evidence
+	for _, said := range v.Said {
+		signed, err := receipt.Issue(key(said.By), receipt.Receipt{
+			Task: id, Out: task.Outcome{Value: ipld.Int(said.Value)}, Gas: said.Gas,
+			Limits: task.Limits{Gas: 1 << 40, Memory: receipt.RoundMemory(said.Memory)}, Schedule: "s",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e = append(e, signed)
+	}
+	called := func(all []did.DID) string {
+		var out []string
+		for _, d := range all {
+			out = append(out, names[d])
+		}
+		slices.Sort(out)
+		return strings.Join(out, "")
+	}
+	j := receipt.Judge(p, receipt.Question{Task: id, Limits: task.Limits{Gas: 1000, Memory: 64 << 20}, Schedule: "s"}, e)
+	out := map[string]any{"verdict": j.Verdict.String()}
+	switch j.Verdict {
+	case receipt.Accepted:
+		out["value"], out["by"] = raw(j.Claims[0].Receipts[0].Out.Value), called(j.Claims[0].By)
+	case receipt.Pending:
+		out["need"], out["from"] = j.Need, called(j.From)
+	}
+	var liars []did.DID
+	for _, c := range j.Equivocations {
+		liars = append(liars, c.A.Executor)
+	}
+	if liars != nil {
+		out["equivocating"] = called(liars)
+	}
+	return out
+}
+
 func authorityVector(t testing.TB, in json.RawMessage) any {
 	var v struct {
 		Executor    did.DID  `json:"executor"`
