@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"filippo.io/age/armor"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 )
 
@@ -159,11 +160,16 @@ func parseSec1(der []byte) (PrivateKey, error) {
 // at all, and durably. It never overwrites: where path exists the error wraps
 // [os.ErrExist]. The directory must exist and its file system must know hard
 // links.
-func WriteKeyFile(path string, k PrivateKey) (err error) {
+func WriteKeyFile(path string, k PrivateKey) error {
 	data, err := k.MarshalPEM()
 	if err != nil {
 		return fmt.Errorf("write key file: %w", err)
 	}
+	return writeSecret(path, data)
+}
+
+// writeSecret writes data as [WriteKeyFile] does a key.
+func writeSecret(path string, data []byte) (err error) {
 	dir := filepath.Dir(path)
 	tmp, err := os.CreateTemp(dir, ".key-*") // mode 0600
 	if err != nil {
@@ -201,34 +207,52 @@ func syncDir(dir string) error {
 }
 
 // ReadKeyFile reads a key that [WriteKeyFile] wrote, or any that [ParsePEM]
-// reads. The error wraps [os.ErrNotExist] where there is none, and
-// [ErrPermissions] where others than the owner may read or write the file
-// (not checked on Windows).
-func ReadKeyFile(path string) (PrivateKey, error) {
-	if info, err := os.Stat(path); err != nil {
-		return PrivateKey{}, fmt.Errorf("read key file: %w", err)
-	} else if !info.Mode().IsRegular() { // opening a pipe would wait for ever
-		return PrivateKey{}, fmt.Errorf("read key file: %s is not a regular file", path)
-	}
-	f, err := os.Open(path)
+// reads. The error wraps [os.ErrNotExist] where there is none, [ErrPermissions]
+// where others than the owner may read or write the file (not checked on
+// Windows), and [ErrPassphrase] where there is need of one.
+func ReadKeyFile(path string) (PrivateKey, error) { return OpenKeyFile(path, nil) }
+
+// OpenKeyFile is [ReadKeyFile] for a key that may be under a passphrase, which is
+// asked for only then.
+func OpenKeyFile(path string, passphrase func() (string, error)) (PrivateKey, error) {
+	data, err := readSecret(path)
 	if err != nil {
-		return PrivateKey{}, fmt.Errorf("read key file: %w", err)
+		return PrivateKey{}, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return PrivateKey{}, fmt.Errorf("read key file: %w", err)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return PrivateKey{}, fmt.Errorf("key file %s has mode %#o: %w; make it yours alone with: chmod 600 %s", path, mode, ErrPermissions, path)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxPEM+1))
-	if err != nil {
-		return PrivateKey{}, fmt.Errorf("read key file: %w", err)
+	if bytes.HasPrefix(data, []byte(armor.Header)) {
+		if data, err = decrypt(data, passphrase); err != nil {
+			return PrivateKey{}, fmt.Errorf("key file %s: %w", path, err)
+		}
 	}
 	k, err := ParsePEM(data)
 	if err != nil {
 		return PrivateKey{}, fmt.Errorf("key file %s: %w", path, err)
 	}
 	return k, nil
+}
+
+// readSecret reads a file that nobody else may read.
+func readSecret(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("read key file: %w", err)
+	} else if !info.Mode().IsRegular() { // opening a pipe would wait for ever
+		return nil, fmt.Errorf("read key file: %s is not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read key file: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("read key file: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return nil, fmt.Errorf("key file %s has mode %#o: %w; make it yours alone with: chmod 600 %s", path, mode, ErrPermissions, path)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxPEM+1))
+	if err != nil {
+		return nil, fmt.Errorf("read key file: %w", err)
+	}
+	return data, nil
 }

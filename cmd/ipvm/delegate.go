@@ -336,5 +336,5 @@ func (a *app) signingKey(cmd *cobra.Command, name string) (did.PrivateKey, error
 			return did.PrivateKey{}, err
 		}
 	}
-	return a.readKey(name)
+	return a.readKey(cmd, name)
 }

@@ -25,13 +25,15 @@ One is made on first use. Other keys are files, or have names: a NAME without
 path and ending is that of a key in the folder keys of the state directory.`,
 	})
 	var keyType string
+	var protect bool
 	create := &cobra.Command{
 		Use:   "new NAME|FILE",
 		Short: "Make a key pair, keep it (mode 0600) and print its DID",
 		Args:  wants(1, 1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.makeKey(cmd, args[0], keyType) },
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.makeKey(cmd, args[0], keyType, protect) },
 	}
 	create.Flags().StringVar(&keyType, "type", "ed25519", "ed25519, p256 or secp256k1")
+	create.Flags().BoolVar(&protect, "passphrase", false, "put it under a passphrase, which is asked for")
 	show := &cobra.Command{
 		Use:   "show [NAME|FILE]",
 		Short: "Print the DID of a key, or of this node",
@@ -48,8 +50,9 @@ path and ending is that of a key in the folder keys of the state directory.`,
 		Use:   "import NAME|FILE SECRET",
 		Short: "Keep the key in the file SECRET: PEM (PKCS#8) or multibase",
 		Args:  wants(2, 2),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.importKey(cmd, args[0], args[1]) },
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.importKey(cmd, args[0], args[1], protect) },
 	}
+	take.Flags().BoolVar(&protect, "passphrase", false, "put it under a passphrase, which is asked for")
 	var out string
 	var multibase bool
 	give := &cobra.Command{
@@ -66,7 +69,7 @@ path and ending is that of a key in the folder keys of the state directory.`,
 	return cmd
 }
 
-func (a *app) makeKey(cmd *cobra.Command, name, keyType string) error {
+func (a *app) makeKey(cmd *cobra.Command, name, keyType string, protect bool) error {
 	t, err := did.ParseKeyType(keyType)
 	if err != nil {
 		return misusef("give --type ed25519, p256 or secp256k1", "%v", err)
@@ -75,11 +78,11 @@ func (a *app) makeKey(cmd *cobra.Command, name, keyType string) error {
 	if err != nil {
 		return err
 	}
-	return a.keepKey(cmd, name, key)
+	return a.keepKey(cmd, name, key, protect)
 }
 
 // keepKey writes a key to where its name says, and prints its DID.
-func (a *app) keepKey(cmd *cobra.Command, name string, key did.PrivateKey) error {
+func (a *app) keepKey(cmd *cobra.Command, name string, key did.PrivateKey, protect bool) error {
 	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
 		return err
 	}
@@ -89,7 +92,15 @@ func (a *app) keepKey(cmd *cobra.Command, name string, key did.PrivateKey) error
 			return err
 		}
 	}
-	if err := neverOverwritten(did.WriteKeyFile(file, key)); err != nil {
+	write := did.WriteKeyFile
+	if protect {
+		p, err := newPassphrase(cmd)
+		if err != nil {
+			return err
+		}
+		write = func(file string, key did.PrivateKey) error { return did.WriteEncryptedKeyFile(file, key, p) }
+	}
+	if err := neverOverwritten(write(file, key)); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(cmd.OutOrStdout(), key.DID())
@@ -108,7 +119,7 @@ func (a *app) showKey(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	file := a.keyFile(strings.Join(args, ""))
-	key, err := did.ReadKeyFile(file)
+	key, err := openKey(cmd, file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && len(args) == 0:
 		return misusef("it is made when something is run, or by `ipvm key new "+file+"`", "this node has no key yet: %v", err)
@@ -140,6 +151,10 @@ func (a *app) listKeys(cmd *cobra.Command) error {
 	var troubles []error
 	for _, name := range names {
 		key, err := did.ReadKeyFile(a.keyFile(name))
+		if errors.Is(err, did.ErrPassphrase) {
+			fmt.Fprintf(cmd.OutOrStdout(), "(under a passphrase)  %s\n", printable(cmp.Or(name, "(this node)")))
+			continue
+		}
 		if name == "" && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -153,19 +168,19 @@ func (a *app) listKeys(cmd *cobra.Command) error {
 }
 
 // importKey keeps a key that stands in another file.
-func (a *app) importKey(cmd *cobra.Command, name, file string) error {
+func (a *app) importKey(cmd *cobra.Command, name, file string, protect bool) error {
 	key, err := readSecret(cmd, file)
 	if err != nil {
 		return err
 	}
-	return a.keepKey(cmd, name, key)
+	return a.keepKey(cmd, name, key, protect)
 }
 
 // readSecret reads a private key in PEM or multibase; "-" is standard input.
 // What others may read is refused.
 func readSecret(cmd *cobra.Command, file string) (did.PrivateKey, error) {
 	if file != "-" {
-		key, err := did.ReadKeyFile(file)
+		key, err := openKey(cmd, file)
 		if err == nil || !errors.Is(err, did.ErrSecret) {
 			return key, asMisuse(err)
 		}
@@ -192,7 +207,7 @@ func (a *app) exportKey(cmd *cobra.Command, name, out string, multibase bool) er
 	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
 		return err
 	}
-	key, err := did.ReadKeyFile(a.keyFile(name))
+	key, err := openKey(cmd, a.keyFile(name))
 	if err != nil {
 		return asMisuse(err)
 	}

@@ -29,9 +29,9 @@ func (s *signer) flags(cmd *cobra.Command, key, usage string) {
 }
 
 // readKey is the key of a name or in a file, or the node's own.
-func (a *app) readKey(name string) (did.PrivateKey, error) {
+func (a *app) readKey(cmd *cobra.Command, name string) (did.PrivateKey, error) {
 	file := a.keyFile(name)
-	key, err := did.ReadKeyFile(file)
+	key, err := openKey(cmd, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return key, misusef("`ipvm key ls` lists the keys with names; `ipvm key new "+name+"` makes one", "%v", err)
 	}
@@ -43,7 +43,7 @@ const maxExpires = 24 * time.Hour
 
 // sign asks node, which may be another one, to run w.
 func (a *app) sign(cmd *cobra.Command, w *ipvm.Workflow, node did.DID, s signer) ([]byte, error) {
-	key, err := a.readKey(s.key)
+	key, err := a.readKey(cmd, s.key)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func (a *app) revocation(cmd *cobra.Command, node *ipvm.Node, what, keyFile stri
 	if _, err := node.DID(cmd.Context()); err != nil { // whose key there is by now
 		return nil, err
 	}
-	key, err := a.readKey(keyFile)
+	key, err := a.readKey(cmd, keyFile)
 	if err != nil {
 		return nil, err
 	}
