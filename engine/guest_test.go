@@ -93,3 +93,42 @@ func TestGuestsAwaitOnlyTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+// A guest that knows the CID of a task, a workflow or a large value does not
+// learn whether the owner had it run; the files of its inputs are there.
+func TestGuestsReadOnlyFilesOfTheOwner(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{})
+	g := r.document(t, "job: numbers(30000)\n")
+	ran := r.MustRun(t, g, engine.Options{}).Jobs[0]
+	receipts, err := r.Store.Receipts(ran.Task)
+	if err != nil || len(receipts) != 1 || !receipts[0].Boxed.Defined() {
+		t.Fatalf("%d receipts, %v", len(receipts), err)
+	}
+	told := func(fun string, link ipld.Link, p engine.Permit) string {
+		report, err := r.Run(t.Context(), r.document(t, fmt.Sprintf("job: %s({\"/\": %s})\n", fun, link)), engine.Options{Permit: p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kindOf(report.Jobs[0].Outcome)
+	}
+	alice := guest("did:key:alice")
+	for what, test := range map[string]struct {
+		link  ipld.Link
+		owner string
+	}{
+		"the resolved task": {ran.Task.Link, "type"},
+		"the workflow":      {g.Link(), "type"},
+		"the result":        {receipts[0].Boxed, "ok"},
+	} {
+		if got := told("count", test.link, alice); got != "not-found" {
+			t.Errorf("a guest sees %s: %s", what, got)
+		}
+		if got := told("count", test.link, nil); got != test.owner {
+			t.Errorf("the owner sees %s as %s, want %s", what, got, test.owner)
+		}
+	}
+	if got := told("length", r.Import(t, []byte("a file")), alice); got != "ok" {
+		t.Errorf("a guest sees a file as %s", got)
+	}
+}

@@ -167,9 +167,10 @@ func (e *Engine) guest(o Options) did.DID {
 	return o.Permit.Issuer()
 }
 
-// behind is what is kept in a room, and behind it what is in the open: blocks,
-// which the inputs of a step name, and, unless the room is a guest's, what is
-// remembered.
+// behind is what is kept in a room, and behind it what is in the open: what is
+// remembered, and blocks, which the inputs of a step name. A guest's room has
+// only the files of that: a task or a workflow that is there was run, and who
+// knows its CID would learn it.
 type behind struct {
 	vault Vault
 	open  Memory
@@ -178,15 +179,20 @@ type behind struct {
 
 func (b behind) Block(l ipld.Link) ([]byte, error) {
 	data, err := b.vault.Block(l)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) && b.shows(l) {
 		return b.open.Block(l)
 	}
 	return data, err
 }
 
+// shows tells whether the room has what the open has under l.
+func (b behind) shows(l ipld.Link) bool {
+	return !b.alone || l.Codec() == ipld.CodecRaw || l.Codec() == ipld.CodecDagPB
+}
+
 func (b behind) Has(l ipld.Link) (bool, error) {
 	ok, err := b.vault.Has(l)
-	if ok || err != nil {
+	if ok || err != nil || !b.shows(l) {
 		return ok, err
 	}
 	return b.open.Has(l)
