@@ -17,7 +17,8 @@ import (
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
-// maxRooms bounds how many rooms are open at once.
+// maxRooms bounds how many rooms of guests there are. Who looks for a receipt
+// opens them all.
 const maxRooms = 64
 
 // rooms are the vaults of a node, each opened when it is first needed: one for
@@ -60,12 +61,14 @@ func (r *rooms) folder(name string) (*store.Vault, error) {
 	if v := r.vaults[name]; v != nil {
 		return v, nil
 	}
-	if len(r.vaults) >= maxRooms {
-		return nil, fmt.Errorf("%d vaults are open, and no more can be: start the node anew", maxRooms)
-	}
 	path := filepath.Join(r.dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
+	}
+	if name != VaultDir {
+		if err := roomFor(path); err != nil {
+			return nil, err
+		}
 	}
 	v, err := store.OpenVault(path, r.options)
 	if err != nil {
@@ -73,6 +76,20 @@ func (r *rooms) folder(name string) (*store.Vault, error) {
 	}
 	r.vaults[name] = v
 	return v, nil
+}
+
+// roomFor reports a room of a guest that is not there, and for which there is no
+// room.
+func roomFor(path string) error {
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	folder := filepath.Dir(path)
+	entries, err := os.ReadDir(folder)
+	if err == nil && len(entries) >= maxRooms {
+		err = fmt.Errorf("this node keeps what others have run in %d folders, and takes no more of them: end it and remove from %s those that are not needed", len(entries), folder)
+	}
+	return err
 }
 
 // guests calls visit with each vault of what a guest has run, secrets aside,
