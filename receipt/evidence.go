@@ -134,9 +134,13 @@ func (e Evidence) By(executor did.DID) Evidence {
 // Answers are the receipts of one executor that answer: see [Receipt.Answers].
 // There is none where the executor contradicts itself about the task.
 func (e Evidence) Answers(executor did.DID, want task.Limits, schedule string, declaredMax uint64) Evidence {
-	own := e.By(executor)
 	var all Evidence
-	for _, s := range own {
+	own := 0
+	for _, s := range e {
+		if s.Executor != executor {
+			continue
+		}
+		own++
 		if !s.Answers(want, schedule, declaredMax) {
 			continue
 		}
@@ -145,7 +149,7 @@ func (e Evidence) Answers(executor did.DID, want task.Limits, schedule string, d
 		}
 		all = append(all, s)
 	}
-	if len(own) > 1 && len(own.Conflicts()) > 0 {
+	if own > 1 && len(e.By(executor).Conflicts()) > 0 {
 		return nil
 	}
 	return all
