@@ -178,6 +178,24 @@ func TestPerformedOnce(t *testing.T) {
 	}
 }
 
+// A node whose clock was set back starts, and still knows what it performed.
+func TestPerformedByAClockThatWasSetBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	g := r.document(t, one)
+	signed := r.sign(t, g, r.grant(t, `[]`))
+	permit, err := r.guard.Accept(signed, g)
+	must(t, err)
+	must(t, permit.End(true))
+	right := r.now
+	r.now = right.Add(-48 * time.Hour)
+	r.open(t)
+	r.now = right
+	if _, err := r.guard.Accept(signed, g); !errors.Is(err, authority.ErrRefused) || !strings.Contains(err.Error(), "performed before") {
+		t.Errorf("again: %v", err)
+	}
+}
+
 // What is revoked while a workflow runs counts before the next task, and for
 // good.
 func TestRevoked(t *testing.T) {
