@@ -25,6 +25,7 @@ type wait struct {
 	wake     func()      // called when all is known that has to be
 	names    []named     // under which it hears of them
 	timer    *time.Timer // while the step is parked
+	secret   bool        // why a task failed is not shown, but only how
 
 	mu    sync.Mutex
 	wants map[task.ID]wants // by the ID in the promise
@@ -115,7 +116,11 @@ func (w *wait) blocked(limit time.Duration) (task.ID, *task.Failure) {
 		case came && !e.Promise.Meets(out) && out.OK():
 			return id, task.Failf(task.KindBranchMismatch, "expected the error of the task %s, which went well", id)
 		case came && !e.Promise.Meets(out):
-			return id, task.Failf(task.KindBranchMismatch, "expected the result of the task %s, which failed (%s)", id, out.Failure)
+			why := out.Failure.String()
+			if w.secret {
+				why = string(out.Failure.Kind)
+			}
+			return id, task.Failf(task.KindBranchMismatch, "expected the result of the task %s, which failed (%s)", id, why)
 		}
 	}
 	for _, e := range w.promises {
@@ -202,6 +207,7 @@ func (ws *waits) ended(out came, ids ...task.ID) {
 // has not ended by now the wait that is returned hears of.
 func (e *Engine) await(sp space, s *graph.Step, wake func()) (*wait, error) {
 	w := newWait(s.Job.Outside, wake)
+	w.secret = s.Secret
 	for _, p := range w.promises {
 		id := p.Promise.Task
 		if w.has(id) {

@@ -115,14 +115,14 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 		f.foresee(s, all)
 		st := &step{engine: e, space: spaces.of(s), step: s, outcome: outcome}
 		if err := f.foreseeOutside(st); err != nil {
-			return nil, err
+			return nil, showable(s, err)
 		}
 		if !f.Known || f.Skipped || f.Failure != nil {
 			continue
 		}
 		c, failure, err := st.resolve(ctx)
 		if err != nil {
-			return nil, err
+			return nil, showable(s, err)
 		}
 		if f.Failure = failure; failure != nil {
 			if s.Secret {
@@ -135,7 +135,7 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 		f.Call = &resolved
 		r, ok, err := e.recall(spaces.of(s), c.id, f.Limits, c.about)
 		if err != nil {
-			return nil, err
+			return nil, showable(s, err)
 		}
 		if ok {
 			f.Remembered = &JobReport{Label: s.Label, Task: c.id, Written: s.ID, Limits: f.Limits}

@@ -270,6 +270,7 @@ func (r *run) settle(ctx context.Context, f finished, events *teller) {
 		return
 	}
 	r.strayed[f.step] = f.strayed
+	f.err = showable(r.graph.Step(f.step), f.err)
 	if f.err != nil && ctx.Err() == nil && r.err == nil {
 		r.err = fmt.Errorf("job %s: %w", f.report.Label, f.err)
 	}

@@ -1,8 +1,13 @@
 package engine
 
 import (
+	"context"
+	"errors"
+
+	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/secret"
+	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
@@ -24,3 +29,29 @@ func hide(j JobReport) JobReport {
 	}
 	return shown
 }
+
+// unshown is why this node could not go on with a secret job. The text may name
+// what the job takes or comes to, if only by a CID, which tells whoever guesses
+// it that they were right.
+type unshown struct{ cause error }
+
+// showable is err, of the job of s, as it may be shown.
+func showable(s *graph.Step, err error) error {
+	if err == nil || !s.Secret {
+		return err
+	}
+	return unshown{err}
+}
+
+// Error names the cause only where that is the same for every job.
+func (u unshown) Error() string {
+	for _, known := range []error{errTime, context.Canceled, context.DeadlineExceeded, ErrClosed, store.ErrClosed, store.ErrDiskFull} {
+		if errors.Is(u.cause, known) {
+			return known.Error()
+		}
+	}
+	return "this node could not go on with the job, and why is not shown, as it is a secret"
+}
+
+// Is lets callers branch on the cause.
+func (u unshown) Is(target error) bool { return errors.Is(u.cause, target) }

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -329,5 +330,55 @@ func TestSumTellsNothingOfSecrets(t *testing.T) {
 				t.Errorf("%s, secret %v: %s: %s", config, secret, report.Status, told)
 			}
 		}
+	}
+}
+
+// brokenStore can not read receipts, and says of which task.
+type brokenStore struct{ engine.Store }
+
+func (brokenStore) Receipts(id task.ID) ([]*receipt.Signed, error) {
+	return nil, fmt.Errorf("read the receipts of %s: %w", id, errBroken)
+}
+
+// Why a node can not go on with a secret job is not told where that could name
+// what the job takes.
+func TestTroubleWithASecret(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{Wrap: func(s engine.Store) engine.Store { return brokenStore{s} }})
+	for secret, want := range map[bool]string{false: "read the receipts of", true: "it is a secret"} {
+		var h heard
+		_, err := r.Run(t.Context(), r.document(t, fmt.Sprintf("job: next(1), secret: %v\n", secret)), engine.Options{Listen: h.listen})
+		if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), want) {
+			t.Errorf("secret %v: %v", secret, err)
+		}
+		if _, err := r.Preview(t.Context(), r.document(t, fmt.Sprintf("job: next(1), secret: %v\n", secret))); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), want) {
+			t.Errorf("forecast, secret %v: %v", secret, err)
+		}
+		for _, ev := range h.events {
+			if ev.Job != nil && secret && strings.Contains(fmt.Sprintf("%+v", ev.Job.Outcome.Failure), "read the receipts") {
+				t.Errorf("an event tells: %+v", ev.Job.Outcome.Failure)
+			}
+		}
+	}
+}
+
+// Who awaits a secret task of their own hears how it failed, and not why.
+func TestSecretFailureOfAnotherWorkflow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{})
+	alice := guest("did:key:alice")
+	g := r.document(t, "job: fail(1), secret: true\n")
+	run := func(text string) engine.JobReport {
+		report, err := r.Run(t.Context(), r.document(t, text), engine.Options{Permit: alice})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report.Jobs[0]
+	}
+	first := run("job: fail(1), secret: true\n")
+	why := first.Hidden.Reveal().Outcome.Failure.Message
+	j := run(fmt.Sprintf("job: next({\"await/ok\": {\"/\": %s}}), secret: true\n", g.Step(0).ID))
+	if f := j.Outcome.Failure; f == nil || f.Kind != task.KindBranchMismatch || why == "" || strings.Contains(f.Message, why) || !strings.Contains(f.Message, "(guest)") {
+		t.Errorf("%q, and it failed with %q", f, why)
 	}
 }
