@@ -80,6 +80,10 @@ func (a *app) listReceipts(cmd *cobra.Command, asJSON bool) (err error) {
 		return err
 	}
 	defer func() { err = closing(cmd, node, err) }()
+	k, err := know(cmd, node)
+	if err != nil {
+		return err
+	}
 	out := cmd.OutOrStdout()
 	var failed error
 	n := 0
@@ -92,7 +96,12 @@ func (a *app) listReceipts(cmd *cobra.Command, asJSON bool) (err error) {
 		if asJSON {
 			failed = json.NewEncoder(out).Encode(newReceiptJSON(r, call))
 		} else {
-			_, failed = fmt.Fprintf(out, "%s  %-20s  %s gas  %s\n", r.Task, printable(call.Func), count(r.Gas), shorten(receiptOutcome(r), 60))
+			by := ""
+			if r.Executor != k.own {
+				who, _ := k.whose(r.Executor)
+				by = fmt.Sprintf("  (by %s, %s)", r.Executor, who)
+			}
+			_, failed = fmt.Fprintf(out, "%s  %-20s  %s gas  %s%s\n", r.Task, printable(call.Func), count(r.Gas), shorten(receiptOutcome(r), 60), by)
 		}
 		return failed == nil
 	})
