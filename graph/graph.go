@@ -277,8 +277,8 @@ func (g *Graph) lower(b *builder, order []int) error {
 	var faults workflow.FaultList
 	lacksNonce, places := false, g.workflow.Places()
 	for k, i := range order {
-		job := &b.jobs[i]
-		s := Step{Label: job.Label, Job: job, Deps: b.edges[i], Depth: b.depth[i]}
+		job, s := &b.jobs[i], &g.steps[k]
+		s.Label, s.Job, s.Deps, s.Depth = job.Label, job, b.edges[i], b.depth[i]
 		for d := range s.Deps {
 			s.Deps[d].From = g.rank[s.Deps[d].From]
 		}
@@ -288,27 +288,32 @@ func (g *Graph) lower(b *builder, order []int) error {
 		if s.Task, err = g.task(job, b.targets[i]); err == nil {
 			s.ID, err = s.Task.ID()
 		}
-		noNonce := errors.Is(err, errNoNonce)
-		switch {
-		case noNonce && lacksNonce, err != nil && g.missesID(b.targets[i]):
-			// it is reported already
-		case err != nil:
-			f := workflow.Fault{Pos: job.Pos, Kind: workflow.Type, Msg: err.Error()}
-			switch {
-			case errors.Is(err, task.ErrSize):
-				f.Kind, f.Pos, f.Hint = workflow.Size, places.Of(job, workflow.PartArgs), "put large data into a file, {file: ./data.txt}, and gather many results in several jobs"
-			case noNonce:
-				lacksNonce = true
-				f.Kind, f.Hint = workflow.Missing, `add nonce: {"/": {"bytes": …}} to the header, 22 characters of base64`
-			}
-			faults = append(faults, f)
+		if err == nil {
+			continue
 		}
-		g.steps[k] = s
+		noNonce := errors.Is(err, errNoNonce)
+		if reported := noNonce && lacksNonce || g.missesID(b.targets[i]); !reported {
+			faults = append(faults, noTask(job, places, err))
+		}
+		lacksNonce = lacksNonce || noNonce
 	}
 	if len(faults) > 0 {
 		return faults
 	}
 	return nil
+}
+
+// noTask says why job can not become a task.
+func noTask(job *workflow.Job, places *workflow.Places, err error) workflow.Fault {
+	f := workflow.Fault{Pos: job.Pos, Kind: workflow.Type, Msg: err.Error()}
+	switch {
+	case errors.Is(err, task.ErrSize):
+		f.Kind, f.Pos = workflow.Size, places.Of(job, workflow.PartArgs)
+		f.Hint = "put large data into a file, {file: ./data.txt}, and gather many results in several jobs"
+	case errors.Is(err, errNoNonce):
+		f.Kind, f.Hint = workflow.Missing, `add nonce: {"/": {"bytes": …}} to the header, 22 characters of base64`
+	}
+	return f
 }
 
 // missesID tells whether one of jobs, which come earlier in the order, could
