@@ -277,6 +277,14 @@ func (a *app) explain(cmd *cobra.Command, file, label string) (err error) {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s would fail: %s\n", printable(label), printable(f.String()))
 		return nil
 	}
+	if w.Step(i).Secret {
+		what := "would run"
+		if all[i].Remembered != nil {
+			what = "is remembered"
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "task %s\n%s %s; why is not shown, as it is a secret\n", all[i].Task, printable(label), what)
+		return nil
+	}
 	e, err := node.Explain(cmd.Context(), all[i])
 	if err != nil {
 		return err
