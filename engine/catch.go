@@ -81,6 +81,9 @@ func handlerFailed(handler, first *task.Failure) *task.Failure {
 // ask calls the handler, which is a pure task of its own.
 func (s *step) ask(ctx context.Context, report *JobReport) (ipld.Value, *task.Failure, error) {
 	h, f := s.step.Job.Catch, report.Outcome.Failure
+	if failure := s.denied(h.Module, h.Func); failure != nil {
+		return ipld.Null, failure, nil
+	}
 	c := call{module: h.Module}
 	about, failure, err := s.engine.Module(ctx, h.Module)
 	if failure != nil || err != nil {
@@ -107,9 +110,6 @@ func (s *step) ask(ctx context.Context, report *JobReport) (ipld.Value, *task.Fa
 	}
 	if !isHandler(c.fun) {
 		return ipld.Null, task.Failf(task.KindType, "%s is no handler, which is %s", c.fun, HandlerType), nil
-	}
-	if failure := s.denied(h.Module, h.Func); failure != nil {
-		return ipld.Null, failure, nil
 	}
 	report.Caught.Handler = c.id
 	quiet := *s // the job has started, and does so once

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/ipvm-wg/go-ipvm/did"
@@ -130,5 +131,38 @@ func TestGuestsReadOnlyFilesOfTheOwner(t *testing.T) {
 	}
 	if got := told("length", r.Import(t, []byte("a file")), alice); got != "ok" {
 		t.Errorf("a guest sees a file as %s", got)
+	}
+}
+
+// refused lets nothing run but one function.
+type refused struct {
+	guest
+	but string
+}
+
+func (r refused) Allow(_ ipld.Link, name string) *task.Failure {
+	if name == r.but {
+		return nil
+	}
+	return task.Failf(task.KindDenied, "not allowed")
+}
+
+// What may not be called is not looked at either: neither whether the module is
+// here, nor whether it can be compiled.
+func TestDeniedBeforeTheModuleIsLookedAt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{})
+	missing := fmt.Sprintf("{\"/\": %s}", ipld.LinkOf(ipld.CodecRaw, []byte("missing")))
+	for _, text := range []string{
+		"job: {with: MISSING, func: other, args: [1]}\n",
+		"job: {with: GUEST, func: fail, args: [1], catch: {with: MISSING, func: other}}\n",
+	} {
+		report, err := r.Run(t.Context(), r.document(t, strings.ReplaceAll(text, "MISSING", missing)), engine.Options{Permit: refused{"did:key:alice", "fail"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := report.Jobs[0].Outcome.Failure.String(); !strings.Contains(got, "denied: not allowed") {
+			t.Errorf("%s: %s", text, got)
+		}
 	}
 }

@@ -90,6 +90,10 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 	if err != nil {
 		return err
 	}
+	if failure != nil && failure.Kind == task.KindDenied { // no outcome of the task, and there is no receipt for it
+		report.Outcome, report.Status = task.Outcome{Failure: failure}, JobError
+		return nil
+	}
 	if failure != nil {
 		r, err := s.engine.attest(s.space, report.Written, nil, nil, wasm.Result{Outcome: task.Outcome{Failure: failure}}, report.Limits, nil)
 		report.fill(r, Ran)
@@ -97,10 +101,6 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 			return err
 		}
 		s.tell(report)
-		return nil
-	}
-	if failure = s.denied(c.module, s.step.Job.Call.Func); failure != nil {
-		report.Outcome, report.Status = task.Outcome{Failure: failure}, JobError
 		return nil
 	}
 	report.Task = c.id
@@ -124,8 +124,8 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 	return err
 }
 
-// denied is why the function may not be called; nil when it may. It is no
-// outcome of the task, and there is no receipt for it.
+// denied is why the function may not be called; nil when it may. It is asked
+// before the module is looked at, which may have to be compiled.
 func (s *step) denied(module ipld.Link, name string) *task.Failure {
 	if s.permit == nil {
 		return nil
@@ -195,6 +195,9 @@ func (s *step) resolve(ctx context.Context) (call, *task.Failure, error) {
 	c := call{}
 	if failure, err = s.module(&c); failure != nil || err != nil {
 		return call{}, failure, err
+	}
+	if failure = s.denied(c.module, s.step.Job.Call.Func); failure != nil {
+		return call{}, failure, nil
 	}
 	if c.about, failure, err = s.engine.Module(ctx, c.module); failure != nil || err != nil {
 		return call{}, failure, err
