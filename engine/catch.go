@@ -85,7 +85,7 @@ func (s *step) ask(ctx context.Context, report *JobReport) (ipld.Value, *task.Fa
 		return ipld.Null, failure, nil
 	}
 	c := call{module: h.Module}
-	about, failure, err := s.engine.Module(ctx, h.Module)
+	about, failure, err := s.engine.module(ctx, s.space, h.Module)
 	if failure != nil || err != nil {
 		return ipld.Null, failure, err
 	}

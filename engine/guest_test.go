@@ -2,15 +2,18 @@ package engine_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm/wasmtest"
 )
 
 // guest lets everything run on behalf of a principal.
@@ -163,6 +166,42 @@ func TestDeniedBeforeTheModuleIsLookedAt(t *testing.T) {
 		}
 		if got := report.Jobs[0].Outcome.Failure.String(); !strings.Contains(got, "denied: not allowed") {
 			t.Errorf("%s: %s", text, got)
+		}
+	}
+}
+
+// A guest runs the modules that its own jobs make, and has no one else's.
+func TestGuestsMakeModules(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{})
+	alice, bob := guest("did:key:alice"), guest("did:key:bob")
+	code := wasmtest.Compile(t, `(module (func (export "next") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))`)
+	var data strings.Builder
+	for _, b := range code {
+		fmt.Fprintf(&data, `\%02x`, b)
+	}
+	maker := r.Import(t, wasmtest.Compile(t, fmt.Sprintf(`(component
+		(core module $m (memory (export "memory") 1) (data (i32.const 64) "%s")
+			(func (export "make") (result i32) (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const %d)) (i32.const 0)))
+		(core instance $i (instantiate $m)) (alias core export $i "memory" (core memory $mem))
+		(func (export "make") (result (list u8)) (canon lift (core func $i "make") (memory $mem))))`, data.String(), len(code))))
+	makes := r.document(t, fmt.Sprintf("make: {with: %s, func: make}\nuse: {with: {from: make}, func: next, args: [41]}\n", maker))
+	knows := r.document(t, fmt.Sprintf("use: {with: %s, func: next, args: [41]}\n", ipld.LinkOf(ipld.CodecRaw, code)))
+	kinds := func(p engine.Permit) (all []string) {
+		for _, g := range []*graph.Graph{knows, makes, knows} {
+			report, err := r.Run(t.Context(), g, engine.Options{Permit: p})
+			if err != nil {
+				t.Fatal(err)
+			}
+			j, _ := report.Job("use")
+			all = append(all, kindOf(j.Outcome))
+		}
+		return all
+	}
+	want := []string{"not-found", "ok", "ok"}
+	for _, p := range []engine.Permit{alice, bob} {
+		if got := kinds(p); !slices.Equal(got, want) {
+			t.Errorf("%v: %v, want %v", p, got, want)
 		}
 	}
 }

@@ -83,18 +83,31 @@ const maxKnown = 1024
 // node has not seen it before. A module that can not be had or used is a
 // failure.
 func (e *Engine) Module(ctx context.Context, link ipld.Link) (ModuleInfo, *task.Failure, error) {
+	return e.module(ctx, e.public(), link)
+}
+
+// module is [Engine.Module] for a step: a guest has the modules in the open, and
+// those that its own jobs made.
+func (e *Engine) module(ctx context.Context, sp space, link ipld.Link) (ModuleInfo, *task.Failure, error) {
+	if sp.alone { // what others have loaded does not count
+		if ok, err := sp.Has(link); err != nil {
+			return ModuleInfo{}, nil, err
+		} else if !ok {
+			return ModuleInfo{}, task.Failf(task.KindNotFound, "the module can not be had: block %s: %v", link, store.ErrNotFound), nil
+		}
+	}
 	e.modules.mu.Lock()
 	about, ok := e.modules.known[link]
 	e.modules.mu.Unlock()
 	if ok {
 		return about, nil, nil
 	}
-	about, ok, err := knownModule(e.Store, link)
+	about, ok, err := knownModule(sp, link)
 	if err != nil {
 		return ModuleInfo{}, nil, err
 	}
 	if !ok {
-		module, failure, err := e.load(ctx, link)
+		module, failure, err := e.load(ctx, sp, link)
 		if failure != nil || err != nil {
 			return ModuleInfo{}, failure, err
 		}
@@ -106,7 +119,11 @@ func (e *Engine) Module(ctx context.Context, link ipld.Link) (ModuleInfo, *task.
 		if limit, ok := module.MaxMemory(); ok {
 			about.MaxMemory = max(limit, 1)
 		}
-		if err := e.Store.Put(store.Batch{Modules: []store.Module{{Link: link, Interface: about.Value()}}}); err != nil {
+		put := e.Store.Put
+		if sp.alone {
+			put = sp.put
+		}
+		if err := put(store.Batch{Modules: []store.Module{{Link: link, Interface: about.Value()}}}); err != nil {
 			return ModuleInfo{}, nil, err
 		}
 	}
@@ -120,11 +137,11 @@ func (e *Engine) Module(ctx context.Context, link ipld.Link) (ModuleInfo, *task.
 }
 
 // load compiles the module behind link, or finds it compiled.
-func (e *Engine) load(ctx context.Context, link ipld.Link) (*wasm.Module, *task.Failure, error) {
+func (e *Engine) load(ctx context.Context, m Memory, link ipld.Link) (*wasm.Module, *task.Failure, error) {
 	if module, ok := e.Wasm.Loaded(link); ok {
 		return module, nil, nil
 	}
-	code, err := content{e.Store}.File(link)
+	code, err := content{m}.File(link)
 	if err != nil {
 		if failure := contentFailure(err); failure != nil {
 			failure.Message = "the module can not be had: " + failure.Message

@@ -92,6 +92,9 @@ type space struct {
 	alone bool
 }
 
+// public is the space of the owner's steps that are no secrets.
+func (e *Engine) public() space { return space{Memory: e.Store, put: e.Store.Put, flights: &e.flights} }
+
 // space is that of a room.
 func (e *Engine) space(r Room) (space, error) {
 	open, err := e.room(r)
@@ -119,7 +122,7 @@ func (s *spaces) of(step *graph.Step) space {
 
 // spacesOf are the spaces of a run of g on behalf of who; empty is the owner.
 func (e *Engine) spacesOf(g *graph.Graph, who did.DID) (s spaces, err error) {
-	s.open = space{Memory: e.Store, put: e.Store.Put, flights: &e.flights}
+	s.open = e.public()
 	if who != "" {
 		if s.open, err = e.space(Room{Guest: who}); err != nil {
 			return s, err
@@ -207,7 +210,13 @@ func (b behind) Receipts(id task.ID) ([]*receipt.Signed, error) {
 	return append(all, more...), err
 }
 
-func (b behind) Module(l ipld.Link) (ipld.Value, bool, error) { return b.open.Module(l) }
+func (b behind) Module(l ipld.Link) (ipld.Value, bool, error) {
+	v, ok, err := b.vault.Module(l)
+	if ok || err != nil {
+		return v, ok, err
+	}
+	return b.open.Module(l)
+}
 
 func (b behind) Resolve(id task.ID) (task.ID, bool, error) {
 	to, ok, err := b.vault.Resolve(id)

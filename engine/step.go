@@ -199,7 +199,7 @@ func (s *step) resolve(ctx context.Context) (call, *task.Failure, error) {
 	if failure = s.denied(c.module, s.step.Job.Call.Func); failure != nil {
 		return call{}, failure, nil
 	}
-	if c.about, failure, err = s.engine.Module(ctx, c.module); failure != nil || err != nil {
+	if c.about, failure, err = s.engine.module(ctx, s.space, c.module); failure != nil || err != nil {
 		return call{}, failure, err
 	}
 	return c, s.engine.canonical(&c, s.step.Task, written.Func, params), nil
@@ -348,7 +348,7 @@ func (e *Engine) call(ctx context.Context, sp space, c call, limits task.Limits)
 		}
 		return wasm.Result{}, nil, err
 	}
-	module, failure, err := e.load(ctx, c.module)
+	module, failure, err := e.load(ctx, sp, c.module)
 	if err != nil {
 		return wasm.Result{}, nil, err
 	}
