@@ -343,11 +343,13 @@ func (g *Graph) task(job *workflow.Job, targets []int) (task.Task, error) {
 	if job.Effect != nil {
 		return g.effect(job, byID)
 	}
-	if call.Module, err = task.MapPromises(call.Module, byID); err != nil {
-		return task.Task{}, err
-	}
-	if call.Params, err = task.MapPromises(call.Params, byID); err != nil {
-		return task.Task{}, err
+	if len(job.Edges) > 0 || len(job.Outside) > 0 { // else there are no promises
+		if call.Module, err = task.MapPromises(call.Module, byID); err != nil {
+			return task.Task{}, err
+		}
+		if call.Params, err = task.MapPromises(call.Params, byID); err != nil {
+			return task.Task{}, err
+		}
 	}
 	call.Params, err = task.Compact(call.Params, func(b ipld.Block) error {
 		g.blocks = append(g.blocks, b)
