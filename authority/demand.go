@@ -8,13 +8,11 @@ import (
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/grant"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
-
-// RunCommand is the command that asks a node to run a workflow.
-const RunCommand = "/ipvm/run"
 
 // Demand is what a workflow may use and call at most (docs/protocol.md,
 // "Submission").
@@ -137,7 +135,7 @@ func ParseDemand(v ipld.Value) (Demand, error) {
 			d.Effects, ok = list(e.Value, parseEffect)
 		}
 		if !ok {
-			return d, fmt.Errorf("args: %.40q is not what %s has there", e.Key, RunCommand)
+			return d, fmt.Errorf("args: %.40q is not what %s has there", e.Key, grant.RunCommand)
 		}
 	}
 	if v.Kind() != ipld.KindMap || v.Len() != 7 {

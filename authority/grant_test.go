@@ -14,9 +14,6 @@ import (
 // exactly as much as it takes is enough, and anything less is not.
 func TestGrantBounds(t *testing.T) {
 	t.Parallel()
-	if grant.RunCommand != authority.RunCommand {
-		t.Fatalf("%s is granted and %s is judged", grant.RunCommand, authority.RunCommand)
-	}
 	r := newRig(t)
 	demand := authority.DemandOf(r.document(t, "a: {with: GUEST, func: next, args: [1]}\nb: {with: GUEST, func: twice, args: [1], await: [a]}\n"), engine.Policy{})
 	module := demand.Functions[0].Module

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/grant"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/store"
@@ -158,7 +159,7 @@ type Permit struct {
 func (p *Permit) Issuer() did.DID { return p.auth.Invocation().Invocation().Issuer }
 
 // Accept judges whether the principal who signed may have w run here: container
-// holds one invocation of [RunCommand] and its proofs (RULES 31, 33, 34). An
+// holds one invocation of [grant.RunCommand] and its proofs (RULES 31, 33, 34). An
 // invocation is performed once: it is accepted again only while what it began
 // was interrupted. [Permit.End] must be called. The error is a [*ucan.Denied], or wraps
 // [ErrRefused] or [ucan.ErrMalformed].
@@ -171,8 +172,8 @@ func (g *Guard) Accept(container []byte, w *graph.Graph) (*Permit, error) {
 		return nil, fmt.Errorf("%w: %d invocations, not one", ErrRefused, len(c.Invocations))
 	}
 	inv := c.Invocations[0]
-	if cmd := inv.Invocation().Command; cmd != RunCommand {
-		return nil, fmt.Errorf("%w: the invocation is of %.100q, not of %s", ErrRefused, cmd, RunCommand)
+	if cmd := inv.Invocation().Command; cmd != grant.RunCommand {
+		return nil, fmt.Errorf("%w: the invocation is of %.100q, not of %s", ErrRefused, cmd, grant.RunCommand)
 	}
 	now := g.now()
 	auth, err := ucan.Authorize(inv, g.facts(c, now))

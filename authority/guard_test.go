@@ -11,6 +11,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/grant"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -67,7 +68,7 @@ func (r *rig) grant(t *testing.T, policy string) *ucan.SignedDelegation {
 	must(t, err)
 	p, err := ucan.ParsePolicy(v)
 	must(t, err)
-	d, err := ucan.Delegate(r.Key, ucan.Grant{Audience: r.friend.DID(), Command: authority.RunCommand, Policy: p, Expires: r.now.Add(10 * time.Minute)}, r.now)
+	d, err := ucan.Delegate(r.Key, ucan.Grant{Audience: r.friend.DID(), Command: grant.RunCommand, Policy: p, Expires: r.now.Add(10 * time.Minute)}, r.now)
 	must(t, err)
 	return d
 }
@@ -97,15 +98,15 @@ func TestAccept(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	g := r.document(t, one)
-	grant := r.grant(t, `[["<=", ".gas", 1000]]`)
-	good := r.sign(t, g, grant)
+	lent := r.grant(t, `[["<=", ".gas", 1000]]`)
+	good := r.sign(t, g, lent)
 	other := r.document(t, "job: {with: GUEST, func: next, args: [2], gas: 1000, memory: 64MiB, time: 1s}\n")
 	forged := func(change func(*authority.Demand)) []byte {
 		d := authority.DemandOf(g, engine.Policy{})
 		change(&d)
-		inv, err := ucan.Invoke(r.friend, ucan.Call{Subject: r.Key.DID(), Command: authority.RunCommand, Args: d.Value(), Proofs: []*ucan.SignedDelegation{grant}, Expires: r.now.Add(time.Hour)}, r.now)
+		inv, err := ucan.Invoke(r.friend, ucan.Call{Subject: r.Key.DID(), Command: grant.RunCommand, Args: d.Value(), Proofs: []*ucan.SignedDelegation{lent}, Expires: r.now.Add(time.Hour)}, r.now)
 		must(t, err)
-		c := ucan.Container{Invocations: []*ucan.SignedInvocation{inv}, Delegations: []*ucan.SignedDelegation{grant}}
+		c := ucan.Container{Invocations: []*ucan.SignedInvocation{inv}, Delegations: []*ucan.SignedDelegation{lent}}
 		data, err := c.Append(nil, ucan.Plain)
 		must(t, err)
 		return data
@@ -144,7 +145,7 @@ func TestAccept(t *testing.T) {
 	if _, err := (authority.Request{Node: r.Key.DID()}).Sign(r.friend, g, r.now); !errors.Is(err, ucan.InvalidClaim) {
 		t.Errorf("without proof: %v", err)
 	}
-	far, err := authority.Request{Node: r.Key.DID(), Proofs: []*ucan.SignedDelegation{grant}, Expires: r.now.Add(25 * time.Hour)}.Sign(r.friend, g, r.now)
+	far, err := authority.Request{Node: r.Key.DID(), Proofs: []*ucan.SignedDelegation{lent}, Expires: r.now.Add(25 * time.Hour)}.Sign(r.friend, g, r.now)
 	must(t, err)
 	if _, err := r.guard.Accept(far, g); !errors.Is(err, authority.ErrRefused) {
 		t.Errorf("a request that can be kept for long: %v", err)

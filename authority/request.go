@@ -6,6 +6,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/grant"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/ucan"
@@ -16,7 +17,7 @@ import (
 type Request struct {
 	// Node is who is asked.
 	Node did.DID
-	// Proofs are delegations that let the key invoke [RunCommand] on the node;
+	// Proofs are delegations that let the key invoke [grant.RunCommand] on the node;
 	// those that are needed are looked for among them.
 	Proofs []*ucan.SignedDelegation
 	// Expires is the last moment at which the node may accept the request; zero
@@ -31,7 +32,7 @@ type Request struct {
 // The error is a [*ucan.Denied] where the proofs are not enough.
 func (r Request) Sign(key did.PrivateKey, w *graph.Graph, now time.Time) ([]byte, error) {
 	args := DemandOf(w, r.Policy).Value()
-	proofs, err := ucan.Prove(ucan.Wish{Subject: r.Node, Holder: key.DID(), Command: RunCommand, Args: args}, r.Proofs, ucan.Moment{Now: now})
+	proofs, err := ucan.Prove(ucan.Wish{Subject: r.Node, Holder: key.DID(), Command: grant.RunCommand, Args: args}, r.Proofs, ucan.Moment{Now: now})
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +40,7 @@ func (r Request) Sign(key did.PrivateKey, w *graph.Graph, now time.Time) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	inv, err := ucan.Invoke(key, ucan.Call{Subject: r.Node, Command: RunCommand, Args: args, Proofs: proofs, Meta: meta, Expires: r.Expires}, now)
+	inv, err := ucan.Invoke(key, ucan.Call{Subject: r.Node, Command: grant.RunCommand, Args: args, Proofs: proofs, Meta: meta, Expires: r.Expires}, now)
 	if err != nil {
 		return nil, err
 	}

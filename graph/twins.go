@@ -59,14 +59,10 @@ func (g *Graph) ambiguous() (faults workflow.FaultList) {
 // sameConditions tells whether two jobs of one task come to the same end: under
 // the same limits, with the same handler, after the same jobs.
 func sameConditions(a, b *workflow.Job) bool {
-	if a.Limits != b.Limits || a.Secret != b.Secret || !sameCheck(a.Check, b.Check) || (a.Catch == nil) != (b.Catch == nil) || !slices.Equal(conditions(a), conditions(b)) {
+	if a.Limits != b.Limits || a.Secret != b.Secret || !a.Check.Equal(b.Check) || (a.Catch == nil) != (b.Catch == nil) || !slices.Equal(conditions(a), conditions(b)) {
 		return false
 	}
 	return a.Catch == nil || a.Catch.Module == b.Catch.Module && a.Catch.Func == b.Catch.Func
-}
-
-func sameCheck(a, b *workflow.Verification) bool {
-	return a == b || a != nil && b != nil && a.Value().Equal(b.Value())
 }
 
 // condition is an edge that is no promise.

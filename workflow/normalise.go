@@ -110,7 +110,7 @@ func (n *normaliser) share() {
 		if j.Secret != s.secret {
 			s.secret = SecretIfTainted
 		}
-		if !sameCheck(j.Check, s.check) {
+		if !j.Check.Equal(s.check) {
 			s.check = nil
 		}
 		if j.Limits.Gas != s.Gas {
@@ -131,10 +131,6 @@ func (n *normaliser) share() {
 
 func sameHandler(a, b *Handler) bool {
 	return a == b || a != nil && b != nil && a.Module == b.Module && a.Func == b.Func
-}
-
-func sameCheck(a, b *Verification) bool {
-	return a == b || a != nil && b != nil && a.Value().Equal(b.Value())
 }
 
 func sameRetries(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
@@ -436,7 +432,7 @@ func (n *normaliser) same(again *Workflow) error {
 		a, b := &w.Jobs[i], &again.Jobs[i]
 		if a.Label != b.Label || a.Limits != b.Limits || !sameHandler(a.Catch, b.Catch) ||
 			!slices.Equal(a.On.Error, b.On.Error) || !slices.Equal(a.On.Success, b.On.Success) || !slices.Equal(a.Needs, b.Needs) ||
-			a.Secret != b.Secret || !sameCheck(a.Check, b.Check) || !sameRetries(a.Retries, b.Retries) || !slices.Equal(awaited(a), awaited(b)) || !n.sameCall(a, b) {
+			a.Secret != b.Secret || !a.Check.Equal(b.Check) || !sameRetries(a.Retries, b.Retries) || !slices.Equal(awaited(a), awaited(b)) || !n.sameCall(a, b) {
 			return fmt.Errorf("job %s would be read as another", quote(a.Label))
 		}
 	}

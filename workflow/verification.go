@@ -34,6 +34,11 @@ type Verification struct {
 	System string
 }
 
+// Equal tells whether v and w ask for the same; nil asks for nothing.
+func (v *Verification) Equal(w *Verification) bool {
+	return v == w || v != nil && w != nil && v.Value().Equal(w.Value())
+}
+
 // Value is the one spelling of v in the normalised form.
 func (v *Verification) Value() ipld.Value {
 	var inner ipld.Value
