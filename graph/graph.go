@@ -271,36 +271,59 @@ func (b *builder) sortLabels() {
 	}
 }
 
-// lower makes each job the task that it is, in order, so that the ID of what a
-// promise names is known when the promise is reached.
+// lower makes each job the task that it is, when the tasks that its promises
+// name are known. It follows the document, whose jobs lie side by side in
+// memory; jobs that were written above what they wait for come last, in order.
 func (g *Graph) lower(b *builder, order []int) error {
-	var faults workflow.FaultList
-	lacksNonce, places := false, g.workflow.Places()
 	for k, i := range order {
-		job, s := &b.jobs[i], &g.steps[k]
-		s.Label, s.Job, s.Deps, s.Depth = job.Label, job, b.edges[i], b.depth[i]
-		for d := range s.Deps {
-			s.Deps[d].From = g.rank[s.Deps[d].From]
-		}
-		sortEdges(s.Deps)
 		g.rank[i] = k
-		var err error
-		if s.Task, err = g.task(job, b.targets[i]); err == nil {
-			s.ID, err = s.Task.ID()
-		}
-		if err == nil {
-			continue
-		}
-		noNonce := errors.Is(err, errNoNonce)
-		if reported := noNonce && lacksNonce || g.missesID(b.targets[i]); !reported {
-			faults = append(faults, noTask(job, places, err))
-		}
-		lacksNonce = lacksNonce || noNonce
 	}
-	if len(faults) > 0 {
-		return faults
+	l := lowering{Graph: g, places: g.workflow.Places()}
+	done := make([]bool, len(order))
+	for i, deps := range b.deps {
+		if done[i] = !slices.ContainsFunc(deps, func(d int) bool { return !done[d] }); done[i] {
+			l.job(b, i)
+		}
+	}
+	for _, i := range order {
+		if !done[i] {
+			l.job(b, i)
+		}
+	}
+	if len(l.faults) > 0 {
+		return l.faults
 	}
 	return nil
+}
+
+// lowering is the state of [Graph.lower].
+type lowering struct {
+	*Graph
+	places     *workflow.Places
+	faults     workflow.FaultList
+	lacksNonce bool // was reported
+}
+
+// job fills in the step of job i.
+func (l *lowering) job(b *builder, i int) {
+	job, s := &b.jobs[i], &l.steps[l.rank[i]]
+	s.Label, s.Job, s.Deps, s.Depth = job.Label, job, b.edges[i], b.depth[i]
+	for d := range s.Deps {
+		s.Deps[d].From = l.rank[s.Deps[d].From]
+	}
+	sortEdges(s.Deps)
+	var err error
+	if s.Task, err = l.task(job, b.targets[i]); err == nil {
+		s.ID, err = s.Task.ID()
+	}
+	if err == nil {
+		return
+	}
+	noNonce := errors.Is(err, errNoNonce)
+	if reported := noNonce && l.lacksNonce || l.missesID(b.targets[i]); !reported {
+		l.faults = append(l.faults, noTask(job, l.places, err))
+	}
+	l.lacksNonce = l.lacksNonce || noNonce
 }
 
 // noTask says why job can not become a task.

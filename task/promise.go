@@ -119,20 +119,21 @@ func asStep(v ipld.Value) (Step, error) {
 // It is one pass: what f returns is not looked into, nor is escaped data. Data
 // that is wrapped without need is an error: it would be a second spelling.
 func MapPromises(v ipld.Value, f func(Promise) (ipld.Value, error)) (ipld.Value, error) {
-	p, ok, err := AsPromise(v)
+	e, ok := reserved(v)
 	switch {
-	case err != nil:
-		return v, err
-	case ok:
-		return f(p)
-	}
-	if escape, ok := reserved(v); ok {
-		if _, needed := reserved(escape.Value); !needed {
-			return v, fmt.Errorf("%q wraps %.80s, which is not to be wrapped", dataKey, escape.Value)
+	case !ok:
+		return mapChildren(v, func(child ipld.Value) (ipld.Value, error) { return MapPromises(child, f) })
+	case e.Key == dataKey:
+		if _, needed := reserved(e.Value); !needed {
+			return v, fmt.Errorf("%q wraps %.80s, which is not to be wrapped", dataKey, e.Value)
 		}
 		return v, nil
 	}
-	return mapChildren(v, func(child ipld.Value) (ipld.Value, error) { return MapPromises(child, f) })
+	p, _, err := AsPromise(v)
+	if err != nil {
+		return v, err
+	}
+	return f(p)
 }
 
 // Promises lists the promises in v in the order of its encoding.

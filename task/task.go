@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -82,29 +83,49 @@ func (t Task) Value() ipld.Value {
 // Block encodes t. It refuses a task that [Task.Check] refuses, and arguments
 // above [MaxArgs] with an error that wraps [ErrSize].
 func (t Task) Block() (ipld.Block, error) {
-	if err := t.Check(); err != nil {
-		return ipld.Block{}, fmt.Errorf("task: %w", err)
-	}
-	data, link, err := ipld.Encode(t.Value())
+	v := t.Value()
+	data, err := t.encode(make([]byte, 0, ipld.CBORLen(v)), v)
 	if err != nil {
-		return ipld.Block{}, fmt.Errorf("task: %w", err)
+		return ipld.Block{}, err
 	}
-	if len(data) > MaxArgs {
-		args, err := ipld.AppendCBOR(nil, t.Args)
-		if err != nil {
-			return ipld.Block{}, fmt.Errorf("task: %w", err)
-		}
-		if len(args) > MaxArgs {
-			return ipld.Block{}, fmt.Errorf("arguments of %d bytes: %w (at most %d; pass large data as bytes or links)", len(args), ErrSize, MaxArgs)
-		}
-	}
-	return ipld.Block{Link: link, Data: data}, nil
+	return ipld.Block{Link: ipld.LinkOf(ipld.CodecDagCBOR, data), Data: data}, nil
 }
 
 // ID is the address of t. It fails as [Task.Block] does.
 func (t Task) ID() (ID, error) {
-	b, err := t.Block()
-	return ID{b.Link}, err
+	buf := scratch.Get().(*[]byte)
+	defer scratch.Put(buf)
+	data, err := t.encode((*buf)[:0], t.Value())
+	if err != nil {
+		return ID{}, err
+	}
+	if cap(data) <= maxScratch {
+		*buf = data
+	}
+	return ID{ipld.LinkOf(ipld.CodecDagCBOR, data)}, nil
+}
+
+// scratch holds the buffers in which tasks are encoded for their ID alone.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxScratch is the longest buffer, in bytes, that is kept for the next task.
+const maxScratch = 16 << 10
+
+// encode appends v, the value of t, to dst.
+func (t Task) encode(dst []byte, v ipld.Value) ([]byte, error) {
+	if err := t.Check(); err != nil {
+		return nil, fmt.Errorf("task: %w", err)
+	}
+	data, err := ipld.AppendCBOR(dst, v)
+	if err != nil {
+		return nil, fmt.Errorf("task: %w", err)
+	}
+	if len(data) > MaxArgs {
+		if args := ipld.CBORLen(t.Args); args > MaxArgs {
+			return nil, fmt.Errorf("arguments of %d bytes: %w (at most %d; pass large data as bytes or links)", args, ErrSize, MaxArgs)
+		}
+	}
+	return data, nil
 }
 
 // Parse reads the canonical form of a task, exactly.
