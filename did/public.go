@@ -11,6 +11,7 @@ import (
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	k1ecdsa "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // SignatureSize is the length of every signature, in bytes: R‖S for Ed25519
@@ -108,8 +109,12 @@ func (k ed25519Public) keyType() KeyType { return Ed25519 }
 func (k ed25519Public) bytes() []byte    { return append([]byte(nil), k...) }
 
 func (k ed25519Public) verify(msg, sig []byte) bool {
-	return ed25519.Verify(ed25519.PublicKey(k), msg, sig)
+	return voi.VerifyWithOptions(voi.PublicKey(k), msg, sig, asStandard)
 }
+
+// asStandard makes verification say what crypto/ed25519 says, which it is 1.7
+// times as fast as. Nothing about it is secret; signing is crypto/ed25519's.
+var asStandard = &voi.Options{Verify: voi.VerifyOptionsStdLib}
 
 // smallOrder are the y coordinates below 2^255−19 of the points of small
 // order. Anybody can sign for such a key: for the neutral point one signature
