@@ -259,10 +259,10 @@ void ipvm_close(ipvm_call *c) {
     wasmtime_error_delete(fuel);
     c->why = IPVM_WHY_INTERNAL;
   }
+  c->nanos = now() - c->start; /* giving back the memory is not the guest's time */
   wasmtime_store_delete(c->store);
   c->store = NULL;
   c->ctx = NULL;
-  c->nanos = now() - c->start;
   if (c->out.len <= sizeof c->small && c->out.data != NULL) { /* so that Go need not come back to free it */
     size_t n = c->out.len;
     memcpy(c->small, c->out.data, n);

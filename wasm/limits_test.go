@@ -176,6 +176,48 @@ func TestTime(t *testing.T) {
 	}
 }
 
+// TestTimeOfBulk holds calls to their time limit whose one instruction takes
+// longer: nothing can end it, and what comes after it is too late.
+func TestTimeOfBulk(t *testing.T) {
+	t.Parallel()
+	const core = `(memory (export "memory") 4096)
+		(func $fill (memory.fill (i32.const 0) (i32.const 1) (i32.const 268435456)))
+		(func (export "fill") (result i32) (call $fill) (i32.const 1))
+		(func (export "trap") (result i32) (call $fill) unreachable)
+		(func (export "fills") (result i32) (loop $again (memory.fill (i32.const 0) (i32.const 1) (i32.const 1000000)) (br $again)) unreachable)`
+	component := `(component (core module $m ` + core + `) (core instance $i (instantiate $m))`
+	for _, fn := range []string{"fill", "trap", "fills"} {
+		component += fmt.Sprintf(`(func (export %q) (result s32) (canon lift (core func $i %q)))`, fn, fn)
+	}
+	plain, lifted := wasmtest.Compile(t, `(module `+core+`)`), wasmtest.Compile(t, component+")")
+	e, model := newEngine(t, Config{}), newEngine(t, Config{})
+	model.modelOnly = true
+	short := task.Limits{Gas: math.MaxUint64, Memory: 256 << 20, Time: time.Millisecond}
+	long := task.Limits{Gas: math.MaxUint64, Memory: 256 << 20, Time: time.Minute}
+	for name, m := range map[string]*Module{"plain": load(t, e, plain), "direct": load(t, e, lifted), "model": load(t, model, lifted)} {
+		for _, fn := range []string{"fill", "trap", "fills"} {
+			start := time.Now()
+			if r := run(t, m, short, fn); kindOf(r) != "timeout" || r.Gas != 0 || r.Time < short.Time || time.Since(start) > 20*time.Second {
+				t.Errorf("%s: %s: %s after %s, gas %d", name, fn, kindOf(r), r.Time, r.Gas)
+			}
+		}
+		if r := run(t, m, long, "fill"); kindOf(r) != "ok" || r.Time >= long.Time {
+			t.Errorf("%s: in time: %s after %s", name, kindOf(r), r.Time)
+		}
+		if r := run(t, m, long, "trap"); kindOf(r) != "trap unreachable" {
+			t.Errorf("%s: in time: %s after %s", name, kindOf(r), r.Time)
+		}
+	}
+	exits := load(t, e, wasmtest.Compile(t, `(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+		(memory (export "memory") 4096)
+		(func (export "_start") (memory.fill (i32.const 0) (i32.const 1) (i32.const 268435456)) (call $exit (i32.const 0))))`))
+	for want, limits := range map[string]task.Limits{"timeout": short, "ok": long} {
+		if r := run(t, exits, limits, "_start", ipld.List(), ipld.Null, ipld.Null, ipld.Null); kindOf(r) != want {
+			t.Errorf("a program that ends itself: %s after %s, want %s", kindOf(r), r.Time, want)
+		}
+	}
+}
+
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, Config{Calls: 1})

@@ -283,21 +283,36 @@ func (e *ending) result(res Result) (Result, error) {
 	return res, nil
 }
 
-// ended says what a call used and, if it did not return, how it ended. The
-// order matters: what we did ourselves first, then gas (RULES 11), then what
-// the engine says. host is why a host function ended the call, if one did.
+// timedOut tells whether a call took its time limit or more. One instruction may
+// take long, and nothing ends the call while it does.
+func (s *slot) timedOut() bool { return s.call.nanos >= s.call.time }
+
+// ended says what a call used and, if it did not return, how it ended. Whatever
+// the guest came to after its time limit is a timeout.
 func (m *Module) ended(ctx context.Context, s *slot, call *Call, host error) (Result, *ending) {
+	res, end := m.cameTo(ctx, s, call, host)
+	stopped := s.call.why == C.IPVM_WHY_STOPPED
+	if !s.timedOut() || stopped || end != nil && end.err != nil {
+		return res, end
+	}
+	res.Gas = 0
+	return res, &ending{failure: task.Failf(task.KindTimeout, "the time limit of %s was reached", call.Limits.Time)}
+}
+
+// cameTo is what a call came to but for its time limit. The order matters: what
+// we did ourselves first, then gas (RULES 11), then what the engine says. host
+// is why a host function ended the call, if one did.
+func (m *Module) cameTo(ctx context.Context, s *slot, call *Call, host error) (Result, *ending) {
 	c := s.call
 	res := Result{Gas: call.Limits.Gas - uint64(c.gas_left), Time: time.Duration(c.nanos)}
 	fail := func(f *task.Failure) (Result, *ending) { return res, &ending{failure: f} }
 	var why error
 	switch c.why {
-	case C.IPVM_WHY_STOPPED, C.IPVM_WHY_TIMEOUT:
+	case C.IPVM_WHY_TIMEOUT: // ended says so
+		return res, nil
+	case C.IPVM_WHY_STOPPED:
 		res.Gas = 0
-		switch {
-		case c.why == C.IPVM_WHY_TIMEOUT:
-			return fail(task.Failf(task.KindTimeout, "the time limit of %s was reached", call.Limits.Time))
-		case ctx.Err() == nil:
+		if ctx.Err() == nil {
 			return res, &ending{err: ErrClosed}
 		}
 		return fail(cancelled(ctx))

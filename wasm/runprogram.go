@@ -145,7 +145,8 @@ func (p *programCall) result(ctx context.Context, v ipld.Value, err error) (Resu
 	}
 	if p.fn.Kind == component.FuncCommand {
 		var exit *wasi.Exit
-		if end != nil && !(p.s.call.gas_left > 0 && errors.As(p.callee.err, &exit)) {
+		exited := errors.As(p.callee.err, &exit) && p.s.call.gas_left > 0 && !p.s.timedOut()
+		if end != nil && !exited {
 			if p.lastWords(); p.world.log.err != nil {
 				return Result{}, p.world.log.err
 			}
