@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -26,6 +27,52 @@ func (g *Graph) Link() ipld.Link { return g.normal.Link }
 // Normal is the block that [Graph.Link] addresses: the normalised workflow,
 // which [workflow.Parse] reads as a document.
 func (g *Graph) Normal() ipld.Block { return g.normal }
+
+// ErrNotNormal reports a workflow that is not in its normal form.
+var ErrNotNormal = errors.New("the workflow is not in normal form")
+
+// maxNormal bounds a workflow in normal form, in bytes.
+const maxNormal = 64 << 20
+
+// FromNormal builds the graph of a workflow in normal form, exactly as
+// [Graph.Normal] gave it. The instructions are the identifiers that the
+// document's own dialect had for its jobs, by label, which that form leaves out.
+func FromNormal(normal []byte, instructions map[string]ipld.Link) (*Graph, error) {
+	w, err := workflow.Parse(workflow.Source{Data: normal, Format: workflow.CBOR, MaxBytes: maxNormal, AllowCredentials: true}) // who made it has seen to that
+	if err != nil {
+		return nil, err
+	}
+	g, err := Build(w, Options{})
+	if err != nil {
+		return nil, err
+	}
+	if string(g.normal.Data) != string(normal) {
+		return nil, ErrNotNormal
+	}
+	for label, link := range instructions {
+		i, ok := g.Find(label)
+		if !ok {
+			return nil, fmt.Errorf("%w: an instruction of the job %q, which there is not", ErrNotNormal, label)
+		}
+		g.steps[i].Job.Instruction = link
+	}
+	return g, nil
+}
+
+// Instructions are the identifiers that the document's own dialect has for its
+// jobs, by label; nil where there are none.
+func (g *Graph) Instructions() map[string]ipld.Link {
+	var all map[string]ipld.Link
+	for i := range g.steps {
+		if link := g.steps[i].Job.Instruction; link.Defined() {
+			if all == nil {
+				all = make(map[string]ipld.Link)
+			}
+			all[g.steps[i].Label] = link
+		}
+	}
+	return all
+}
 
 func (g *Graph) normalValue(sorted []int) ipld.Value {
 	jobs := make([]ipld.Entry, len(g.steps))

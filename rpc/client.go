@@ -490,14 +490,6 @@ func submit(g *graph.Graph, blocks []ipld.Block, o engine.Options) ([]byte, erro
 	if len(normal) > maxWorkflow {
 		return nil, fmt.Errorf("workflow %s: %w: its normal form has %d bytes, at most %d can be handed to another process", g.Link(), ErrTooLarge, len(normal), maxWorkflow)
 	}
-	s := submission{workflow: normal, blocks: blocks, keepGoing: o.KeepGoing, authority: o.Authority}
-	for i := range g.Len() {
-		if link := g.Step(i).Job.Instruction; link.Defined() {
-			if s.instructions == nil {
-				s.instructions = make(map[string]ipld.Link, g.Len())
-			}
-			s.instructions[g.Label(i)] = link
-		}
-	}
+	s := submission{workflow: normal, blocks: blocks, keepGoing: o.KeepGoing, authority: o.Authority, instructions: g.Instructions()}
 	return s.encode()
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/ucan"
-	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
 // request is one request in progress and its answer.
@@ -204,25 +203,11 @@ func (r *request) submitted() (submission, *graph.Graph, error) {
 // parseWorkflow reads a workflow in normal form. The instructions are those of
 // its jobs, by label.
 func parseWorkflow(data []byte, instructions map[string]ipld.Link) (*graph.Graph, error) {
-	w, err := workflow.Parse(workflow.Source{Data: data, Format: workflow.CBOR, MaxBytes: maxWorkflow, AllowCredentials: true}) // who sends it has seen to that
-	if err != nil {
-		return nil, err
+	g, err := graph.FromNormal(data, instructions)
+	if errors.Is(err, graph.ErrNotNormal) {
+		err = fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	g, err := graph.Build(w, graph.Options{})
-	if err != nil {
-		return nil, err
-	}
-	if string(g.Normal().Data) != string(data) {
-		return nil, fmt.Errorf("%w: the workflow is not in normal form", ErrRequest)
-	}
-	for label, link := range instructions {
-		i, ok := g.Find(label)
-		if !ok {
-			return nil, fmt.Errorf("%w: an instruction of the job %q, which there is not", ErrRequest, label)
-		}
-		g.Step(i).Job.Instruction = link
-	}
-	return g, nil
+	return g, err
 }
 
 // run drives a workflow to its end and tells of it as it goes. The run is

@@ -1,0 +1,500 @@
+package runs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/internal/fault"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/store"
+)
+
+// Bounds of a [Keeper] where its config names none.
+const (
+	DefaultActive = 128
+	DefaultOpen   = 20_000
+)
+
+var (
+	// ErrUnknown reports a workflow of which there is no run.
+	ErrUnknown = errors.New("no run of this workflow is known")
+	// ErrFull reports that the node has accepted as many workflows as it keeps
+	// unfinished at once.
+	ErrFull = errors.New("the node has too many unfinished workflows")
+	// ErrState reports a run to which what is asked can not be done as it stands.
+	ErrState = errors.New("not possible as the run stands")
+	// ErrClosed reports a keeper that was closed.
+	ErrClosed = errors.New("the node is stopping")
+)
+
+// Config assembles a [Keeper]. Store, Judge and Run are needed.
+type Config struct {
+	Store *store.Store
+	// Judge tells on whose behalf a workflow may run by the given authority, or
+	// why it may not. Nothing is done yet.
+	Judge func(g *graph.Graph, authority []byte) (did.DID, error)
+	// Run runs an accepted workflow to its end, as [engine.Engine.Run] does. It
+	// is called again for the same submission after an interruption.
+	Run func(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error)
+	// Active is how many workflows are in progress at once, Open how many may be
+	// unfinished; 0 is [DefaultActive] and [DefaultOpen].
+	Active, Open int
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Log is where the keeper tells of its own troubles; nil is nowhere.
+	Log *slog.Logger
+}
+
+// Options say how an accepted workflow is to be run; see [engine.Options].
+type Options struct {
+	KeepGoing bool
+	Authority []byte
+}
+
+// Keeper drives accepted workflows. Its methods may be called by many
+// goroutines at once.
+type Keeper struct {
+	Config
+	slots chan struct{} // one for each workflow in progress
+	stop  context.CancelCauseFunc
+	life  context.Context
+	work  sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	active map[ipld.Link]*live
+}
+
+// New returns a keeper over c. It drives nothing that it finds in the store
+// until [Keeper.ResumeAll]. Close it.
+func New(c Config) *Keeper {
+	if c.Active == 0 {
+		c.Active = DefaultActive
+	}
+	if c.Open == 0 {
+		c.Open = DefaultOpen
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	k := &Keeper{Config: c, slots: make(chan struct{}, c.Active), active: make(map[ipld.Link]*live)}
+	k.life, k.stop = context.WithCancelCause(context.Background())
+	return k
+}
+
+// Close gives up what is in progress, which stays to be resumed, and returns
+// when all of it has stopped.
+func (k *Keeper) Close() error {
+	k.mu.Lock()
+	k.closed = true
+	k.mu.Unlock()
+	k.stop(ErrClosed)
+	k.work.Wait()
+	return nil
+}
+
+// Submit accepts g: when it returns, the workflow will be run to its end whatever
+// becomes of the process. One that is in progress already goes on, and that
+// run is returned; one that was suspended or has ended is taken up anew, and
+// what has a receipt is not run again.
+//
+// The error wraps [ErrFull] if there is no room, and what Judge says.
+func (k *Keeper) Submit(ctx context.Context, g *graph.Graph, o Options) (Run, error) {
+	by, err := k.Judge(g, o.Authority)
+	if err != nil {
+		return Run{}, err
+	}
+	r := &record{
+		Run: Run{
+			Workflow: g.Link(), State: Running, Attempt: 1, For: by, KeepGoing: o.KeepGoing,
+			Jobs: g.Len(), Accepted: k.Now(),
+		},
+		authority: o.Authority, instructions: g.Instructions(),
+	}
+	l, run, err := k.accept(r, append(slices.Clone(g.Blocks()), g.Normal()))
+	if err != nil || l == nil {
+		return run, err
+	}
+	if err := k.acknowledge(ctx, l); err != nil {
+		return Run{}, err
+	}
+	fault.Point("runs.accepted")
+	k.start(l, g)
+	return run, nil
+}
+
+// acknowledge makes durable that l is to be run. After an error nobody drives it.
+func (k *Keeper) acknowledge(ctx context.Context, l *live) error {
+	err := k.Store.Sync(context.WithoutCancel(ctx))
+	if err != nil {
+		k.drop(l)
+		l.end(err)
+		k.work.Done()
+	}
+	return err
+}
+
+// accept puts r and its blocks into the store and makes it active. It returns nil
+// and the run in progress if there is one already.
+func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return nil, Run{}, ErrClosed
+	}
+	if l := k.active[r.Workflow]; l != nil {
+		return nil, l.snapshot(), nil
+	}
+	if len(k.active) >= k.Open {
+		return nil, Run{}, fmt.Errorf("%w: %d", ErrFull, k.Open)
+	}
+	last, err := k.load(r.Workflow)
+	switch {
+	case err == nil:
+		r.Attempt = last.Attempt + 1
+	case !errors.Is(err, ErrUnknown):
+		return nil, Run{}, err
+	}
+	b := r.batch(nil)
+	b.Blocks = blocks
+	if err := k.Store.Put(b); err != nil {
+		return nil, Run{}, err
+	}
+	l := newLive(r)
+	k.active[r.Workflow] = l
+	k.work.Add(1)
+	return l, l.snapshot(), nil
+}
+
+// load reads the record of the latest run of a workflow.
+func (k *Keeper) load(workflow ipld.Link) (*record, error) {
+	kept, ok, err := k.Store.LastRun(workflow)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("workflow %s: %w", workflow, ErrUnknown)
+	}
+	return parseRecord(workflow, kept.Record)
+}
+
+// ResumeAll takes up all workflows that are to be run and that nobody drives,
+// and returns how many. One that can not be taken up ends as [Broken].
+func (k *Keeper) ResumeAll(ctx context.Context) (n int, err error) {
+	var open []ipld.Link
+	err = k.Store.Notes(openNotes, func(note store.Note) bool {
+		link, err := ipld.LinkFromBytes([]byte(note.Key))
+		if err != nil {
+			k.Log.Error("runs: a note of an unfinished workflow is damaged", "key", note.Key, "err", err)
+			return true
+		}
+		open = append(open, link)
+		return true
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, link := range open {
+		l, err := k.again(link, func(s State) bool { return s == Running })
+		if err != nil {
+			k.Log.Error("runs: a workflow could not be taken up", "workflow", link, "err", err)
+			continue
+		}
+		if l != nil {
+			n++
+			k.start(l, nil)
+		}
+	}
+	return n, k.Store.Sync(ctx)
+}
+
+// again makes the workflow active whose latest run is in a state that may be
+// taken up. It returns nil where it is active already, or is not in such a state.
+func (k *Keeper) again(workflow ipld.Link, may func(State) bool) (*live, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return nil, ErrClosed
+	}
+	if k.active[workflow] != nil {
+		return nil, nil
+	}
+	r, err := k.load(workflow)
+	if err != nil || !may(r.State) {
+		return nil, err
+	}
+	r.State, r.Settled, r.First, r.Reason, r.Ended = Running, 0, "", "", time.Time{}
+	r.Attempt++
+	if err := k.Store.Put(r.batch(nil)); err != nil {
+		return nil, err
+	}
+	l := newLive(r)
+	k.active[workflow] = l
+	k.work.Add(1)
+	return l, nil
+}
+
+// start drives l in a goroutine. A graph that is nil is read from the store when
+// it is its turn.
+func (k *Keeper) start(l *live, g *graph.Graph) {
+	ctx, cancel := context.WithCancelCause(k.life)
+	l.setCancel(cancel)
+	go func() {
+		defer k.work.Done()
+		defer cancel(nil)
+		report, err := k.turn(ctx, l, g)
+		k.finish(ctx, l, report, err)
+	}()
+}
+
+// turn waits for a slot and runs the workflow.
+func (k *Keeper) turn(ctx context.Context, l *live, g *graph.Graph) (*engine.Report, error) {
+	select {
+	case k.slots <- struct{}{}:
+		defer func() { <-k.slots }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	r := l.record
+	if g == nil {
+		normal, err := k.Store.Block(r.Workflow)
+		if err == nil {
+			g, err = graph.FromNormal(normal, r.instructions)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the document: %w", err)
+		}
+	}
+	fault.Point("runs.begun")
+	return k.Run(ctx, g, engine.Options{Listen: l.listen, KeepGoing: r.KeepGoing, Authority: r.authority})
+}
+
+// errSuspend and errCancel are why a run was stopped.
+var (
+	errSuspend = errors.New("suspended")
+	errCancel  = errors.New("cancelled")
+)
+
+// finish keeps how a run ended, and tells who waits for it.
+func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err error) {
+	cause := context.Cause(ctx)
+	stopped := report == nil || report.Status == engine.StatusCancelled
+	r := *l.record
+	jobs := l.settled()
+	r.Settled = len(jobs)
+	switch {
+	case stopped && errors.Is(cause, errSuspend):
+		r.State, r.Settled, jobs = Suspended, 0, nil
+	case stopped && errors.Is(cause, ErrClosed), errors.Is(err, engine.ErrClosed), errors.Is(err, store.ErrClosed):
+		k.drop(l) // its record says that it is to be run
+		l.end(ErrClosed)
+		return
+	case stopped && errors.Is(cause, errCancel):
+		r.State, r.Ended = Cancelled, k.Now()
+	case err != nil:
+		r.State, r.Reason, r.Ended = Broken, err.Error(), k.Now()
+	default:
+		r.State, r.First, r.Reason, r.Ended = stateOf(report.Status), report.First, report.Reason, k.Now()
+	}
+	fault.Point("runs.ended")
+	err = k.Store.Put(r.batch(jobs))
+	if err == nil {
+		err = k.Store.Sync(context.WithoutCancel(ctx))
+	}
+	if err != nil { // what it came to is not lost: it is found again from the receipts when it is resumed
+		k.Log.Error("runs: the end of a workflow could not be kept", "workflow", r.Workflow, "err", err)
+	}
+	k.drop(l)
+	l.close(r.Run, err)
+}
+
+func stateOf(s engine.Status) State {
+	switch s {
+	case engine.StatusOK:
+		return OK
+	case engine.StatusCancelled:
+		return Cancelled
+	}
+	return Failed
+}
+
+// drop makes l no longer active.
+func (k *Keeper) drop(l *live) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.active, l.record.Workflow)
+}
+
+// Cancel ends the run of a workflow: what has not started does not, what is
+// running is given up, and what was finished is kept. It is durable when Cancel
+// returns. The error wraps [ErrUnknown], or [ErrState] if the run has ended.
+func (k *Keeper) Cancel(ctx context.Context, workflow ipld.Link) (Run, error) {
+	return k.halt(ctx, workflow, Cancelled, errCancel)
+}
+
+// Suspend puts the run of a workflow aside until [Keeper.Resume]. What is running
+// is given up. It is durable when Suspend returns. The error is as Cancel's.
+func (k *Keeper) Suspend(ctx context.Context, workflow ipld.Link) (Run, error) {
+	return k.halt(ctx, workflow, Suspended, errSuspend)
+}
+
+// halt keeps that the run is to be in the given state, then stops what drives it
+// and waits for that.
+func (k *Keeper) halt(ctx context.Context, workflow ipld.Link, state State, cause error) (Run, error) {
+	k.mu.Lock()
+	l := k.active[workflow]
+	r, err := k.load(workflow)
+	switch {
+	case err != nil:
+	case k.closed:
+		err = ErrClosed
+	case r.State.Over():
+		err = fmt.Errorf("workflow %s: %w: it has ended (%s)", workflow, ErrState, r.State)
+	case r.State == state:
+	default:
+		if r.State = state; state == Cancelled {
+			r.Ended = k.Now()
+		}
+		err = k.Store.Put(r.batch(nil))
+	}
+	k.mu.Unlock()
+	if err == nil {
+		err = k.Store.Sync(context.WithoutCancel(ctx))
+	}
+	if err != nil {
+		return Run{}, err
+	}
+	fault.Point("runs.halted")
+	if l == nil {
+		return r.Run, nil
+	}
+	l.stop(cause)
+	return l.wait(ctx)
+}
+
+// Resume takes up a run that was suspended, cancelled or broken, or that failed;
+// what has a receipt is not run again. The error wraps [ErrUnknown], or
+// [ErrState] if the workflow went well or is in progress.
+func (k *Keeper) Resume(ctx context.Context, workflow ipld.Link) (Run, error) {
+	l, err := k.again(workflow, func(s State) bool { return s != OK })
+	if err != nil {
+		return Run{}, err
+	}
+	if l == nil {
+		r, err := k.Get(workflow)
+		if err == nil {
+			err = fmt.Errorf("workflow %s: %w: it is %s", workflow, ErrState, r.State)
+		}
+		return r, err
+	}
+	run := l.snapshot()
+	if err := k.acknowledge(ctx, l); err != nil {
+		return Run{}, err
+	}
+	k.start(l, nil)
+	return run, nil
+}
+
+// Get returns how the latest run of a workflow stands. The error wraps
+// [ErrUnknown].
+func (k *Keeper) Get(workflow ipld.Link) (Run, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l := k.active[workflow]; l != nil {
+		return l.snapshot(), nil
+	}
+	r, err := k.load(workflow)
+	if err != nil {
+		return Run{}, err
+	}
+	return r.Run, nil
+}
+
+// List calls yield with the latest run of each workflow whose link is above
+// after, in the order of links, until it returns false.
+func (k *Keeper) List(after ipld.Link, yield func(Run) bool) error {
+	var fail error
+	err := k.Store.Runs(ipld.Link{}, func(kept store.Run) bool {
+		if kept.Workflow.Key() <= after.Key() {
+			return true
+		}
+		run, err := k.Get(kept.Workflow)
+		if err != nil {
+			fail = err
+			return false
+		}
+		return yield(run)
+	})
+	return errors.Join(err, fail)
+}
+
+// Unfinished are the runs that have not ended, in the order of links.
+func (k *Keeper) Unfinished() ([]Run, error) {
+	var open []Run
+	var fail error
+	err := k.Store.Notes(openNotes, func(note store.Note) bool {
+		link, err := ipld.LinkFromBytes([]byte(note.Key))
+		if err == nil {
+			var r Run
+			if r, err = k.Get(link); err == nil && !r.State.Over() {
+				open = append(open, r)
+			}
+		}
+		fail = err
+		return err == nil
+	})
+	return open, errors.Join(err, fail)
+}
+
+// Jobs are what the jobs of the latest run of a workflow came to, in the order
+// in which they settled. The error wraps [ErrUnknown].
+func (k *Keeper) Jobs(workflow ipld.Link) ([]Job, error) {
+	k.mu.Lock()
+	l := k.active[workflow]
+	k.mu.Unlock()
+	if l != nil {
+		return l.settled(), nil
+	}
+	r, err := k.load(workflow)
+	if err != nil {
+		return nil, err
+	}
+	return k.jobs(r)
+}
+
+// jobs reads the jobs of a run that has ended.
+func (k *Keeper) jobs(r *record) ([]Job, error) {
+	jobs := make([]Job, 0, min(r.Settled, pageJobs))
+	for page := 0; len(jobs) < r.Settled; page++ {
+		data, ok, err := k.Store.Note(jobNotes, pageKey(r.Workflow, page))
+		if err != nil {
+			return nil, err
+		}
+		list, err := ipld.DecodeCBOR(data)
+		if !ok || err != nil || list.Len() == 0 {
+			return nil, fmt.Errorf("workflow %s: %w: page %d of its jobs", r.Workflow, errRecord, page)
+		}
+		for _, v := range list.Elems() {
+			j, ok := parseJob(v)
+			if !ok {
+				return nil, fmt.Errorf("workflow %s: %w: %.200s", r.Workflow, errRecord, v)
+			}
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs, nil
+}

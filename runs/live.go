@@ -1,0 +1,224 @@
+package runs
+
+import (
+	"context"
+	"sync"
+
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+)
+
+// live is a run that this process drives or is about to.
+type live struct {
+	record *record // as it was when the attempt began
+
+	mu     sync.Mutex
+	run    Run
+	events []Event
+	jobs   []Job         // those that have settled, in that order
+	change chan struct{} // closed at the next event
+	done   chan struct{} // closed at the end
+	err    error         // why the end could not be kept; [ErrClosed] if there was none
+	cancel context.CancelCauseFunc
+	cause  error // why it is to stop, where that came before cancel
+}
+
+func newLive(r *record) *live {
+	l := &live{record: r, run: r.Run, change: make(chan struct{}), done: make(chan struct{})}
+	l.add(Event{Kind: Started})
+	return l
+}
+
+// setCancel gives l the means to be stopped.
+func (l *live) setCancel(cancel context.CancelCauseFunc) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cancel = cancel; l.cause != nil {
+		cancel(l.cause)
+	}
+}
+
+// stop makes what drives l end.
+func (l *live) stop(cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cause = cause; l.cancel != nil {
+		l.cancel(cause)
+	}
+}
+
+// listen takes in an event of the engine.
+func (l *live) listen(ev engine.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch ev.Kind {
+	case engine.JobStarted:
+		l.add(Event{Kind: JobStarted, Label: ev.Label})
+	case engine.JobSettled:
+		j := jobOf(ev.Job)
+		l.jobs = append(l.jobs, j)
+		l.run.Settled++
+		l.add(Event{Kind: JobSettled, Label: ev.Label, Job: &j})
+	}
+}
+
+// add puts down an event and wakes who watches. The caller holds mu, or is alone.
+func (l *live) add(ev Event) {
+	if ev.Kind == Started || ev.Kind == Ended {
+		run := l.run
+		ev.Run = &run
+	}
+	if seq := seqOf(ev.Kind, len(l.jobs)); seq > 0 {
+		ev.At = Position{Attempt: l.run.Attempt, Seq: seq}
+	}
+	l.events = append(l.events, ev)
+	close(l.change)
+	l.change = make(chan struct{})
+}
+
+// seqOf is the number of an event within its attempt when so many jobs have
+// settled, itself included; 0 for an event that has none.
+func seqOf(kind EventKind, settled int) uint64 {
+	switch kind {
+	case Started:
+		return 1
+	case JobSettled:
+		return uint64(settled) + 1
+	case Ended:
+		return uint64(settled) + 2
+	}
+	return 0
+}
+
+// close puts down the end of the run, which is kept unless err says otherwise.
+func (l *live) close(run Run, err error) {
+	l.mu.Lock()
+	l.run = run
+	if err == nil && run.State.Over() {
+		l.add(Event{Kind: Ended})
+	}
+	l.mu.Unlock()
+	l.end(err)
+}
+
+// end tells who waits that nothing more will come.
+func (l *live) end(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = err
+	close(l.done)
+}
+
+// wait returns how the run stands when it has stopped.
+func (l *live) wait(ctx context.Context) (Run, error) {
+	select {
+	case <-l.done:
+	case <-ctx.Done():
+		return Run{}, context.Cause(ctx)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.run, l.err
+}
+
+func (l *live) snapshot() Run {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.run
+}
+
+func (l *live) settled() []Job {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.jobs[:len(l.jobs):len(l.jobs)]
+}
+
+// next returns the events from index i on, and channels for what comes next.
+func (l *live) next(i int) (events []Event, change, done <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.events[i:len(l.events):len(l.events)], l.change, l.done
+}
+
+// Watch calls yield with the events of the latest run of a workflow that come
+// after a position, first those that there were, until the run stops, yield
+// returns false or ctx ends. A position in another attempt counts as the beginning.
+// A run that was suspended, or whose node stops, ends the events without
+// [Ended]; so does the node's closing, whose error is [ErrClosed].
+func (k *Keeper) Watch(ctx context.Context, workflow ipld.Link, after Position, yield func(Event) bool) error {
+	k.mu.Lock()
+	l := k.active[workflow]
+	k.mu.Unlock()
+	if l == nil {
+		return k.replay(workflow, after, yield)
+	}
+	for i := l.index(after); ; {
+		events, change, done := l.next(i)
+		for _, ev := range events {
+			if !yield(ev) {
+				return nil
+			}
+		}
+		if i += len(events); len(events) > 0 {
+			continue
+		}
+		select {
+		case <-change:
+		case <-done:
+			if more, _, _ := l.next(i); len(more) > 0 {
+				continue
+			}
+			_, err := l.wait(ctx)
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// index is where the events begin that come after a position.
+func (l *live) index(after Position) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if after.Attempt != l.run.Attempt || after.Seq == 0 {
+		return 0
+	}
+	for i, ev := range l.events {
+		if ev.At.Seq >= after.Seq {
+			return i + 1
+		}
+	}
+	return len(l.events)
+}
+
+// replay is Watch for a run that nothing drives: its events are made from what
+// was kept.
+func (k *Keeper) replay(workflow ipld.Link, after Position, yield func(Event) bool) error {
+	r, err := k.load(workflow)
+	if err != nil {
+		return err
+	}
+	var jobs []Job
+	if r.State.Over() {
+		if jobs, err = k.jobs(r); err != nil {
+			return err
+		}
+	}
+	if after.Attempt != r.Attempt {
+		after = Position{}
+	}
+	l := newLive(r)
+	for i := range jobs {
+		l.jobs = jobs[:i+1]
+		l.add(Event{Kind: JobSettled, Label: jobs[i].Label, Job: &jobs[i]})
+	}
+	if r.State.Over() {
+		l.add(Event{Kind: Ended})
+	}
+	for _, ev := range l.events[l.index(after):] {
+		if !yield(ev) {
+			return nil
+		}
+	}
+	return nil
+}

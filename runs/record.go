@@ -1,0 +1,212 @@
+package runs
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// Kinds of notes in the store.
+const (
+	openNotes = "run/open" // by workflow: it is still to be run
+	jobNotes  = "run/jobs" // by workflow and page, 4 bytes: what jobs came to
+)
+
+// pageJobs is how many jobs one note holds.
+const pageJobs = 512
+
+// record is what the store keeps of a run beside its jobs.
+type record struct {
+	Run
+	// authority and instructions are those of the submission: the container of
+	// UCAN tokens, and the identifiers that a foreign dialect has for jobs.
+	authority    []byte
+	instructions map[string]ipld.Link
+}
+
+// errRecord reports a record that this program does not understand.
+var errRecord = errors.New("the record of a run is not readable")
+
+// batch is what keeps r, and the jobs of a run that has ended.
+func (r *record) batch(jobs []Job) store.Batch {
+	b := store.Batch{Runs: []store.Run{{Workflow: r.Workflow, Record: r.value()}}}
+	open := store.Note{Kind: openNotes, Key: r.Workflow.Key()}
+	if !r.State.Over() {
+		open.Value = []byte{1}
+	}
+	b.Notes = append(b.Notes, open)
+	for page := 0; page*pageJobs < len(jobs); page++ {
+		some := jobs[page*pageJobs : min((page+1)*pageJobs, len(jobs))]
+		list := make([]ipld.Value, len(some))
+		for i := range some {
+			list[i] = some[i].value()
+		}
+		data, err := ipld.AppendCBOR(nil, ipld.List(list...))
+		if err != nil { // a message that is no text: nothing else here comes from outside
+			for i := range some {
+				some[i].Message = fmt.Sprintf("%+q", some[i].Message)
+				list[i] = some[i].value()
+			}
+			data, _ = ipld.AppendCBOR(nil, ipld.List(list...))
+		}
+		b.Notes = append(b.Notes, store.Note{Kind: jobNotes, Key: pageKey(r.Workflow, page), Value: data})
+	}
+	return b
+}
+
+func pageKey(workflow ipld.Link, page int) string {
+	return string(binary.BigEndian.AppendUint32([]byte(workflow.Key()), uint32(page)))
+}
+
+func (r *record) value() ipld.Value {
+	var m fields
+	m.text("state", string(r.State))
+	m.uint("attempt", r.Attempt)
+	m.text("for", string(r.For))
+	m.flag("keepGoing", r.KeepGoing)
+	m.uint("jobs", uint64(r.Jobs))
+	m.uint("settled", uint64(r.Settled))
+	m.time("accepted", r.Accepted)
+	m.time("ended", r.Ended)
+	m.text("first", r.First)
+	m.text("reason", r.Reason)
+	if len(r.authority) > 0 {
+		m.add("authority", ipld.Bytes(r.authority))
+	}
+	if len(r.instructions) > 0 {
+		all := make([]ipld.Entry, 0, len(r.instructions))
+		for label, link := range r.instructions {
+			all = append(all, ipld.Entry{Key: label, Value: ipld.LinkValue(link)})
+		}
+		m.add("instructions", ipld.Map(all...))
+	}
+	return ipld.Map(m...)
+}
+
+func parseRecord(workflow ipld.Link, v ipld.Value) (*record, error) {
+	f := reader{v: v}
+	r := &record{Run: Run{
+		Workflow: workflow, State: State(f.text("state")), Attempt: f.uint("attempt"), For: did.DID(f.text("for")),
+		KeepGoing: f.flag("keepGoing"), Jobs: int(f.uint("jobs")), Settled: int(f.uint("settled")),
+		Accepted: f.time("accepted"), Ended: f.time("ended"), First: f.text("first"), Reason: f.text("reason"),
+	}}
+	if s, ok := v.Lookup("authority"); ok {
+		data, isBytes := s.AsBytes()
+		r.authority, f.bad = []byte(data), f.bad || !isBytes
+	}
+	if m, ok := v.Lookup("instructions"); ok {
+		r.instructions = make(map[string]ipld.Link, m.Len())
+		for _, e := range m.Entries() {
+			link, isLink := e.Value.AsLink()
+			r.instructions[e.Key], f.bad = link, f.bad || !isLink
+		}
+	}
+	switch r.State {
+	case Running, Suspended, OK, Failed, Cancelled, Broken:
+	default:
+		f.bad = true
+	}
+	if f.bad {
+		return nil, fmt.Errorf("workflow %s: %w: %.200s", workflow, errRecord, v)
+	}
+	return r, nil
+}
+
+func (j *Job) value() ipld.Value {
+	var m fields
+	m.text("label", j.Label)
+	m.text("status", string(j.Status))
+	m.text("how", string(j.How))
+	m.link("task", j.Task.Link)
+	m.link("receipt", j.Receipt)
+	m.text("kind", string(j.Kind))
+	m.text("message", j.Message)
+	m.text("upstream", j.Upstream)
+	m.flag("handled", j.Handled)
+	m.flag("secret", j.Secret)
+	m.uint("gas", j.Gas)
+	m.time("started", j.Started)
+	m.time("ended", j.Ended)
+	return ipld.Map(m...)
+}
+
+func parseJob(v ipld.Value) (Job, bool) {
+	f := reader{v: v}
+	j := Job{
+		Label: f.text("label"), Status: engine.JobStatus(f.text("status")), How: engine.How(f.text("how")),
+		Task: task.ID{Link: f.link("task")}, Receipt: f.link("receipt"), Kind: task.Kind(f.text("kind")), Message: f.text("message"),
+		Upstream: f.text("upstream"), Handled: f.flag("handled"), Secret: f.flag("secret"), Gas: f.uint("gas"),
+		Started: f.time("started"), Ended: f.time("ended"),
+	}
+	return j, !f.bad
+}
+
+// fields are the entries of a map of which those that are zero are left out.
+type fields []ipld.Entry
+
+func (m *fields) add(key string, v ipld.Value) { *m = append(*m, ipld.Entry{Key: key, Value: v}) }
+
+func (m *fields) text(key, s string) {
+	if s != "" {
+		m.add(key, ipld.String(s))
+	}
+}
+
+func (m *fields) uint(key string, n uint64) {
+	if n > 0 {
+		m.add(key, ipld.Uint(n))
+	}
+}
+
+func (m *fields) flag(key string, b bool) {
+	if b {
+		m.add(key, ipld.Bool(true))
+	}
+}
+
+func (m *fields) link(key string, l ipld.Link) {
+	if l.Defined() {
+		m.add(key, ipld.LinkValue(l))
+	}
+}
+
+func (m *fields) time(key string, t time.Time) {
+	if !t.IsZero() {
+		m.add(key, ipld.Int(t.UnixNano()))
+	}
+}
+
+// reader reads what fields wrote. bad tells that something was of another kind.
+type reader struct {
+	v   ipld.Value
+	bad bool
+}
+
+func read[T any](f *reader, key string, as func(ipld.Value) (T, bool)) (out T) {
+	v, ok := f.v.Lookup(key)
+	if !ok {
+		return out
+	}
+	out, ok = as(v)
+	f.bad = f.bad || !ok
+	return out
+}
+
+func (f *reader) text(key string) string    { return read(f, key, ipld.Value.AsString) }
+func (f *reader) uint(key string) uint64    { return read(f, key, ipld.Value.AsUint64) }
+func (f *reader) flag(key string) bool      { return read(f, key, ipld.Value.AsBool) }
+func (f *reader) link(key string) ipld.Link { return read(f, key, ipld.Value.AsLink) }
+
+func (f *reader) time(key string) time.Time {
+	return read(f, key, func(v ipld.Value) (time.Time, bool) {
+		n, ok := v.AsInt64()
+		return time.Unix(0, n), ok
+	})
+}
