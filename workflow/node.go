@@ -111,6 +111,9 @@ func (n *node) show() string {
 		if len(n.items) == 0 {
 			return "an empty list"
 		}
+		if text, ok := n.shortList(); ok {
+			return text
+		}
 		return fmt.Sprintf("a list of %d", len(n.items))
 	case mapNode:
 		if len(n.items) == 0 {
@@ -124,6 +127,19 @@ func (n *node) show() string {
 		return "the link " + link.String()
 	}
 	return n.kind.String()
+}
+
+// shortList is the text of a list that has room in a message: a few scalars.
+func (n *node) shortList() (string, bool) {
+	texts := make([]string, 0, 4)
+	for i := range n.items {
+		if n.items[i].kind >= listNode || len(texts) == cap(texts) {
+			return "", false
+		}
+		texts = append(texts, n.items[i].show())
+	}
+	text := "[" + strings.Join(texts, ", ") + "]"
+	return text, len(text) <= 60
 }
 
 // reader reads one document. It walks the tree with the path of where it is

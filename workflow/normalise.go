@@ -377,7 +377,7 @@ func (s *settings) policyEntries() (entries []ipld.Entry) {
 // memoryValue is a size in the largest unit of which it is a whole number.
 func memoryValue(size uint64) ipld.Value {
 	for _, unit := range []string{"GiB", "MiB", "KiB"} {
-		if u := uint64(byteUnits[strings.ToLower(unit)]); size%u == 0 {
+		if u := uint64(byteUnits.names[strings.ToLower(unit)] / byteUnits.base); size%u == 0 {
 			return ipld.String(fmt.Sprintf("%d%s", size/u, unit))
 		}
 	}

@@ -14,10 +14,15 @@ import (
 // maxMemory bounds what a 32-bit module can address, in bytes.
 const maxMemory = 4 << 30
 
-// units of one dimension: how many of its base unit each name is.
-type units map[string]int64
+// units of one dimension: how many of the least unit each name is, and how many
+// of these a base unit is.
+type units struct {
+	base  int64
+	names map[string]int64
+}
 
-var timeUnits = units{
+// timeUnits have the nanosecond for base.
+var timeUnits = units{1, map[string]int64{
 	"ns": 1, "nanosecond": 1,
 	"us": 1e3, "µs": 1e3, "μs": 1e3, "microsecond": 1e3,
 	"ms": 1e6, "millisecond": 1e6,
@@ -25,35 +30,88 @@ var timeUnits = units{
 	"m": 60e9, "min": 60e9, "minute": 60e9,
 	"h": 3600e9, "hr": 3600e9, "hour": 3600e9,
 	"d": 86400e9, "day": 86400e9, "week": 7 * 86400e9,
-}
+}}
 
-var byteUnits = units{
-	"b": 1, "byte": 1,
-	"kb": 1e3, "kilobyte": 1e3, "mb": 1e6, "megabyte": 1e6, "gb": 1e9, "gigabyte": 1e9,
-	"kib": 1 << 10, "kibibyte": 1 << 10, "mib": 1 << 20, "mebibyte": 1 << 20, "gib": 1 << 30, "gibibyte": 1 << 30,
-}
+// byteUnits have the byte for base. Their least unit is the bit.
+var byteUnits = units{8, map[string]int64{
+	"bit": 1, "nibble": 4, "b": 8, "byte": 8,
+	"kb": 8e3, "kilobyte": 8e3, "mb": 8e6, "megabyte": 8e6, "gb": 8e9, "gigabyte": 8e9,
+	"kib": 8 << 10, "kibibyte": 8 << 10, "mib": 8 << 20, "mebibyte": 8 << 20, "gib": 8 << 30, "gibibyte": 8 << 30,
+}}
 
 // prefixes stand between the number and the unit of the specification's lists,
-// such as [500, "milli", "seconds"].
+// such as [500, "milli", "seconds"]; their names are read without regard to
+// case.
 var prefixes = map[string]*big.Rat{
-	"nano": big.NewRat(1, 1e9), "micro": big.NewRat(1, 1e6), "milli": big.NewRat(1, 1e3),
-	"pico": big.NewRat(1, 1e12), "centi": big.NewRat(1, 100), "deci": big.NewRat(1, 10), "deca": big.NewRat(10, 1), "hecto": big.NewRat(100, 1),
+	"pico": big.NewRat(1, 1e12), "nano": big.NewRat(1, 1e9), "micro": big.NewRat(1, 1e6), "milli": big.NewRat(1, 1e3),
+	"centi": big.NewRat(1, 100), "deci": big.NewRat(1, 10), "deca": big.NewRat(10, 1), "hecto": big.NewRat(100, 1),
 	"kilo": big.NewRat(1e3, 1), "mega": big.NewRat(1e6, 1), "giga": big.NewRat(1e9, 1),
 	"tera": big.NewRat(1e12, 1), "peta": big.NewRat(1e15, 1), "exa": big.NewRat(1e18, 1),
 	"kibi": big.NewRat(1<<10, 1), "mebi": big.NewRat(1<<20, 1), "gibi": big.NewRat(1<<30, 1),
 }
 
+// symbols are the short spellings of prefixes, as the draft's schema represents
+// them. Their case tells milli from mega.
+var symbols = map[string]string{
+	"p": "pico", "n": "nano", "u": "micro", "m": "milli", "c": "centi", "d": "deci",
+	"da": "deca", "h": "hecto", "ha": "hecto", "k": "kilo", "M": "mega", "G": "giga", "T": "tera", "P": "peta", "E": "exa",
+}
+
+// hinted is an error that knows what to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+// hintOf is the hint that err has, or else the one given.
+func hintOf(err error, otherwise string) string {
+	if h, ok := err.(hinted); ok {
+		return h.hint
+	}
+	return otherwise
+}
+
+// prefix returns the factor that the named prefix stands for.
+func prefix(name string) (*big.Rat, error) {
+	if long, ok := symbols[name]; ok {
+		name = long
+	}
+	if p, ok := prefixes[strings.ToLower(name)]; ok {
+		return p, nil
+	}
+	hint := "the prefixes are p, n, u, m, c, d, da, h, k, M, G, T, P and E, or their names"
+	if meant := symbolsLike(name); meant != "" {
+		hint = meant
+	}
+	return nil, hinted{fmt.Errorf("there is no prefix %s", quote(name)), hint}
+}
+
+// symbolsLike says what the symbols mean that differ from s by their case only,
+// such as "m is milli, M is mega".
+func symbolsLike(s string) string {
+	var meant []string
+	for _, like := range []string{strings.ToLower(s), strings.ToUpper(s)} {
+		if long, ok := symbols[like]; ok {
+			meant = append(meant, like+" is "+long)
+		}
+	}
+	return strings.Join(meant, ", ")
+}
+
 // unit returns how many base units the named one has. Names may be plural and
 // are read without regard to case.
-func (u units) unit(name string) (int64, error) {
+func (u units) unit(name string) (*big.Rat, error) {
 	s := strings.ToLower(strings.TrimSpace(name))
-	if n, ok := u[s]; ok {
-		return n, nil
+	if n, ok := u.names[s]; ok {
+		return big.NewRat(n, u.base), nil
 	}
-	if n, ok := u[strings.TrimSuffix(s, "s")]; ok && len(s) > 2 {
-		return n, nil
+	if n, ok := u.names[strings.TrimSuffix(s, "s")]; ok && len(s) > 2 {
+		return big.NewRat(n, u.base), nil
 	}
-	return 0, fmt.Errorf("there is no unit %s", quote(name))
+	if strings.TrimSuffix(s, "s") == "year" && u.base == timeUnits.base {
+		return nil, hinted{errors.New("years differ in length"), "write the days that are meant: [365, days]"}
+	}
+	return nil, fmt.Errorf("there is no unit %s", quote(name))
 }
 
 // Why something is no amount with a unit.
@@ -103,7 +161,7 @@ func (u units) quantity(n *node) (*big.Rat, error) {
 			if err != nil {
 				return nil, err
 			}
-			sum.Add(sum, a.Mul(a, new(big.Rat).SetInt64(size)))
+			sum.Add(sum, a.Mul(a, size))
 		}
 		return sum, nil
 	case stringNode:
@@ -127,9 +185,9 @@ func (u units) list(n *node) (*big.Rat, error) {
 	}
 	name := n.items[len(n.items)-1].text()
 	if len(n.items) == 3 {
-		p, ok := prefixes[strings.ToLower(n.items[1].text())]
-		if !ok {
-			return nil, fmt.Errorf("there is no prefix %s", quote(n.items[1].text()))
+		p, err := prefix(n.items[1].text())
+		if err != nil {
+			return nil, err
 		}
 		a.Mul(a, p)
 	}
@@ -137,7 +195,7 @@ func (u units) list(n *node) (*big.Rat, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.Mul(a, new(big.Rat).SetInt64(size)), nil
+	return a.Mul(a, size), nil
 }
 
 // text reads a sum of numbers with units, such as "1h30m" or "64 MiB".
@@ -164,7 +222,7 @@ func (u units) text(s string) (*big.Rat, error) {
 		if err != nil {
 			return nil, err
 		}
-		sum.Add(sum, a.Mul(a, new(big.Rat).SetInt64(size)))
+		sum.Add(sum, a.Mul(a, size))
 		rest = strings.TrimLeft(rest[letters:], " ")
 	}
 	return sum, nil
@@ -192,7 +250,7 @@ func (r *reader) time(n *node) time.Duration {
 		r.fault(n, Invalid, hint, "expected a time, got %s: it has no unit", n.show())
 		return 0
 	case err != nil:
-		r.fault(n, Invalid, timeHint, "expected a time, got %s%s", n.show(), because(err))
+		r.fault(n, Invalid, hintOf(err, timeHint), "expected a time, got %s%s", n.show(), because(err))
 		return 0
 	case !q.IsInt() || q.Sign() <= 0 || !q.Num().IsInt64():
 		r.fault(n, Invalid, timeHint, "expected a time from 1 ns to 292 years, got %s", n.show())
@@ -248,15 +306,28 @@ func (r *reader) size(n *node) uint64 {
 	}
 	switch {
 	case err != nil:
-		r.fault(n, Invalid, sizeHint(n), "expected a size in bytes, got %s%s", n.show(), because(err))
+		r.fault(n, Invalid, hintOf(err, sizeHint(n)), "expected a size in bytes, got %s%s", n.show(), because(err))
 	case q.Sign() <= 0 || !q.IsInt():
-		r.fault(n, Invalid, memoryHint, "expected a size of whole bytes and at least one, got %s", n.show())
+		r.fault(n, Invalid, partsHint(n, q), "expected a size of whole bytes and at least one, got %s", n.show())
 	case !q.Num().IsInt64():
 		r.fault(n, Size, memoryHint, "expected a size below 2^63 bytes, got %s", n.show())
 	default:
 		return q.Num().Uint64()
 	}
 	return 0
+}
+
+// partsHint is for n, a size of q bytes, which is no whole number.
+func partsHint(n *node, q *big.Rat) string {
+	if n.kind == listNode && len(n.items) == 3 {
+		if s := n.items[1].text(); symbols[s] != "" && prefixes[symbols[s]].Cmp(big.NewRat(1, 1)) < 0 {
+			return symbolsLike(s)
+		}
+	}
+	if n.kind == intNode || n.kind == floatNode || q.Sign() <= 0 {
+		return memoryHint
+	}
+	return memoryHint + "; a byte has 8 bits or 2 nibbles"
 }
 
 // gas reads a number of Wasm instructions, above zero.

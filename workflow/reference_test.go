@@ -74,15 +74,18 @@ func TestReference(t *testing.T) {
 	for p := range draftPromises {
 		need("`draft`", p)
 	}
-	for u := range timeUnits {
+	for u := range timeUnits.names {
 		if u != "μs" { // another code point that looks the same
 			need("Limits", u)
 		}
 	}
-	for u := range byteUnits {
+	for u := range byteUnits.names {
 		need("Limits", u)
 	}
 	for p := range prefixes {
 		need("Limits", p)
+	}
+	for s := range symbols {
+		need("Limits", s)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -207,7 +208,7 @@ func TestSchemaUnits(t *testing.T) {
 	t.Parallel()
 	schema := compiledSchema(t)
 	for field, units := range map[string]units{"time": timeUnits, "memory": byteUnits} {
-		for unit := range units {
+		for unit := range units.names {
 			for _, amount := range []any{"1" + unit, "2 " + strings.ToUpper(unit), []any{json.Number("1"), unit}, []any{json.Number("1"), "kilo", unit}, map[string]any{unit: json.Number("1.5")}} {
 				if err := schema.Validate(map[string]any{"with": "./module.wasm", field: amount}); err != nil {
 					t.Errorf("%s %v: %v", field, amount, err)
@@ -215,9 +216,14 @@ func TestSchemaUnits(t *testing.T) {
 			}
 		}
 	}
-	for prefix := range prefixes {
+	for _, prefix := range append(slices.Collect(maps.Keys(prefixes)), slices.Collect(maps.Keys(symbols))...) {
 		if err := schema.Validate(map[string]any{"with": "./module.wasm", "time": []any{json.Number("1"), prefix, "seconds"}}); err != nil {
 			t.Errorf("prefix %s: %v", prefix, err)
+		}
+	}
+	for _, prefix := range []string{"K", "g", "D", "mm"} {
+		if err := schema.Validate(map[string]any{"with": "./module.wasm", "time": []any{json.Number("1"), prefix, "seconds"}}); err == nil {
+			t.Errorf("prefix %s validates", prefix)
 		}
 	}
 	if err := schema.Validate(map[string]any{"with": "./module.wasm", "await": []any{"a", "a"}}); err == nil {

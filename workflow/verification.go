@@ -85,7 +85,7 @@ var checkShapes = map[Strategy]string{
 // lower case, or as the specification's schema spells it.
 func unionKey(s string) string {
 	switch s {
-	case "Attestation", "Oracle", "Consensus", "Optimistic", "ZKP", "ZK", "Groth16", "Nova", "Nova2":
+	case "Attestation", "Oracle", "ThirdParty", "Consensus", "Optimistic", "Trusted", "ZKP", "ZK", "Groth16", "Nova", "Nova2":
 		return strings.ToLower(s)
 	}
 	return s
@@ -117,7 +117,7 @@ func (r *reader) check(v *node) *Verification {
 	case out.Strategy == Oracle && unionKey(inner.text()) == string(Attestation):
 		out.Strategy = Attestation
 	case out.Strategy == Oracle:
-		out.Agents = []string{r.agent(inner)}
+		out.Agents = []string{r.agentIn(inner, "thirdparty")}
 	case out.Strategy == Consensus:
 		r.consensus(out, inner)
 	case out.Strategy == Optimistic:
@@ -153,6 +153,18 @@ func (r *reader) agent(v *node) string {
 		r.fault(v, Invalid, "a DID is a text such as did:key:z6Mk…", "expected a DID, got %s", v.show())
 	}
 	return v.text()
+}
+
+// agentIn reads a DID, alone or in {name: DID}, as the specification's unions
+// have it.
+func (r *reader) agentIn(v *node, name string) string {
+	k, inner := v.sole()
+	if unionKey(k) != name {
+		return r.agent(v)
+	}
+	r.enter(k)
+	defer r.leave()
+	return r.agent(inner)
 }
 
 // consensus reads {agents: [DID…], threshold: k}; without a threshold more than
@@ -240,7 +252,7 @@ func (r *reader) referee(out *Verification, v *node) {
 		r.leave()
 		return
 	}
-	out.Referee = r.agent(v)
+	out.Referee = r.agentIn(v, "trusted")
 }
 
 // proofSystem reads the name of a system of proofs without knowledge.
