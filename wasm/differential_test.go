@@ -355,6 +355,38 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// TestImage calls the functions of the thumbnail's component with its picture on
+// both paths, which they return a picture from.
+func TestImage(t *testing.T) {
+	t.Parallel()
+	read := func(name string) []byte {
+		data, err := os.ReadFile("../examples/thumbnail/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	p := newDuo(t).load(t, read("image.wasm"))
+	picture := ipld.Bytes(read("picture.png"))
+	for _, call := range []Call{
+		{Func: "resize", Params: []ipld.Value{picture, ipld.Int(120), ipld.Int(0)}},
+		{Func: "grayscale", Params: []ipld.Value{picture}},
+		{Func: "rotate", Params: []ipld.Value{picture, ipld.Int(1)}},
+	} {
+		call.Limits = roomy
+		r := p.agree(t, call)
+		if out, ok := r.Outcome.Value.AsBytes(); kindOf(r) != "ok" || !ok || !strings.HasPrefix(out, "\x89PNG") {
+			t.Errorf("%s: %s, %v", call.Func, kindOf(r), r.Outcome.Failure)
+		}
+		for _, gas := range []uint64{r.Gas, r.Gas + 1} {
+			call.Limits.Gas = gas
+			if again := p.agree(t, call); again.Outcome.OK() != (gas > r.Gas) {
+				t.Errorf("%s with gas %d: %s", call.Func, gas, kindOf(again))
+			}
+		}
+	}
+}
+
 // callAll calls each function with values of its types.
 func callAll(t *testing.T, p *pair) {
 	t.Helper()

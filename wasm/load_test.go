@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -401,19 +402,48 @@ func TestSingleFlight(t *testing.T) {
 	}
 }
 
+// addN is a component of its own for each n.
+func addN(t *testing.T, n int) []byte {
+	t.Helper()
+	return wasmtest.Compile(t, strings.ReplaceAll(addOne, `(i32.const 1)`, fmt.Sprintf("(i32.const %d)", n)))
+}
+
+// TestIdleModules keeps those modules that were used last.
 func TestIdleModules(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, Config{IdleModules: 2})
 	mods := make([]*Module, 5)
 	for i := range mods {
-		code := wasmtest.Compile(t, strings.ReplaceAll(addOne, `(i32.const 1)`, fmt.Sprintf("(i32.const %d)", i)))
-		mods[i] = load(t, e, code)
+		mods[i] = load(t, e, addN(t, i))
 	}
-	for _, m := range mods {
-		m.Close()
+	for _, i := range []int{3, 0, 4, 1, 2} {
+		mods[i].Close()
 	}
-	if n := e.Doctor().Modules; n != 2 {
-		t.Errorf("%d idle modules are kept", n)
+	kept(t, e, mods, 1, 2)
+	again, err := e.Load(t.Context(), ipld.Link{}, addN(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close() // now 1 is the newest
+	newest := load(t, e, addN(t, 5))
+	newest.Close()
+	kept(t, e, append(mods, newest), 1, 5)
+}
+
+// kept holds the modules that are loaded against the numbers of those that
+// should be.
+func kept(t *testing.T, e *Engine, mods []*Module, want ...int) {
+	t.Helper()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var got []int
+	for i, m := range mods {
+		if e.modules[m.s.link] == m.s {
+			got = append(got, i)
+		}
+	}
+	if !slices.Equal(got, want) || len(e.modules) != len(want) {
+		t.Errorf("of the modules %v are kept and %d in all, want %v", got, len(e.modules), want)
 	}
 }
 
