@@ -15,6 +15,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/internal/fault"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
 )
 
 // Bounds of a [Keeper] where its config names none.
@@ -271,16 +272,47 @@ func (k *Keeper) turn(ctx context.Context, l *live, g *graph.Graph) (*engine.Rep
 	}
 	r := l.record
 	if g == nil {
-		normal, err := k.Store.Block(r.Workflow)
-		if err == nil {
-			g, err = graph.FromNormal(normal, r.instructions)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("the document: %w", err)
+		var err error
+		if g, err = k.document(r); err != nil {
+			return nil, err
 		}
 	}
 	fault.Point("runs.begun")
 	return k.Run(ctx, g, engine.Options{Listen: l.listen, KeepGoing: r.KeepGoing, Authority: r.authority})
+}
+
+// document reads the workflow of r.
+func (k *Keeper) document(r *record) (*graph.Graph, error) {
+	normal, err := k.Store.Block(r.Workflow)
+	if err != nil {
+		return nil, fmt.Errorf("the document: %w", err)
+	}
+	g, err := graph.FromNormal(normal, r.instructions)
+	if err != nil {
+		return nil, fmt.Errorf("the document: %w", err)
+	}
+	return g, nil
+}
+
+// withRest is jobs with those of r's workflow that have not settled, cancelled.
+func (k *Keeper) withRest(r *record, jobs []Job) ([]Job, error) {
+	if len(jobs) == r.Jobs {
+		return jobs, nil
+	}
+	g, err := k.document(r)
+	if err != nil {
+		return jobs, err
+	}
+	settled := make(map[string]bool, len(jobs))
+	for i := range jobs {
+		settled[jobs[i].Label] = true
+	}
+	for i := range g.Len() {
+		if label := g.Label(i); !settled[label] {
+			jobs = append(jobs, Job{Label: label, Status: engine.JobCancelled, Kind: task.KindCancelled, Message: "not started", Secret: g.Step(i).Secret})
+		}
+	}
+	return jobs, nil
 }
 
 // errSuspend and errCancel are why a run was stopped.
@@ -295,22 +327,23 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 	stopped := report == nil || report.Status == engine.StatusCancelled
 	r := *l.record
 	jobs := l.settled()
-	r.Settled = len(jobs)
 	switch {
 	case stopped && errors.Is(cause, errSuspend):
-		r.State, r.Settled, jobs = Suspended, 0, nil
+		r.State, jobs = Suspended, nil
 	case stopped && errors.Is(cause, ErrClosed), errors.Is(err, engine.ErrClosed), errors.Is(err, store.ErrClosed):
 		k.drop(l) // its record says that it is to be run
 		l.end(ErrClosed)
 		return
 	case stopped && errors.Is(cause, errCancel):
 		r.State, r.Ended = Cancelled, k.Now()
+		jobs, err = k.withRest(&r, jobs)
 	case err != nil:
 		r.State, r.Reason, r.Ended = Broken, err.Error(), k.Now()
 	default:
 		r.State, r.First, r.Reason, r.Ended = stateOf(report.Status), report.First, report.Reason, k.Now()
 	}
 	fault.Point("runs.ended")
+	r.Settled = len(jobs)
 	err = k.Store.Put(r.batch(jobs))
 	if err == nil {
 		err = k.Store.Sync(context.WithoutCancel(ctx))
@@ -319,7 +352,7 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 		k.Log.Error("runs: the end of a workflow could not be kept", "workflow", r.Workflow, "err", err)
 	}
 	k.drop(l)
-	l.close(r.Run, err)
+	l.close(r.Run, jobs, err)
 }
 
 func stateOf(s engine.Status) State {
@@ -366,10 +399,13 @@ func (k *Keeper) halt(ctx context.Context, workflow ipld.Link, state State, caus
 		err = fmt.Errorf("workflow %s: %w: it has ended (%s)", workflow, ErrState, r.State)
 	case r.State == state:
 	default:
+		var jobs []Job
 		if r.State = state; state == Cancelled {
 			r.Ended = k.Now()
+			jobs, err = k.withRest(r, nil)
+			r.Settled = len(jobs)
 		}
-		err = k.Store.Put(r.batch(nil))
+		err = errors.Join(err, k.Store.Put(r.batch(jobs)))
 	}
 	k.mu.Unlock()
 	if err == nil {

@@ -91,8 +91,13 @@ func seqOf(kind EventKind, settled int) uint64 {
 }
 
 // close puts down the end of the run, which is kept unless err says otherwise.
-func (l *live) close(run Run, err error) {
+// The jobs are all that settled, some of which may not have been told.
+func (l *live) close(run Run, jobs []Job, err error) {
 	l.mu.Lock()
+	for i := len(l.jobs); i < len(jobs); i++ {
+		l.jobs = jobs[:i+1]
+		l.add(Event{Kind: JobSettled, Label: jobs[i].Label, Job: &jobs[i]})
+	}
 	l.run = run
 	if err == nil && run.State.Over() {
 		l.add(Event{Kind: Ended})
@@ -155,7 +160,7 @@ func (k *Keeper) Watch(ctx context.Context, workflow ipld.Link, after Position, 
 	for i := l.index(after); ; {
 		events, change, done := l.next(i)
 		for _, ev := range events {
-			if !yield(ev) {
+			if seen := ev.At.Seq > 0 && ev.At.Attempt == after.Attempt && ev.At.Seq <= after.Seq; !seen && !yield(ev) {
 				return nil
 			}
 		}

@@ -1,0 +1,414 @@
+package runs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/runs"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bench is a keeper whose runs wait at a gate before each attempt.
+type bench struct {
+	*runs.Keeper
+	engine *ipvmtest.Engine
+	config runs.Config
+	gate   chan struct{} // closed when runs may go on
+
+	mu   sync.Mutex
+	runs int
+}
+
+func newBench(t *testing.T, open bool) *bench {
+	t.Helper()
+	b := &bench{engine: ipvmtest.New(t, ipvmtest.Options{}), gate: make(chan struct{})}
+	if open {
+		close(b.gate)
+	}
+	b.config = runs.Config{
+		Store: b.engine.Store,
+		Judge: func(*graph.Graph, []byte) (did.DID, error) { return "", nil },
+		Run: func(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error) {
+			b.mu.Lock()
+			b.runs++
+			gate := b.gate
+			b.mu.Unlock()
+			select {
+			case <-gate:
+			case <-ctx.Done():
+			}
+			return b.engine.Run(ctx, g, o)
+		},
+	}
+	b.Keeper = runs.New(b.config)
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+// restart closes the keeper and makes a new one, which takes up n runs.
+func (b *bench) restart(t *testing.T, n int) {
+	t.Helper()
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.Keeper = runs.New(b.config)
+	if got, err := b.ResumeAll(t.Context()); got != n || err != nil {
+		t.Fatalf("ResumeAll: %d, %v; expected %d", got, err, n)
+	}
+}
+
+// pass lets all runs go on, and those to come.
+func (b *bench) pass() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.gate)
+}
+
+func (b *bench) attempts() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.runs
+}
+
+// sum is a workflow of two jobs, the first of which adds one to n.
+func (b *bench) sum(t *testing.T, n int) *graph.Graph {
+	t.Helper()
+	return b.engine.Document(t, fmt.Sprintf(`
+a: {with: ./add-one/add-one.wasm, args: [%d]}
+b: {with: ./add-one/add-one.wasm, args: [{from: a}]}`, n))
+}
+
+func (b *bench) submit(t *testing.T, g *graph.Graph) runs.Run {
+	t.Helper()
+	r, err := b.Submit(t.Context(), g, runs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// events are those of a run after a position, as text, until it stops.
+func (b *bench) events(t *testing.T, workflow ipld.Link, after runs.Position) []string {
+	t.Helper()
+	var all []string
+	err := b.Watch(t.Context(), workflow, after, func(ev runs.Event) bool {
+		if ev.Kind != runs.JobStarted {
+			all = append(all, text(ev))
+		}
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func text(ev runs.Event) string {
+	s := fmt.Sprintf("%d.%d %s", ev.At.Attempt, ev.At.Seq, ev.Kind)
+	switch {
+	case ev.Job != nil:
+		s += fmt.Sprintf(" %s %s %s", ev.Label, ev.Job.Status, ev.Job.How)
+	case ev.Kind == runs.Ended:
+		s += fmt.Sprintf(" %s", ev.Run.State)
+	}
+	return strings.TrimSpace(s)
+}
+
+func expect[T any](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-expected +got):\n%s", what, diff)
+	}
+}
+
+func TestSubmit(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, true)
+	g := b.sum(t, 1)
+	r := b.submit(t, g)
+	expect(t, "at once", r.State, runs.Running)
+	all := []string{"1.1 workflow-started", "1.2 job-settled a ok ran", "1.3 job-settled b ok ran", "1.4 workflow-ended ok"}
+	expect(t, "live", b.events(t, g.Link(), runs.Position{}), all)
+	expect(t, "from what was kept", b.events(t, g.Link(), runs.Position{}), all)
+	expect(t, "after a position", b.events(t, g.Link(), runs.Position{Attempt: 1, Seq: 2}), all[2:])
+	expect(t, "after another attempt", b.events(t, g.Link(), runs.Position{Attempt: 7, Seq: 2}), all)
+	expect(t, "after the end", len(b.events(t, g.Link(), runs.Position{Attempt: 1, Seq: 4})), 0)
+	r, err := b.Get(g.Link())
+	if err != nil || r.State != runs.OK || r.Jobs != 2 || r.Settled != 2 || r.Ended.IsZero() {
+		t.Errorf("%+v, %v", r, err)
+	}
+	jobs, err := b.Jobs(g.Link())
+	if err != nil || len(jobs) != 2 || !jobs[1].Receipt.Defined() || jobs[1].Gas == 0 || jobs[1].Ended.IsZero() {
+		t.Errorf("%+v, %v", jobs, err)
+	}
+
+	again := b.submit(t, g)
+	expect(t, "attempt", again.Attempt, 2)
+	expect(t, "again", b.events(t, g.Link(), runs.Position{}), []string{
+		"2.1 workflow-started", "2.2 job-settled a ok remembered", "2.3 job-settled b ok remembered", "2.4 workflow-ended ok",
+	})
+}
+
+func TestSubmitTwice(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	g := b.sum(t, 1)
+	first, second := b.submit(t, g), b.submit(t, g)
+	if first != second {
+		t.Errorf("another run: %+v, after %+v", second, first)
+	}
+	b.pass()
+	expect(t, "end", b.events(t, g.Link(), runs.Position{Attempt: 1, Seq: 3}), []string{"1.4 workflow-ended ok"})
+	expect(t, "attempts", b.attempts(), 1)
+}
+
+func TestResumeAll(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	one, two, ended := b.sum(t, 1), b.sum(t, 5), b.sum(t, 9)
+	for _, g := range []*graph.Graph{one, two} {
+		b.submit(t, g)
+	}
+	b.restart(t, 2)
+	b.pass()
+	for _, g := range []*graph.Graph{one, two} {
+		got := b.events(t, g.Link(), runs.Position{})
+		expect(t, "last", got[len(got)-1], "2.4 workflow-ended ok")
+	}
+	b.submit(t, ended)
+	b.events(t, ended.Link(), runs.Position{})
+	b.restart(t, 0)
+	open, err := b.Unfinished()
+	if err != nil || len(open) > 0 {
+		t.Errorf("%v, %v", open, err)
+	}
+}
+
+// TestResumesWithReceipts says that what has a receipt is not run again.
+func TestResumesWithReceipts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	g := b.sum(t, 1)
+	b.submit(t, g)
+	b.engine.MustRun(t, b.engine.Document(t, `{a: {with: ./add-one/add-one.wasm, args: [1]}}`), engine.Options{})
+	b.restart(t, 1)
+	b.pass()
+	expect(t, "events", b.events(t, g.Link(), runs.Position{}), []string{
+		"2.1 workflow-started", "2.2 job-settled a ok remembered", "2.3 job-settled b ok ran", "2.4 workflow-ended ok",
+	})
+}
+
+func TestSuspend(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	g := b.sum(t, 1)
+	b.submit(t, g)
+	r, err := b.Suspend(t.Context(), g.Link())
+	if err != nil || r.State != runs.Suspended {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	expect(t, "no end", b.events(t, g.Link(), runs.Position{}), []string{"1.1 workflow-started"})
+	b.restart(t, 0)
+	b.pass()
+	if r, err = b.Resume(t.Context(), g.Link()); err != nil || r.State != runs.Running {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	got := b.events(t, g.Link(), runs.Position{})
+	expect(t, "last", got[len(got)-1], "2.4 workflow-ended ok")
+	if _, err := b.Resume(t.Context(), g.Link()); !errors.Is(err, runs.ErrState) {
+		t.Errorf("resumed after it went well: %v", err)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	g := b.sum(t, 1)
+	if _, err := b.Cancel(t.Context(), g.Link()); !errors.Is(err, runs.ErrUnknown) {
+		t.Errorf("unknown: %v", err)
+	}
+	b.submit(t, g)
+	r, err := b.Cancel(t.Context(), g.Link())
+	if err != nil || r.State != runs.Cancelled || r.Ended.IsZero() {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	expect(t, "events", b.events(t, g.Link(), runs.Position{}), []string{
+		"1.1 workflow-started", "1.2 job-settled a cancelled", "1.3 job-settled b cancelled", "1.4 workflow-ended cancelled",
+	})
+	if _, err := b.Cancel(t.Context(), g.Link()); !errors.Is(err, runs.ErrState) {
+		t.Errorf("cancelled twice: %v", err)
+	}
+	b.restart(t, 0)
+}
+
+// TestCancelIsKept says that a run stays cancelled whose process ends before it
+// has stopped.
+func TestCancelIsKept(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	stuck := make(chan struct{})
+	run := b.config.Run
+	b.config.Run = func(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error) {
+		<-stuck
+		return run(ctx, g, o)
+	}
+	b.restart(t, 0)
+	g := b.sum(t, 1)
+	b.submit(t, g)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.Cancel(ctx, g.Link()); !errors.Is(err, context.Canceled) {
+		t.Errorf("it has stopped: %v", err)
+	}
+	other := runs.New(b.config) // as after a crash
+	if n, err := other.ResumeAll(t.Context()); n != 0 || err != nil {
+		t.Errorf("taken up %d, %v", n, err)
+	}
+	close(stuck)
+	b.pass()
+}
+
+func TestFull(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	b.config.Open = 2
+	b.restart(t, 0)
+	b.submit(t, b.sum(t, 1))
+	b.submit(t, b.sum(t, 2))
+	if _, err := b.Submit(t.Context(), b.sum(t, 3), runs.Options{}); !errors.Is(err, runs.ErrFull) {
+		t.Errorf("a third: %v", err)
+	}
+	b.submit(t, b.sum(t, 2))
+	b.pass()
+}
+
+// TestActive says that workflows beyond those in progress wait for their turn,
+// in which they can be cancelled.
+func TestActive(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	b.config.Active = 1
+	b.restart(t, 0)
+	b.submit(t, b.sum(t, 1))
+	waiting := b.sum(t, 2)
+	b.submit(t, waiting)
+	if r, err := b.Cancel(t.Context(), waiting.Link()); err != nil || r.State != runs.Cancelled {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if n := b.attempts(); n > 1 {
+		t.Errorf("%d in progress", n)
+	}
+	b.pass()
+}
+
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, true)
+	denied := errors.New("not you")
+	b.config.Judge = func(*graph.Graph, []byte) (did.DID, error) { return "", denied }
+	b.restart(t, 0)
+	g := b.sum(t, 1)
+	if _, err := b.Submit(t.Context(), g, runs.Options{}); !errors.Is(err, denied) {
+		t.Errorf("submitted: %v", err)
+	}
+	if _, err := b.Get(g.Link()); !errors.Is(err, runs.ErrUnknown) {
+		t.Errorf("kept: %v", err)
+	}
+}
+
+func TestBroken(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, true)
+	run := b.config.Run
+	b.config.Run = func(context.Context, *graph.Graph, engine.Options) (*engine.Report, error) {
+		return nil, errors.New("no disk")
+	}
+	b.restart(t, 0)
+	g := b.sum(t, 1)
+	b.submit(t, g)
+	expect(t, "events", b.events(t, g.Link(), runs.Position{}), []string{"1.1 workflow-started", "1.2 workflow-ended broken"})
+	r, _ := b.Get(g.Link())
+	expect(t, "reason", r.Reason, "no disk")
+	b.config.Run = run
+	b.restart(t, 0)
+	if _, err := b.Resume(t.Context(), g.Link()); err != nil {
+		t.Fatal(err)
+	}
+	got := b.events(t, g.Link(), runs.Position{})
+	expect(t, "last", got[len(got)-1], "2.4 workflow-ended ok")
+}
+
+func TestFailed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, true)
+	g := b.engine.Document(t, `
+a: {with: ./add-one/add-one.wasm, args: [1], gas: 1}
+b: {with: ./add-one/add-one.wasm, args: [{from: a}]}`)
+	b.submit(t, g)
+	expect(t, "events", b.events(t, g.Link(), runs.Position{}), []string{
+		"1.1 workflow-started", "1.2 job-settled a error ran", "1.3 job-settled b upstream", "1.4 workflow-ended failed",
+	})
+	r, _ := b.Get(g.Link())
+	expect(t, "first", r.First, "a")
+	jobs, err := b.Jobs(g.Link())
+	if err != nil || jobs[0].Kind != "out-of-gas" || jobs[1].Upstream != "a" {
+		t.Errorf("%+v, %v", jobs, err)
+	}
+}
+
+// TestPages has a run with more jobs than one page of its record holds.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, true)
+	const n = 1300
+	var doc strings.Builder
+	for i := range n {
+		fmt.Fprintf(&doc, "j%d: {with: ./add-one/add-one.wasm, args: [%d]}\n", i, i%7)
+	}
+	g := b.engine.Document(t, doc.String())
+	b.submit(t, g)
+	live := b.events(t, g.Link(), runs.Position{})
+	expect(t, "events", len(live), n+2)
+	expect(t, "from what was kept", b.events(t, g.Link(), runs.Position{}), live)
+	expect(t, "the end", b.events(t, g.Link(), runs.Position{Attempt: 1, Seq: n + 1}), live[n+1:])
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, true)
+	want := map[ipld.Link]bool{}
+	for i := range 5 {
+		g := b.sum(t, i*10)
+		b.submit(t, g)
+		b.events(t, g.Link(), runs.Position{})
+		want[g.Link()] = true
+	}
+	var after ipld.Link
+	for range len(want) { // one at a time
+		more := false
+		err := b.List(after, func(r runs.Run) bool {
+			after, more = r.Workflow, true
+			return false
+		})
+		if err != nil || !more || !want[after] {
+			t.Fatalf("%s, %v", after, err)
+		}
+		delete(want, after)
+	}
+	if err := b.List(after, func(r runs.Run) bool { t.Errorf("more: %s", r.Workflow); return true }); err != nil {
+		t.Error(err)
+	}
+}
