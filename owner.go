@@ -153,8 +153,7 @@ func (o *owner) Run(ctx context.Context, g *graph.Graph, opts engine.Options) (*
 		opts.Permit = permit
 		return o.Engine.Run(ctx, g, opts)
 	}()
-	done := err == nil && report.Status != engine.StatusCancelled
-	return report, errors.Join(err, permit.End(done))
+	return report, errors.Join(err, permit.End(report))
 }
 
 // Revoke takes a delegation back.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/did"
@@ -17,8 +18,13 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ucan"
 )
 
-// DefaultSkew is how far the clocks of others may be off.
-const DefaultSkew = time.Minute
+// How far the clocks of others may be off.
+const (
+	DefaultSkew = time.Minute
+	// MaxSkew is the most that a node may be set to: what it must remember of a
+	// token is kept for as long after the token expires.
+	MaxSkew = time.Hour
+)
 
 // ErrRefused reports a workflow that its signer may not have run here, for a
 // reason that is no [*ucan.Denied].
@@ -35,6 +41,7 @@ type Store interface {
 const (
 	revocationKind = "revocation" // CID of the invocation → {revoke, by, container}
 	performedKind  = "performed"  // SigHash → running or ended ‖ the invocation, until it expires
+	accountKind    = "account"    // SigHash of a delegation → {used, until}
 )
 
 // What the note of an invocation begins with.
@@ -54,8 +61,10 @@ type Guard struct {
 	cache   ucan.Cache
 	revoked ucan.Revocations
 	replay  ucan.Replay
-	mu      sync.Mutex            // orders what is performed and its note
-	active  map[[32]byte]struct{} // invocations whose workflows run
+	// mu orders what is performed and its note, and guards what follows.
+	mu       sync.Mutex
+	active   map[[32]byte]struct{} // invocations whose workflows run
+	accounts map[accountKey]account
 }
 
 // New returns the guard of a node, which remembers what is in s. A nil now is
@@ -64,21 +73,23 @@ func New(node did.DID, s Store, p engine.Policy, now func() time.Time) (*Guard, 
 	if now == nil {
 		now = time.Now
 	}
-	g := &Guard{active: make(map[[32]byte]struct{}), node: node, store: s, policy: p, now: now, replay: ucan.Replay{Skew: DefaultSkew}}
-	var trouble error
-	err := s.Notes(revocationKind, func(n store.Note) bool {
-		trouble = g.recall(n)
-		return trouble == nil
-	})
-	if err = errors.Join(err, trouble); err != nil {
-		return nil, fmt.Errorf("what was revoked: %w", err)
-	}
-	err = s.Notes(performedKind, func(n store.Note) bool {
-		trouble = g.reperform(n)
-		return trouble == nil
-	})
-	if err = errors.Join(err, trouble); err != nil {
-		return nil, fmt.Errorf("what was performed: %w", err)
+	g := &Guard{active: make(map[[32]byte]struct{}), accounts: make(map[accountKey]account), node: node, store: s, policy: p, now: now, replay: ucan.Replay{Skew: DefaultSkew}}
+	for _, kept := range [...]struct {
+		kind, what string
+		take       func(store.Note) error
+	}{
+		{revocationKind, "what was revoked", g.recall},
+		{performedKind, "what was performed", g.reperform},
+		{accountKind, "what was used of delegations", g.reopen},
+	} {
+		var trouble error
+		err := s.Notes(kept.kind, func(n store.Note) bool {
+			trouble = kept.take(n)
+			return trouble == nil
+		})
+		if err = errors.Join(err, trouble); err != nil {
+			return nil, fmt.Errorf("%s: %w", kept.what, err)
+		}
 	}
 	return g, nil
 }
@@ -130,7 +141,7 @@ func (g *Guard) reperform(n store.Note) error {
 	if err != nil {
 		return fmt.Errorf("note %x: %w", n.Key, err)
 	}
-	if exp := inv.Invocation().Expires; exp == nil || *exp+int64(DefaultSkew/time.Second) < g.now().Unix() {
+	if exp := inv.Invocation().Expires; exp == nil || past(*exp, g.now()) {
 		return g.store.PutNote(performedKind, n.Key, nil)
 	}
 	_, err = g.replay.First(inv, g.now())
@@ -153,6 +164,8 @@ type Permit struct {
 	guard  *Guard
 	auth   *ucan.Authorisation
 	demand Demand
+	booked []accountKey // the accounts in which the demand's gas counts as used
+	began  atomic.Bool  // a task may have run
 }
 
 // Issuer is on whose behalf the workflow runs.
@@ -192,14 +205,17 @@ func (g *Guard) Accept(container []byte, w *graph.Graph) (*Permit, error) {
 	if more := DemandOf(w, g.policy).beyond(asked); more != "" {
 		return nil, fmt.Errorf("%w: %s", ErrRefused, more)
 	}
-	if err := g.perform(inv, now); err != nil {
+	p := &Permit{guard: g, auth: auth, demand: asked}
+	if err := p.perform(now); err != nil {
 		return nil, err
 	}
-	return &Permit{g, auth, asked}, nil
+	return p, nil
 }
 
-// perform notes that inv is being performed, which it is once.
-func (g *Guard) perform(inv *ucan.SignedInvocation, now time.Time) error {
+// perform notes that the invocation is being performed, which it is once, and
+// sets aside what it may use.
+func (p *Permit) perform(now time.Time) error {
+	g, inv := p.guard, p.auth.Invocation()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	hash := inv.SigHash()
@@ -210,15 +226,23 @@ func (g *Guard) perform(inv *ucan.SignedInvocation, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	performed := fmt.Errorf("%w: the invocation %s was performed before; sign again to run the workflow again", ErrRefused, inv.Link())
+	if known && (len(note) == 0 || note[0] != running) {
+		return performed
+	}
+	if p.booked, err = g.reserve(p.auth.Chain(), p.demand.Gas); err != nil {
+		return err
+	}
 	if !known {
 		first, err := g.replay.First(inv, now)
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrRefused, err)
+			err = fmt.Errorf("%w: %w", ErrRefused, err)
+		} else if !first {
+			err = performed
 		}
-		known, note = !first, []byte{ended}
-	}
-	if known && (len(note) == 0 || note[0] != running) {
-		return fmt.Errorf("%w: the invocation %s was performed before; sign again to run the workflow again", ErrRefused, inv.Link())
+		if err != nil {
+			return errors.Join(err, g.giveBack(p.booked, p.demand.Gas))
+		}
 	}
 	if err := g.note(inv, running); err != nil {
 		return err
@@ -232,14 +256,25 @@ func (g *Guard) note(inv *ucan.SignedInvocation, state byte) error {
 	return g.store.PutNote(performedKind, string(hash[:]), append([]byte{state}, inv.Bytes()...))
 }
 
-// End tells that the workflow does not run any more, and whether it came to an
-// end: else the same invocation may ask for the rest.
-func (p *Permit) End(done bool) error {
+// End tells what came of the workflow, which does not run any more; nil where
+// nobody knows. Of a total that was granted, what it did not use is free again.
+// If it did not come to its end the same invocation may ask for the rest.
+func (p *Permit) End(r *engine.Report) error {
 	g, inv := p.guard, p.auth.Invocation()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.active, inv.SigHash())
-	if !done {
+	used := p.demand.Gas
+	switch {
+	case !p.began.Load():
+		used = 0
+	case r != nil:
+		used = min(r.Gas, used)
+	}
+	if err := g.giveBack(p.booked, p.demand.Gas-used); err != nil {
+		return err
+	}
+	if r == nil || r.Status == engine.StatusCancelled {
 		return nil
 	}
 	return g.note(inv, ended)
@@ -249,6 +284,7 @@ func (p *Permit) End(done bool) error {
 // authority for it holds; a module that was promised is judged here, now that it
 // is known. The failure is of kind denied.
 func (p *Permit) Allow(module ipld.Link, name string) *task.Failure {
+	p.began.Store(true)
 	d, failure := p.demand.called(Function{module, name})
 	if failure != nil {
 		return failure

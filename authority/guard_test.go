@@ -161,11 +161,11 @@ func TestPerformedOnce(t *testing.T) {
 	signed := r.sign(t, g, r.grant(t, `[]`))
 	permit, err := r.guard.Accept(signed, g)
 	must(t, err)
-	must(t, permit.End(false))
+	must(t, permit.End(nil))
 	r.open(t)
 	permit, err = r.guard.Accept(signed, g)
 	must(t, err)
-	must(t, permit.End(true))
+	must(t, permit.End(&engine.Report{Status: engine.StatusOK}))
 	for range 2 {
 		if _, err := r.guard.Accept(signed, g); !errors.Is(err, authority.ErrRefused) || !strings.Contains(err.Error(), "performed before") {
 			t.Errorf("again: %v", err)
@@ -187,7 +187,7 @@ func TestPerformedByAClockThatWasSetBack(t *testing.T) {
 	signed := r.sign(t, g, r.grant(t, `[]`))
 	permit, err := r.guard.Accept(signed, g)
 	must(t, err)
-	must(t, permit.End(true))
+	must(t, permit.End(&engine.Report{Status: engine.StatusOK}))
 	right := r.now
 	r.now = right.Add(-48 * time.Hour)
 	r.open(t)

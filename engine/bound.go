@@ -88,6 +88,15 @@ func retries(j *workflow.Job) uint64 {
 	return DefaultRetries
 }
 
+// addGas is a and b together, or the largest number there is.
+func addGas(a, b uint64) uint64 {
+	sum, carry := bits.Add64(a, b, 0)
+	if carry > 0 {
+		return math.MaxUint64
+	}
+	return sum
+}
+
 // add is a and b together, or the longest time there is.
 func add(a, b time.Duration) time.Duration {
 	if a > math.MaxInt64-b {

@@ -115,6 +115,7 @@ func (s *step) ask(ctx context.Context, report *JobReport) (ipld.Value, *task.Fa
 	quiet := *s // the job has started, and does so once
 	quiet.running = func() {}
 	r, _, err := quiet.settle(ctx, c, report.Limits)
+	s.gas = quiet.gas
 	return r.outcome.Value, r.outcome.Failure, err
 }
 

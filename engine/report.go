@@ -53,6 +53,9 @@ type Report struct {
 	First string
 	// Jobs has one entry for each step of the graph, in the graph's order.
 	Jobs []JobReport
+	// Gas is what all that ran now used, handlers too. Of what was given up while
+	// it ran, its limit counts.
+	Gas uint64
 	// Time is the wall clock from acceptance to the last durable receipt.
 	Time time.Duration
 }

@@ -139,6 +139,7 @@ type run struct {
 type finished struct {
 	step    int
 	report  JobReport
+	gas     uint64 // see step
 	disk    uint64
 	strayed bool  // see run
 	wait    *wait // the step is to wait; there is no report
@@ -284,6 +285,7 @@ func (r *run) settle(ctx context.Context, f finished, events *teller) {
 		r.record(f.step, f.report, events)
 	}
 	r.gas += f.report.Gas
+	r.report.Gas = addGas(r.report.Gas, f.gas)
 	r.disk += f.disk
 	config := r.graph.Workflow().Config
 	switch {

@@ -25,6 +25,7 @@ type step struct {
 	outside *wait  // what the tasks of other workflows came to; nil where none is awaited
 	strayed bool   // what it awaits is not what its task as written says, or only others say so
 	running func() // called once if the function really runs here
+	gas     uint64 // used by what ran here, or, where that is not known, the most it could use
 }
 
 // ran is what a run of a function came to, or what is remembered of one.
@@ -44,7 +45,7 @@ func (s *step) begin(ctx context.Context, wake func()) finished {
 		return finished{report: s.report(), wait: w, err: err}
 	}
 	report, err := s.run(ctx)
-	return finished{report: report, strayed: s.strayed, err: err}
+	return finished{report: report, gas: s.gas, strayed: s.strayed, err: err}
 }
 
 // look finds out what s awaits of other workflows. The wait is nil when s can
@@ -308,10 +309,21 @@ func (s *step) recallOrRun(ctx context.Context, c call, limits task.Limits) (ran
 		switch {
 		case leader && r.how != "":
 			return r, r.how, err
-		case err != nil, leader:
+		case leader:
+			s.gas = addGas(s.gas, used(r, err, limits))
+			return r, Ran, err
+		case err != nil:
 			return r, Ran, err
 		}
 	}
+}
+
+// used is what a run used; all that it was allowed where nobody knows.
+func used(r ran, err error, limits task.Limits) uint64 {
+	if err != nil || r.signed == nil {
+		return limits.Gas
+	}
+	return r.signed.Gas
 }
 
 // execute calls the function and keeps what came of it.

@@ -2,6 +2,7 @@ package grant
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ const RunCommand = "/ipvm/run"
 
 // Bounds of the workflows that may be run. The zero value is no bound.
 type Bounds struct {
-	Gas    uint64        // 0 is no bound, as in the next three
+	Gas    uint64        // 0 is no bound, as in the next three; see also [Bounds.Meta]
 	Memory uint64        // in bytes
 	Time   time.Duration // of all jobs, one after the other
 	Tasks  uint64
@@ -52,6 +53,35 @@ func (b Bounds) Policy(more ...ipld.Value) (ucan.Policy, error) {
 		all = append(all, statement("==", ipld.String(".effects"), ipld.List()))
 	}
 	return ucan.ParsePolicy(ipld.List(append(all, more...)...))
+}
+
+// TotalKey is where the meta of a delegation has what all workflows together may
+// use that rest on it: a map {gas: number}. A policy can bound one invocation
+// only.
+const TotalKey = "ipvm/total"
+
+// Meta is what a delegation within b says beside its policy: that the gas is that
+// of all workflows together. It is null where b does not bound gas.
+func (b Bounds) Meta() ipld.Value {
+	if b.Gas == 0 {
+		return ipld.Null
+	}
+	return ipld.Map(ipld.Entry{Key: TotalKey, Value: ipld.Map(ipld.Entry{Key: "gas", Value: ipld.Uint(b.Gas)})})
+}
+
+// Total reads what [Bounds.Meta] says. The error reports a total in another form,
+// of which nobody knows how much it grants.
+func Total(meta ipld.Value) (gas uint64, bounded bool, err error) {
+	total, ok := meta.Lookup(TotalKey)
+	if !ok {
+		return 0, false, nil
+	}
+	e, ok := total.Sole()
+	gas, isNumber := e.Value.AsUint64()
+	if !ok || e.Key != "gas" || !isNumber {
+		return 0, false, fmt.Errorf("meta: %s is not {gas: number}", TotalKey)
+	}
+	return gas, true, nil
 }
 
 // only allows no other functions. A promised module is null, which is no

@@ -224,3 +224,25 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// The gas of all workflows together stands in the meta, in one form.
+func TestTotal(t *testing.T) {
+	t.Parallel()
+	if m := (Bounds{Memory: 1}).Meta(); !m.IsNull() {
+		t.Errorf("without gas: %v", m)
+	}
+	gas, bounded, err := Total(Bounds{Gas: math.MaxUint64}.Meta())
+	if gas != math.MaxUint64 || !bounded || err != nil {
+		t.Errorf("%d, %t, %v", gas, bounded, err)
+	}
+	for _, none := range []ipld.Value{ipld.Null, parse(t, `{"ipvm/parts": {"gas": 1}}`)} {
+		if _, bounded, err := Total(none); bounded || err != nil {
+			t.Errorf("%v: %t, %v", none, bounded, err)
+		}
+	}
+	for _, odd := range []string{`null`, `1`, `{}`, `{"gas": -1}`, `{"gas": 1.5}`, `{"gas": "1"}`, `{"gas": 1, "memory": 1}`, `{"memory": 1}`} {
+		if _, _, err := Total(parse(t, `{"ipvm/total": `+odd+`}`)); err == nil {
+			t.Errorf("%s is a total", odd)
+		}
+	}
+}

@@ -15,7 +15,7 @@ import (
 // wireVersion is the version of what follows, and of the paths. Nodes of one
 // state directory talk only when theirs are equal, so it changes whenever
 // anything here does.
-const wireVersion = 6
+const wireVersion = 7
 
 // encoder gives the form that an engine's words have on the wire.
 type encoder struct {
@@ -268,13 +268,14 @@ func encodeReport(r *engine.Report) ipld.Value {
 	o.text("status", string(r.Status))
 	o.text("reason", r.Reason)
 	o.text("first", r.First)
+	o.uint("gas", r.Gas)
 	o.int("time", int64(r.Time))
 	return o.done()
 }
 
 func decodeReport(v ipld.Value) (*engine.Report, error) {
 	f := fieldsOf(v)
-	r := &engine.Report{Workflow: f.link("workflow"), Status: engine.Status(f.text("status")), Reason: f.text("reason"), First: f.text("first"), Time: time.Duration(f.int("time"))}
+	r := &engine.Report{Workflow: f.link("workflow"), Status: engine.Status(f.text("status")), Reason: f.text("reason"), First: f.text("first"), Gas: f.uint("gas"), Time: time.Duration(f.int("time"))}
 	return r, f.end()
 }
 

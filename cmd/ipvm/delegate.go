@@ -55,7 +55,7 @@ UCAN container. Anybody may see a delegation; only the one it is for can use it.
 	flags.BoolVar(&f.forever, "forever", false, "let it last until it is revoked, instead of --expires")
 	flags.StringVar(&f.notBefore, "not-before", "", "first moment of its use, as a `TIME` like that of --expires (default: now)")
 	flags.StringArrayVar(&f.proofs, "proof", nil, "a delegation to the key that this one rests on, or a container of them, in `FILE`; repeatable")
-	flags.StringVar(&f.gas, "max-gas", "", "most gas of all jobs of a workflow, a `NUMBER`")
+	flags.StringVar(&f.gas, "max-gas", "", "most gas of all workflows together, a `NUMBER`")
 	flags.StringVar(&f.memory, "max-memory", "", "most memory of a job, a `SIZE`")
 	flags.StringVar(&f.limit, "max-time", "", "most time of all jobs of a workflow, one after the other, such as 30s")
 	flags.StringVar(&f.tasks, "max-tasks", "", "most jobs of a workflow, a `NUMBER`")
@@ -84,7 +84,7 @@ func (a *app) delegate(cmd *cobra.Command, f *delegateFlags) error {
 	if err != nil {
 		return err
 	}
-	if g.Policy, err = a.policy(cmd, f); err != nil {
+	if g.Policy, g.Meta, err = a.policy(cmd, f); err != nil {
 		return err
 	}
 	if err := checkGrant(g); err != nil {
@@ -148,36 +148,37 @@ func checkGrant(g ucan.Grant) error {
 	return err
 }
 
-// policy is what the flags say of it. Modules given as files are imported.
-func (a *app) policy(cmd *cobra.Command, f *delegateFlags) (p ucan.Policy, err error) {
+// policy is what the flags say of it and of all workflows together. Modules given
+// as files are imported.
+func (a *app) policy(cmd *cobra.Command, f *delegateFlags) (p ucan.Policy, meta ipld.Value, err error) {
 	b := grant.Bounds{Pure: f.pure}
 	if b.Gas, err = bound("max-gas", f.gas, parseGas); err != nil {
-		return p, err
+		return p, meta, err
 	}
 	if b.Memory, err = bound("max-memory", f.memory, workflow.ParseSize); err != nil {
-		return p, err
+		return p, meta, err
 	}
 	if b.Time, err = bound("max-time", f.limit, parseTime); err != nil {
-		return p, err
+		return p, meta, err
 	}
 	if b.Tasks, err = bound("max-tasks", f.tasks, parseGas); err != nil {
-		return p, err
+		return p, meta, err
 	}
 	if b.Functions, err = a.functions(cmd, f.functions); err != nil {
-		return p, err
+		return p, meta, err
 	}
 	var more []ipld.Value
 	for _, text := range f.statements {
 		v, err := ipld.DecodeJSON([]byte(text))
 		if err != nil {
-			return p, misusef(`a statement is a list, such as '["<=", ".gas", 1000]'`, "--policy %.200s: %v", text, err)
+			return p, meta, misusef(`a statement is a list, such as '["<=", ".gas", 1000]'`, "--policy %.200s: %v", text, err)
 		}
 		more = append(more, v)
 	}
 	if p, err = b.Policy(more...); err != nil {
-		return p, misusef(`one statement for each --policy, such as '["<=", ".gas", 1000]'`, "%v", err)
+		return p, meta, misusef(`one statement for each --policy, such as '["<=", ".gas", 1000]'`, "%v", err)
 	}
-	return p, nil
+	return p, b.Meta(), nil
 }
 
 // bound reads the value of a flag that need not be there.
@@ -300,13 +301,13 @@ func printGrant(out io.Writer, token *ucan.SignedDelegation, chain []*ucan.Signe
 	fmt.Fprintln(out, token.Link().Base58())
 	fmt.Fprintf(out, "%s may use %s of %s\n", d.Audience, printable(d.Command), d.Subject)
 	fmt.Fprintf(out, "  %s\n", timesText(d, now))
-	for _, words := range policyWords(d.Command, d.Policy) {
+	for _, words := range boundsWords(d) {
 		fmt.Fprintf(out, "  %s\n", words)
 	}
 	for _, p := range chain[:len(chain)-1] {
 		d := p.Delegation()
 		fmt.Fprintf(out, "and no more than %s was granted by %s: %s\n", p.Link().Base58(), d.Issuer, timesText(d, now))
-		for _, words := range policyWords(d.Command, d.Policy) {
+		for _, words := range boundsWords(d) {
 			fmt.Fprintf(out, "  %s\n", words)
 		}
 	}

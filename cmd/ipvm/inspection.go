@@ -111,7 +111,7 @@ func (t *inspected) printDelegation(out io.Writer, v *inspection) {
 	}
 	field(out, "subject", subject)
 	field(out, "command", commandText(d.Command))
-	policy := policyWords(d.Command, d.Policy)
+	policy := boundsWords(d)
 	if len(policy) == 0 {
 		policy = []string{"none"}
 	}

@@ -13,6 +13,19 @@ import (
 // maxPolicyText bounds one statement in words, in characters.
 const maxPolicyText = 1000
 
+// boundsWords are the bounds of a delegation in words: its policy, and what all
+// workflows together may use.
+func boundsWords(d ucan.Delegation) []string {
+	words := policyWords(d.Command, d.Policy)
+	switch gas, bounded, err := grant.Total(d.Meta); {
+	case err != nil:
+		words = append(words, "nothing at all here: "+err.Error())
+	case bounded:
+		words = append(words, "gas of all workflows together at most "+count(gas))
+	}
+	return words
+}
+
 // policyWords are the statements of a policy in words, one each. What the
 // arguments of /ipvm/run mean is told for that command only.
 func policyWords(command string, p ucan.Policy) []string {

@@ -106,7 +106,7 @@ func newDelegationJSON(s *ucan.SignedDelegation) delegationJSON {
 	d := s.Delegation()
 	out := delegationJSON{
 		CID: s.Link().Base58(), Issuer: string(d.Issuer), Audience: string(d.Audience), Subject: string(d.Subject), Powerline: d.Powerline,
-		Command: d.Command, Policy: rawJSON(d.Policy.Value()), Words: policyWords(d.Command, d.Policy),
+		Command: d.Command, Policy: rawJSON(d.Policy.Value()), Words: boundsWords(d),
 		Nonce: hex.EncodeToString([]byte(d.Nonce)), NotBefore: d.NotBefore, Expires: d.Expires,
 	}
 	if !d.Meta.IsNull() {
