@@ -58,6 +58,10 @@ type Config struct {
 type Options struct {
 	KeepGoing bool
 	Authority []byte
+	// Open tells that whoever submits it has shown no authority at all. The run
+	// is then for everyone to see who can submit so, also when it is later
+	// submitted otherwise.
+	Open bool
 }
 
 // Keeper drives accepted workflows. Its methods may be called by many
@@ -118,14 +122,17 @@ func (k *Keeper) Submit(ctx context.Context, g *graph.Graph, o Options) (Run, er
 	}
 	r := &record{
 		Run: Run{
-			Workflow: g.Link(), State: Running, Attempt: 1, For: by, KeepGoing: o.KeepGoing,
+			Workflow: g.Link(), State: Running, Attempt: 1, For: by, KeepGoing: o.KeepGoing, Open: o.Open,
 			Jobs: g.Len(), Accepted: k.Now(),
 		},
 		authority: o.Authority, instructions: g.Instructions(),
 	}
 	l, run, err := k.accept(r, append(slices.Clone(g.Blocks()), g.Normal()))
-	if err != nil || l == nil {
-		return run, err
+	if err != nil {
+		return Run{}, err
+	}
+	if l == nil {
+		return run, k.Store.Sync(context.WithoutCancel(ctx))
 	}
 	if err := k.acknowledge(ctx, l); err != nil {
 		return Run{}, err
@@ -155,7 +162,8 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 		return nil, Run{}, ErrClosed
 	}
 	if l := k.active[r.Workflow]; l != nil {
-		return nil, l.snapshot(), nil
+		err := k.join(l, r.Open)
+		return nil, l.snapshot(), err
 	}
 	if len(k.active) >= k.Open {
 		return nil, Run{}, fmt.Errorf("%w: %d", ErrFull, k.Open)
@@ -163,7 +171,7 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 	last, err := k.load(r.Workflow)
 	switch {
 	case err == nil:
-		r.Attempt = last.Attempt + 1
+		r.Attempt, r.Open = last.Attempt+1, r.Open || last.Open
 	case !errors.Is(err, ErrUnknown):
 		return nil, Run{}, err
 	}
@@ -176,6 +184,24 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 	k.active[r.Workflow] = l
 	k.work.Add(1)
 	return l, l.snapshot(), nil
+}
+
+// join takes in that the workflow of l, which is in progress, was submitted again.
+// The caller holds mu.
+func (k *Keeper) join(l *live, open bool) error {
+	if !open || l.snapshot().Open {
+		return nil
+	}
+	r, err := k.load(l.record.Workflow)
+	if err != nil {
+		return err
+	}
+	r.Open = true
+	if err := k.Store.Put(r.batch(nil)); err != nil {
+		return err
+	}
+	l.open()
+	return nil
 }
 
 // load reads the record of the latest run of a workflow.
@@ -336,7 +362,9 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 		return
 	case stopped && errors.Is(cause, errCancel):
 		r.State, r.Ended = Cancelled, k.Now()
-		jobs, err = k.withRest(&r, jobs)
+		if jobs, err = k.withRest(&r, jobs); err != nil {
+			k.Log.Error("runs: which jobs of a cancelled workflow did not start is not known", "workflow", r.Workflow, "err", err)
+		}
 	case err != nil:
 		r.State, r.Reason, r.Ended = Broken, err.Error(), k.Now()
 	default:
@@ -344,7 +372,7 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 	}
 	fault.Point("runs.ended")
 	r.Settled = len(jobs)
-	err = k.Store.Put(r.batch(jobs))
+	err = k.keep(l, &r, jobs)
 	if err == nil {
 		err = k.Store.Sync(context.WithoutCancel(ctx))
 	}
@@ -353,6 +381,15 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 	}
 	k.drop(l)
 	l.close(r.Run, jobs, err)
+}
+
+// keep puts how the run of l ended into the store. Who changes the record of a
+// run meanwhile does so before or after.
+func (k *Keeper) keep(l *live, r *record, jobs []Job) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r.Open = l.snapshot().Open
+	return k.Store.Put(r.batch(jobs))
 }
 
 func stateOf(s engine.Status) State {

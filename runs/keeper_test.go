@@ -211,6 +211,50 @@ func TestResumesWithReceipts(t *testing.T) {
 	})
 }
 
+// TestOpen: what came over an open door once is known to have, whoever submits it
+// too, and before and after the process ends.
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	open := func(g *graph.Graph, o runs.Options, want bool) {
+		t.Helper()
+		if _, err := b.Submit(t.Context(), g, o); err != nil {
+			t.Fatal(err)
+		}
+		r, err := b.Get(g.Link())
+		if err != nil || r.Open != want {
+			t.Errorf("open: %v, %v; expected %v", r.Open, err, want)
+		}
+	}
+	mine, theirs, both := b.sum(t, 1), b.sum(t, 2), b.sum(t, 3)
+	open(mine, runs.Options{}, false)
+	open(theirs, runs.Options{Open: true}, true)
+	open(both, runs.Options{}, false)
+	open(both, runs.Options{Open: true}, true) // while it is in progress
+	b.restart(t, 3)
+	check := func() {
+		t.Helper()
+		for g, want := range map[*graph.Graph]bool{mine: false, theirs: true, both: true} {
+			if r, err := b.Get(g.Link()); err != nil || r.Open != want {
+				t.Errorf("open: %v, %v; expected %v", r.Open, err, want)
+			}
+		}
+	}
+	check()
+	late := b.sum(t, 4)
+	open(late, runs.Options{}, false)
+	open(late, runs.Options{Open: true}, true)
+	b.pass()
+	for _, g := range []*graph.Graph{mine, theirs, both} {
+		b.events(t, g.Link(), runs.Position{})
+	}
+	b.events(t, late.Link(), runs.Position{})
+	check()
+	open(late, runs.Options{}, true)
+	open(theirs, runs.Options{}, true)
+	open(mine, runs.Options{Open: true}, true)
+}
+
 func TestSuspend(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, false)

@@ -126,6 +126,13 @@ func (l *live) wait(ctx context.Context) (Run, error) {
 	return l.run, l.err
 }
 
+// open puts down that the workflow was submitted over an open door.
+func (l *live) open() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.run.Open = true
+}
+
 func (l *live) snapshot() Run {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -71,6 +71,7 @@ func (r *record) value() ipld.Value {
 	m.uint("attempt", r.Attempt)
 	m.text("for", string(r.For))
 	m.flag("keepGoing", r.KeepGoing)
+	m.flag("open", r.Open)
 	m.uint("jobs", uint64(r.Jobs))
 	m.uint("settled", uint64(r.Settled))
 	m.time("accepted", r.Accepted)
@@ -94,7 +95,7 @@ func parseRecord(workflow ipld.Link, v ipld.Value) (*record, error) {
 	f := reader{v: v}
 	r := &record{Run: Run{
 		Workflow: workflow, State: State(f.text("state")), Attempt: f.uint("attempt"), For: did.DID(f.text("for")),
-		KeepGoing: f.flag("keepGoing"), Jobs: int(f.uint("jobs")), Settled: int(f.uint("settled")),
+		KeepGoing: f.flag("keepGoing"), Open: f.flag("open"), Jobs: int(f.uint("jobs")), Settled: int(f.uint("settled")),
 		Accepted: f.time("accepted"), Ended: f.time("ended"), First: f.text("first"), Reason: f.text("reason"),
 	}}
 	if s, ok := v.Lookup("authority"); ok {

@@ -35,6 +35,8 @@ type Run struct {
 	// For is on whose behalf it runs; empty is the node's owner.
 	For       did.DID
 	KeepGoing bool
+	// Open tells that some submission of it came over an open door; see [Options].
+	Open bool
 	// Jobs is how many jobs the workflow has, Settled how many of them have come
 	// to something in this attempt.
 	Jobs, Settled int
