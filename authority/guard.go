@@ -177,14 +177,10 @@ func (p *Permit) Issuer() did.DID { return p.auth.Invocation().Invocation().Issu
 // was interrupted. [Permit.End] must be called. The error is a [*ucan.Denied], or wraps
 // [ErrRefused] or [ucan.ErrMalformed].
 func (g *Guard) Accept(container []byte, w *graph.Graph) (*Permit, error) {
-	c, err := ucan.ReadContainer(container, &g.cache)
+	c, inv, err := open(container, &g.cache)
 	if err != nil {
 		return nil, err
 	}
-	if len(c.Invocations) != 1 {
-		return nil, fmt.Errorf("%w: %d invocations, not one", ErrRefused, len(c.Invocations))
-	}
-	inv := c.Invocations[0]
 	if cmd := inv.Invocation().Command; cmd != grant.RunCommand {
 		return nil, fmt.Errorf("%w: the invocation is of %.100q, not of %s", ErrRefused, cmd, grant.RunCommand)
 	}
@@ -299,14 +295,10 @@ func (p *Permit) Allow(module ipld.Link, name string) *task.Failure {
 // It counts at once, and for good. The error is a [*ucan.Denied] or wraps
 // [ErrRefused] or [ucan.ErrMalformed].
 func (g *Guard) Revoke(container []byte) (ucan.Revocation, error) {
-	c, err := ucan.ReadContainer(container, &g.cache)
+	c, inv, err := open(container, &g.cache)
 	if err != nil {
 		return ucan.Revocation{}, err
 	}
-	if len(c.Invocations) != 1 {
-		return ucan.Revocation{}, fmt.Errorf("%w: %d invocations, not one", ErrRefused, len(c.Invocations))
-	}
-	inv := c.Invocations[0]
 	r, err := ucan.ReadRevocation(inv, g.facts(c, g.now()))
 	if err != nil {
 		return r, err

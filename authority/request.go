@@ -48,6 +48,29 @@ func (r Request) Sign(key did.PrivateKey, w *graph.Graph, now time.Time) ([]byte
 	return c.Append(nil, ucan.Plain)
 }
 
+// Signer is who asks in a container for a workflow to be run. Whether it may, and
+// whether it really is who asks, is for [Guard.Accept] to say. The error wraps
+// [ucan.ErrMalformed] or [ErrRefused].
+func Signer(container []byte) (did.DID, error) {
+	_, inv, err := open(container, nil)
+	if err != nil {
+		return "", err
+	}
+	return inv.Invocation().Issuer, nil
+}
+
+// open reads a container of one invocation and its proofs.
+func open(container []byte, cache *ucan.Cache) (*ucan.Container, *ucan.SignedInvocation, error) {
+	c, err := ucan.ReadContainer(container, cache)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(c.Invocations) != 1 {
+		return nil, nil, fmt.Errorf("%w: %d invocations, not one", ErrRefused, len(c.Invocations))
+	}
+	return c, c.Invocations[0], nil
+}
+
 // SignRevocation takes back a delegation in the name of the key, which issued
 // it or one before it in its chain: it returns the container that a node takes.
 func SignRevocation(key did.PrivateKey, delegation ipld.Link, now time.Time) ([]byte, error) {

@@ -21,6 +21,7 @@ type runJSON struct {
 	Schema   int                `json:"schema"`
 	Workflow string             `json:"workflow"`
 	Source   *sourceJSON        `json:"source,omitempty"`
+	Signer   string             `json:"signer,omitempty"` // on whose behalf it ran, if it was signed
 	Status   engine.Status      `json:"status"`
 	Reason   string             `json:"reason,omitempty"` // of a failure that is no job's own
 	Jobs     map[string]jobJSON `json:"jobs"`

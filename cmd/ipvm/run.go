@@ -7,6 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/authority"
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 )
 
@@ -32,6 +34,7 @@ document is at fault, 3 the node could not do its job.`,
 	a.documentFlags(cmd)
 	o.signer.flags(cmd, "as", "run it on behalf of the key of this `NAME` or file, as far as its delegations go")
 	f := cmd.Flags()
+	f.BoolVar(&o.signed, "signed", false, "refuse a document that is not signed, which would run in the name of this node")
 	f.StringVarP(&o.dir, "output-dir", "o", "", "write results to files in `DIR`")
 	f.BoolVar(&o.all, "all", false, "write the value of every job, not only the results")
 	f.BoolVar(&o.reveal, "reveal", false, "write secrets, too")
@@ -44,7 +47,7 @@ document is at fault, 3 the node could not do its job.`,
 type runOptions struct {
 	dir                          string
 	all, json, dryRun, keepGoing bool
-	reveal                       bool
+	reveal, signed               bool
 	signer                       signer
 }
 
@@ -77,6 +80,9 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	if o.reveal && !node.Owner() {
 		return ipvm.ErrNotRevealed
 	}
+	if o.signed && len(w.Workflow().Signature) == 0 {
+		return misusef("somebody may have taken the signature out; without --signed the workflow would run in the name of this node", "%s is not signed", printable(file))
+	}
 	if o.dryRun {
 		return dryRun(cmd, node, w, o.json)
 	}
@@ -87,8 +93,12 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	signer, err := signerOf(w, signed)
+	if err != nil {
+		return err
+	}
 	view := newView(cmd, node, w, o)
-	report, err := node.Run(cmd.Context(), w, ipvm.RunOptions{Listen: view.event, KeepGoing: o.keepGoing, Authority: signed})
+	report, err := node.Run(cmd.Context(), w, ipvm.RunOptions{Listen: named(cmd, signer, view.event), KeepGoing: o.keepGoing, Authority: signed})
 	view.stop()
 	if err != nil {
 		return refusal(err)
@@ -98,7 +108,9 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 		return err
 	}
 	if o.json {
-		err = printJSON(cmd.OutOrStdout(), reportJSON(w, report, files))
+		out := reportJSON(w, report, files)
+		out.Signer = string(signer)
+		err = printJSON(cmd.OutOrStdout(), out)
 	} else {
 		view.summary(report, files)
 	}
@@ -107,6 +119,35 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 		err = errFailed
 	}
 	return err
+}
+
+// signerOf is on whose behalf w would be run by an authority, or by that of its
+// own; empty where there is none.
+func signerOf(w *ipvm.Workflow, signed []byte) (did.DID, error) {
+	if signed == nil {
+		signed = w.Workflow().Signature
+	}
+	if len(signed) == 0 {
+		return "", nil
+	}
+	signer, err := authority.Signer(signed)
+	if err != nil {
+		return "", refusal(fmt.Errorf("%w: %w", ipvm.ErrDenied, err))
+	}
+	return signer, nil
+}
+
+// named is listen, and tells on whose behalf a workflow runs that was accepted.
+func named(cmd *cobra.Command, signer did.DID, listen func(engine.Event)) func(engine.Event) {
+	if signer == "" {
+		return listen
+	}
+	return func(e engine.Event) {
+		if e.Kind == engine.WorkflowStarted {
+			fmt.Fprintf(cmd.ErrOrStderr(), "ipvm: on behalf of %s\n", signer)
+		}
+		listen(e)
+	}
 }
 
 // onBehalf signs w as the key that the command line names, if it does; nil lets

@@ -45,7 +45,7 @@ func TestGuide(t *testing.T) {
 	t.Parallel()
 	page := string(readFile(t, "../../docs/guide.md"))
 	for section, expect := range map[string]string{
-		"Lend your laptop to a friend":   "stdout '^b +ran .* 50$'\nstdout '^revoked '\nstderr 'MatchError'\nstderr 'Revoked'\n",
+		"Lend your laptop to a friend":   "stdout '^b +ran .* 50$'\nstdout '^revoked '\nstderr 'on behalf of did:key:z6Mk'\nstderr 'stripped.json is not signed'\nstderr 'MatchError'\nstderr 'Revoked'\n",
 		"Believe what a friend computed": "stdout '^a +trusted +17 gas +9$'\nstdout '^a +ran +17 gas, .* 9$'\n",
 	} {
 		_, text, ok := strings.Cut(page, "\n## "+section+"\n")
