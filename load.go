@@ -48,12 +48,15 @@ func (n *Node) Read(ctx context.Context, name string, r io.Reader, dir string) (
 	if dir != "" {
 		source.Files = files
 	}
-	w, err := workflow.Parse(source)
+	w, faults := workflow.Survey(source)
 	if files.trouble != nil { // which is no fault of the document
 		return nil, files.trouble
 	}
-	if err != nil {
-		return nil, err
+	switch {
+	case len(faults) > 0 && w == nil:
+		return nil, faults
+	case len(faults) > 0:
+		return nil, n.judge(ctx, w, workflow.Merge(faults, graph.Cycles(w)))
 	}
 	return n.build(ctx, w)
 }
@@ -81,13 +84,15 @@ func (n *Node) build(ctx context.Context, w *workflow.Workflow) (*Workflow, erro
 		rand.Read(nonce)
 		w.Nonce = string(nonce)
 	}
-	if len(w.Blocks) > 0 {
-		if err := n.Backend().PutBlocks(ctx, w.Blocks); err != nil {
-			return nil, err
-		}
+	if err := n.keepModules(ctx, w); err != nil {
+		return nil, err
 	}
 	g, err := graph.Build(w, graph.Options{Owner: owner})
-	if err != nil {
+	var atFault workflow.FaultList
+	switch {
+	case errors.As(err, &atFault):
+		return nil, n.judge(ctx, w, atFault)
+	case err != nil:
 		return nil, err
 	}
 	faults, err := engine.Check(ctx, n.Backend(), g, n.options.Policy)
@@ -98,6 +103,27 @@ func (n *Node) build(ctx context.Context, w *workflow.Workflow) (*Workflow, erro
 		return g, faults
 	}
 	return g, nil
+}
+
+// keepModules stores the modules that w holds itself.
+func (n *Node) keepModules(ctx context.Context, w *workflow.Workflow) error {
+	if len(w.Blocks) == 0 {
+		return nil
+	}
+	return n.Backend().PutBlocks(ctx, w.Blocks)
+}
+
+// judge returns faults, those of a document of which w is what could be read,
+// with what else can be told of it now: all its faults are shown in one run.
+func (n *Node) judge(ctx context.Context, w *workflow.Workflow, faults workflow.FaultList) error {
+	if err := n.keepModules(ctx, w); err != nil {
+		return err
+	}
+	calls, err := engine.CheckJobs(ctx, n.Backend(), w, n.options.Policy)
+	if err != nil {
+		return err
+	}
+	return workflow.Merge(faults, calls)
 }
 
 // importer brings the files of one document into the node's store, each once.

@@ -18,31 +18,38 @@ type objection struct {
 	msg, hint string
 }
 
-// objections are why this node can not run step i of g as its document asks,
-// whatever the modules are.
-func (p Policy) objections(g *graph.Graph, i int) (all []objection) {
-	s := g.Step(i)
+// objections are why this node can not run j as its document asks, whatever the
+// modules are, as far as the job alone shows it.
+func (p Policy) objections(j *workflow.Job) (all []objection) {
 	object := func(part workflow.Part, kind workflow.Kind, hint, format string, args ...any) {
 		all = append(all, objection{part: part, kind: kind, msg: fmt.Sprintf(format, args...), hint: hint})
 	}
-	for _, label := range s.Job.Needs {
+	for _, label := range j.Needs {
 		if !slices.Contains(p.Labels, label) {
 			object(workflow.PartNeeds, workflow.Unsupported, "run it on a node that has it, or give this one the label with --labels", "%s", p.lacks(label))
 			all[len(all)-1].word = label
 		}
 	}
-	if e := s.Job.Effect; e != nil {
+	if e := j.Effect; e != nil {
 		object(workflow.PartEffect, workflow.Unsupported, "do it by hand: read first and give what was read as {file: …}, or let the workflow end with what is to be sent",
 			"this node can not do %s on %s URIs: it has no effects, only functions (%s)", e.Do, e.Scheme, strings.TrimPrefix(task.CommandRun, "/"))
 	}
-	if c := s.Job.Check; c != nil && c.Strategy != workflow.Attestation {
+	if c := j.Check; c != nil && c.Strategy != workflow.Attestation {
 		object(workflow.PartCheck, workflow.Unsupported, "leave it out, or write check: attestation", "this node can not verify results by %s, only by attestation", c.Strategy)
 	}
+	return all
+}
+
+// revelations are the objections that a secret which comes to step i of g is
+// ground for.
+func (p Policy) revelations(g *graph.Graph, i int) (all []objection) {
+	s := g.Step(i)
 	if s.From >= 0 && !s.Secret {
-		object(workflow.PartSecret, workflow.Invalid, "leave out secret: false", "%s", reveals(g, i))
+		all = append(all, objection{part: workflow.PartSecret, kind: workflow.Invalid, msg: reveals(g, i), hint: "leave out secret: false"})
 	}
 	if from := secretModule(g, s); from != "" {
-		object(workflow.PartModule, workflow.Unsupported, "let a job that is no secret make the module", "the module is the result of %s, which is a secret", from)
+		msg := fmt.Sprintf("the module is the result of %s, which is a secret", from)
+		all = append(all, objection{part: workflow.PartModule, kind: workflow.Unsupported, msg: msg, hint: "let a job that is no secret make the module"})
 	}
 	return all
 }
@@ -82,7 +89,7 @@ func secretModule(g *graph.Graph, s *graph.Step) string {
 // none.
 func (p Policy) refuseJobs(g *graph.Graph) string {
 	for i := range g.Len() {
-		if all := p.objections(g, i); len(all) > 0 {
+		if all := append(p.objections(g.Step(i).Job), p.revelations(g, i)...); len(all) > 0 {
 			return fmt.Sprintf("job %s: %s", g.Step(i).Label, all[0].msg)
 		}
 	}

@@ -143,7 +143,7 @@ func (s *step) take(report *JobReport, answer ipld.Value) *task.Failure {
 // handler has.
 func (c *checker) handler(ctx context.Context, j *workflow.Job) error {
 	h := j.Catch
-	if h == nil || c.handlers[*h] {
+	if h == nil || c.handlers[*h] || !h.Module.Defined() { // the last is a fault of the document
 		return nil
 	}
 	if c.handlers == nil {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,24 +31,12 @@ type Knowledge interface {
 //
 // A document of Homestar may not await what nothing here has ended or runs.
 func Check(ctx context.Context, k Knowledge, g *graph.Graph, p Policy) (workflow.FaultList, error) {
-	c := checker{known: k, graph: g, policy: p, most: withDefaults(p.Max, MaxLimits), places: g.Workflow().Places()}
+	c := newChecker(k, g.Workflow(), p)
 	c.bound(g)
-	capped := g.Workflow().Dialect == workflow.Homestar
 	for i := range g.Len() {
-		if len(c.faults) >= maxFaults {
-			break
-		}
-		if !capped {
-			c.limits(g.Step(i))
-		}
-		for _, o := range p.objections(g, i) {
-			pos := c.places.Word(g.Step(i).Job, o.part, o.word)
-			c.faults = append(c.faults, workflow.Fault{Pos: pos, Kind: o.kind, Msg: o.msg, Hint: o.hint})
-		}
-		if err := c.call(ctx, g.Step(i)); err != nil {
-			return nil, err
-		}
-		if err := c.handler(ctx, g.Step(i).Job); err != nil {
+		job := g.Step(i).Job
+		c.object(job, p.revelations(g, i))
+		if err := c.job(ctx, job); err != nil {
 			return nil, err
 		}
 	}
@@ -58,8 +45,23 @@ func Check(ctx context.Context, k Knowledge, g *graph.Graph, p Policy) (workflow
 			return nil, err
 		}
 	}
-	slices.SortStableFunc(c.faults, func(a, b workflow.Fault) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col)) })
-	return slices.Compact(c.faults), nil
+	return workflow.Merge(c.faults), nil
+}
+
+// CheckJobs is as much of [Check] as can be said of the jobs of w one by one,
+// for a workflow that has faults, so that there is no graph of it. Faulty jobs
+// are passed over.
+func CheckJobs(ctx context.Context, k Knowledge, w *workflow.Workflow, p Policy) (workflow.FaultList, error) {
+	c := newChecker(k, w, p)
+	for i := range w.Jobs {
+		if w.Jobs[i].Faulty {
+			continue
+		}
+		if err := c.job(ctx, &w.Jobs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return workflow.Merge(c.faults), nil
 }
 
 // maxFaults bounds the faults that are looked for in one workflow.
@@ -68,7 +70,8 @@ const maxFaults = 1000
 // checker collects what is wrong with the calls of one workflow.
 type checker struct {
 	known  Knowledge
-	graph  *graph.Graph
+	flow   *workflow.Workflow
+	labels map[string]bool // of its jobs, once it is asked for them
 	policy Policy
 	most   task.Limits
 	places *workflow.Places
@@ -77,21 +80,43 @@ type checker struct {
 	handlers map[workflow.Handler]bool
 }
 
-// fault records that a part of the job of s is wrong; path leads on to where.
-func (c *checker) fault(s *graph.Step, kind workflow.Kind, msg, hint string, part workflow.Part, path ...string) {
-	c.faults = append(c.faults, workflow.Fault{Pos: c.places.Of(s.Job, part, path...), Kind: kind, Msg: msg, Hint: hint})
+func newChecker(k Knowledge, w *workflow.Workflow, p Policy) *checker {
+	return &checker{known: k, flow: w, policy: p, most: withDefaults(p.Max, MaxLimits), places: w.Places()}
 }
 
-// call holds the call of s against its function.
-func (c *checker) call(ctx context.Context, s *graph.Step) error {
-	if s.Job.Effect != nil {
+// job looks at job j by itself.
+func (c *checker) job(ctx context.Context, j *workflow.Job) error {
+	if len(c.faults) >= maxFaults {
 		return nil
 	}
-	written, err := s.Task.Call()
-	if err != nil {
-		return fmt.Errorf("job %s: %w", s.Label, err)
+	if c.flow.Dialect != workflow.Homestar { // theirs are capped
+		c.limits(j)
 	}
-	module, known := written.Module.AsLink()
+	c.object(j, c.policy.objections(j))
+	if err := c.call(ctx, j); err != nil {
+		return err
+	}
+	return c.handler(ctx, j)
+}
+
+// object records why j can not be run here.
+func (c *checker) object(j *workflow.Job, all []objection) {
+	for _, o := range all {
+		c.faults = append(c.faults, workflow.Fault{Pos: c.places.Word(j, o.part, o.word), Kind: o.kind, Msg: o.msg, Hint: o.hint})
+	}
+}
+
+// fault records that a part of job j is wrong; path leads on to where.
+func (c *checker) fault(j *workflow.Job, kind workflow.Kind, msg, hint string, part workflow.Part, path ...string) {
+	c.faults = append(c.faults, workflow.Fault{Pos: c.places.Of(j, part, path...), Kind: kind, Msg: msg, Hint: hint})
+}
+
+// call holds the call of j against its function.
+func (c *checker) call(ctx context.Context, j *workflow.Job) error {
+	if j.Effect != nil {
+		return nil
+	}
+	module, known := j.Call.Module.AsLink()
 	if !known { // the result of another job
 		return nil
 	}
@@ -100,16 +125,16 @@ func (c *checker) call(ctx context.Context, s *graph.Step) error {
 		return err
 	}
 	if failure != nil {
-		c.fault(s, kindOfFault(failure), failure.Message, moduleHint(failure), workflow.PartModule)
+		c.fault(j, kindOfFault(failure), failure.Message, moduleHint(failure), workflow.PartModule)
 		return nil
 	}
-	fun, err := about.Interface.Find(written.Func)
+	fun, err := about.Interface.Find(j.Call.Func)
 	if err != nil {
-		c.function(s, err)
+		c.function(j, err)
 		return nil
 	}
-	if _, err := fun.Canonical(Arguments(holes(written.Params))); err != nil {
-		c.arguments(s, fun, err)
+	if _, err := fun.Canonical(Arguments(holes(j.Call.Params))); err != nil {
+		c.arguments(j, fun, err)
 	}
 	return nil
 }
@@ -125,8 +150,8 @@ func kindOfFault(f *task.Failure) workflow.Kind {
 	return workflow.Invalid
 }
 
-// function reports that the function of s is not there, or not clear.
-func (c *checker) function(s *graph.Step, err error) {
+// function reports that the function of j is not there, or not clear.
+func (c *checker) function(j *workflow.Job, err error) {
 	var none *wit.NotFoundError
 	hint := ""
 	switch {
@@ -136,11 +161,11 @@ func (c *checker) function(s *graph.Step, err error) {
 		hint = "did you mean " + strings.Join(none.Near, " or ") + "?"
 		err = fmt.Errorf("the module has no function %q", none.Name)
 	}
-	c.fault(s, workflow.Missing, err.Error(), hint, workflow.PartFunc)
+	c.fault(j, workflow.Missing, err.Error(), hint, workflow.PartFunc)
 }
 
-// arguments reports that the arguments of s do not fit fun.
-func (c *checker) arguments(s *graph.Step, fun wit.Func, err error) {
+// arguments reports that the arguments of j do not fit fun.
+func (c *checker) arguments(j *workflow.Job, fun wit.Func, err error) {
 	hint := "the function is " + fun.Signature()
 	if wasm.IsProgram(fun) {
 		hint = "a program takes args (list<string>), env (a map), stdin (bytes) and files (a map of paths to bytes); each may be left out"
@@ -150,28 +175,28 @@ func (c *checker) arguments(s *graph.Step, fun wit.Func, err error) {
 	}
 	var fault *wit.Fault
 	if !errors.As(err, &fault) {
-		c.fault(s, workflow.Type, err.Error(), hint, workflow.PartArgs)
+		c.fault(j, workflow.Type, err.Error(), hint, workflow.PartArgs)
 		return
 	}
 	if fault.Param == "" {
-		c.fault(s, workflow.Type, err.Error(), hint, workflow.PartArgs, entry(fault)...)
+		c.fault(j, workflow.Type, err.Error(), hint, workflow.PartArgs, entry(fault)...)
 		return
 	}
 	step := fault.Param
-	if s.Job.Call.Params.Kind() != ipld.KindMap {
+	if j.Call.Params.Kind() != ipld.KindMap {
 		step = strconv.Itoa(slices.IndexFunc(fun.Params, func(p wit.Field) bool { return p.Name == fault.Param }))
 	}
 	path := []string{step}
 	if fault.Path != "" {
 		path = append(path, strings.Split(fault.Path[1:], "/")...)
 	}
-	if promisedAt(s.Job.Call.Params, path) {
+	if promisedAt(j.Call.Params, path) {
 		return // what stands there is not known yet
 	}
-	if label := c.meant(s, step); label != "" && fault.Path == "" {
+	if label := c.meant(j, step); label != "" && fault.Path == "" {
 		hint = fmt.Sprintf("the result of job %s is {from: %q}, with nothing beside from but out and on", label, label)
 	}
-	c.fault(s, workflow.Type, err.Error(), hint, workflow.PartArgs, append(path, entry(fault)...)...)
+	c.fault(j, workflow.Type, err.Error(), hint, workflow.PartArgs, append(path, entry(fault)...)...)
 }
 
 // promisedAt tells whether what is at path in the arguments of a job is a
@@ -206,11 +231,11 @@ func entry(f *wit.Fault) []string {
 	return []string{f.Key}
 }
 
-// meant is the label of the job whose result an argument of s seems to be meant
+// meant is the label of the job whose result an argument of j seems to be meant
 // as, though it is no promise; empty where there is none.
-func (c *checker) meant(s *graph.Step, arg string) string {
-	v, _ := s.Job.Call.Params.Lookup(arg)
-	elems := s.Job.Call.Params.Elems()
+func (c *checker) meant(j *workflow.Job, arg string) string {
+	v, _ := j.Call.Params.Lookup(arg)
+	elems := j.Call.Params.Elems()
 	if i, err := strconv.Atoi(arg); err == nil && i >= 0 && i < len(elems) {
 		v = elems[i]
 	}
@@ -219,7 +244,13 @@ func (c *checker) meant(s *graph.Step, arg string) string {
 	}
 	text, _ := v.AsString()
 	label, _, _ := strings.Cut(strings.Trim(text, "${} "), ".")
-	if _, ok := c.graph.Find(label); !ok || label == s.Label {
+	if c.labels == nil {
+		c.labels = make(map[string]bool, len(c.flow.Jobs))
+		for i := range c.flow.Jobs {
+			c.labels[c.flow.Jobs[i].Label] = true
+		}
+	}
+	if !c.labels[label] || label == j.Label {
 		return ""
 	}
 	return label
@@ -237,13 +268,14 @@ func moduleHint(f *task.Failure) string {
 	return ""
 }
 
+// anything is a link for what is not known yet.
+var anything = ipld.LinkOf(ipld.CodecRaw, nil)
+
 // holes is params with each promise replaced by a link, which fits every type
 // unopened, and data unescaped.
 func holes(params ipld.Value) ipld.Value {
-	v, err := task.MapPromises(params, func(p task.Promise) (ipld.Value, error) {
-		return ipld.LinkValue(p.Task.Link), nil
-	})
-	if err != nil { // the graph was built from well-formed promises
+	v, err := task.MapPromises(params, func(task.Promise) (ipld.Value, error) { return ipld.LinkValue(anything), nil })
+	if err != nil { // the document was read from well-formed promises
 		panic(err)
 	}
 	return task.Unescape(v)
@@ -257,13 +289,13 @@ func Arguments(params ipld.Value) wit.Args {
 	return wit.Args{Positional: params.Elems()}
 }
 
-// limits reports what the job of s asks for and this node does not grant.
+// limits reports what job j asks for and this node does not grant.
 // Documents of Homestar ask for more than anyone has as a matter of
 // course; theirs are capped, and the receipt tells what was in force.
-func (c *checker) limits(s *graph.Step) {
-	want := s.Job.Limits
+func (c *checker) limits(j *workflow.Job) {
+	want := j.Limits
 	over := func(part workflow.Part, want, most any) {
-		c.fault(s, workflow.Size, fmt.Sprintf("the job asks for %s %v, this node grants at most %v", part, want, most),
+		c.fault(j, workflow.Size, fmt.Sprintf("the job asks for %s %v, this node grants at most %v", part, want, most),
 			fmt.Sprintf("ask for less, or raise --max-%s", part), part)
 	}
 	if want.Gas > c.most.Gas {

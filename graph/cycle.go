@@ -14,6 +14,17 @@ import (
 // shownEdges bounds how many edges of one cycle a message names.
 const shownEdges = 8
 
+// Cycles are the faults of jobs in w that wait for each other. It is for a
+// workflow that has other faults too, of which [Build] makes no graph: edges to
+// jobs that there are not count for nothing.
+func Cycles(w *workflow.Workflow) workflow.FaultList {
+	b := newBuilder(w)
+	b.connect()
+	b.faults = nil
+	b.sort()
+	return b.faults
+}
+
 // reportCycles records one fault for each knot of jobs that wait for each other
 // among those that are still waiting when all others are sorted: a shortest
 // cycle through the knot's first job in the document.

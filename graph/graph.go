@@ -68,17 +68,14 @@ type Options struct {
 // label in canonical key order. What is wrong with the document, a cycle of
 // promises or arguments that are too large, is a [workflow.FaultList].
 func Build(w *workflow.Workflow, o Options) (*Graph, error) {
-	b := builder{jobs: w.Jobs, byLabel: make(map[string]int, len(w.Jobs))}
-	for i := range w.Jobs {
-		b.byLabel[w.Jobs[i].Label] = i
-	}
+	b := newBuilder(w)
 	b.connect()
 	order := b.sort()
 	if len(b.faults) > 0 {
 		return nil, b.faults
 	}
 	g := &Graph{workflow: w, owner: o.Owner, steps: make([]Step, len(order)), byLabel: b.byLabel, rank: make([]int, len(order))}
-	if err := g.lower(&b, order); err != nil {
+	if err := g.lower(b, order); err != nil {
 		return nil, err
 	}
 	if faults := g.ambiguous(); len(faults) > 0 {
@@ -103,6 +100,14 @@ type builder struct {
 	depth   []int
 	sorted  []int // all jobs by label in canonical key order
 	faults  workflow.FaultList
+}
+
+func newBuilder(w *workflow.Workflow) *builder {
+	b := &builder{jobs: w.Jobs, byLabel: make(map[string]int, len(w.Jobs))}
+	for i := range w.Jobs {
+		b.byLabel[w.Jobs[i].Label] = i
+	}
+	return b
 }
 
 // connect fills in edges and deps from what each job waits for.

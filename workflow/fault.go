@@ -132,7 +132,12 @@ func (fs *faults) list() FaultList {
 	if len(fs.all) == 0 {
 		return nil
 	}
-	l := slices.Clone(fs.all)
+	return Merge(fs.all)
+}
+
+// Merge is the faults of all lists in the order of the document, each once.
+func Merge(lists ...FaultList) FaultList {
+	l := slices.Concat(lists...)
 	slices.SortStableFunc(l, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})

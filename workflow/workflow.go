@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -166,6 +167,8 @@ type Job struct {
 	// Instruction and Ran are the identifiers that a foreign dialect gives
 	// this job; undefined where the dialect has none.
 	Instruction, Ran ipld.Link
+	// Faulty tells that some of the job could not be read; see [Survey].
+	Faulty bool
 }
 
 // Secrecy is what a document says of whether a result is a secret.
@@ -247,6 +250,17 @@ func sizeName(n int) string {
 // Parse reads the document. Where the document is at fault the error is a
 // [FaultList] of all its faults.
 func Parse(src Source) (*Workflow, error) {
+	w, faults := Survey(src)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return w, nil
+}
+
+// Survey is [Parse] for those who look for more faults: beside those of the
+// document it returns what could be read, or nil. In that only jobs which are
+// not Faulty, and what their Edges say, can be relied on.
+func Survey(src Source) (*Workflow, FaultList) {
 	if src.MaxBytes == 0 {
 		src.MaxBytes = MaxBytes
 	}
@@ -260,9 +274,25 @@ func Parse(src Source) (*Workflow, error) {
 	}
 	r.settle(root)
 	w := r.document(root)
-	if r.faults.n > 0 {
-		return nil, r.faults.list()
-	}
+	r.markFaulty(w)
 	w.Warnings, w.Blocks, w.source = r.warnings.list(), r.blocks, &src
-	return w, nil
+	return w, r.faults.list()
+}
+
+// markFaulty marks the jobs that have a fault in them, which is all of them
+// where not every fault was kept.
+func (r *reader) markFaulty(w *Workflow) {
+	if r.faults.n == 0 {
+		return
+	}
+	within := make(map[string]bool) // the paths of faults, and of what they are in
+	for _, f := range r.faults.all {
+		path := f.Path
+		for within[path] = true; path != ""; within[path] = true {
+			path = path[:strings.LastIndexByte(path, '/')]
+		}
+	}
+	for i := range w.Jobs {
+		w.Jobs[i].Faulty = r.faults.n > maxFaults || within[w.Jobs[i].Pos.Path]
+	}
 }
