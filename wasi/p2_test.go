@@ -110,23 +110,32 @@ func TestPreview2Types(t *testing.T) {
 func TestAbsent(t *testing.T) {
 	t.Parallel()
 	for iface := range preview2 {
-		if reason, ok := Absent(iface); ok {
+		if reason, ok := Absent(iface, "f"); ok {
 			t.Errorf("%s is offered and absent: %s", iface, reason)
 		}
 	}
-	got, ok := Absent("wasi:sockets/tcp")
+	got, ok := Absent("wasi:sockets/tcp", "create-tcp-socket")
 	want := "a function can not open network connections or look up names (wasi:sockets): that is an effect, " +
 		"which the workflow declares as a job of its own, and the function takes that job's result as an argument"
 	if got != want || !ok {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	for _, iface := range []string{"wasi:http/outgoing-handler", "wasi:keyvalue/store", "wasi:config/store"} {
-		if _, ok := Absent(iface); !ok {
+		if _, ok := Absent(iface, "f"); !ok {
 			t.Errorf("%s is not known as absent", iface)
 		}
 	}
+	for _, iface := range []string{"wasi_snapshot_preview1", "wasi_unstable"} {
+		got, ok := Absent(iface, "sock_open")
+		if want := strings.ReplaceAll(want, "wasi:sockets", iface+"#sock_open"); got != want || !ok {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		if reason, ok := Absent(iface, "fd_dup"); ok {
+			t.Errorf("fd_dup is absent: %s", reason)
+		}
+	}
 	for _, iface := range []string{"", "wasi:logging/logging", "other:http/types", "wasi:socketsx/tcp"} {
-		if reason, ok := Absent(iface); ok {
+		if reason, ok := Absent(iface, "f"); ok {
 			t.Errorf("%s is absent: %s", iface, reason)
 		}
 	}

@@ -23,12 +23,16 @@ var absent = map[string]string{
 	"wasi:usb":            "use devices",
 }
 
-// Absent tells, in one sentence, why the interface iface, named without its
-// version, is not offered and what to do instead. It is known for the
-// interfaces of WASI that are contact with the world.
-func Absent(iface string) (reason string, ok bool) {
+// Absent tells, in one sentence, why the function name of the interface iface,
+// named without its version, is not offered and what to do instead. It is known
+// for the interfaces of WASI that are contact with the world, and for the
+// functions on sockets that some have added to preview 1.
+func Absent(iface, name string) (reason string, ok bool) {
 	pkg, _, _ := strings.Cut(iface, "/")
 	what, ok := absent[pkg]
+	if strings.HasPrefix(name, "sock_") && (iface == snapshot1 || iface == snapshot0) {
+		pkg, what, ok = iface+"#"+name, absent["wasi:sockets"], true
+	}
 	if !ok {
 		return "", false
 	}

@@ -479,6 +479,17 @@ func TestLock(t *testing.T) {
 	unlock()
 }
 
+// TestCachedNothing holds that there is no machine code where there is no code.
+func TestCachedNothing(t *testing.T) {
+	t.Parallel()
+	code := []byte("\x00asm\x0d\x00\x01\x00")
+	e := newEngine(t, Config{CacheDir: t.TempDir()})
+	load(t, e, code)
+	if there, err := e.Cached(ipld.LinkOf(ipld.CodecRaw, code), code); there || err != nil {
+		t.Errorf("cached: %v, %v", there, err)
+	}
+}
+
 // TestSweep removes what a killed process left, and nothing that is in use.
 func TestSweep(t *testing.T) {
 	t.Parallel()

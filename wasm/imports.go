@@ -33,7 +33,7 @@ var offers = [...]offer{
 // What is offered, for messages.
 const (
 	offeredModelled = "wasi:logging/logging (log), homestar:host/helpers (print, get-current-time)"
-	offeredWASI     = "wasi_snapshot_preview1, and of WASI 0.2 cli, clocks, random, io and filesystem"
+	offeredWASI     = "the functions of wasi_snapshot_preview1, and of WASI 0.2 cli, clocks, random, io and filesystem"
 )
 
 // logLevels are the levels of wasi:logging, in its order.
@@ -131,7 +131,7 @@ type misses struct {
 }
 
 func (m *misses) missing(iface, name string) {
-	if reason, ok := wasi.Absent(unversioned(iface)); ok && m.absent == "" {
+	if reason, ok := wasi.Absent(unversioned(iface), name); ok && m.absent == "" {
 		m.absent = reason
 	}
 	m.none = appendNew(m.none, imported(iface, name))

@@ -42,6 +42,12 @@ func TestRefused(t *testing.T) {
 		{"picture", "malformed: not WebAssembly", []byte("\x89PNG\r\n\x1a\n1234")},
 		{"core module with a memory from outside", "unsupported: a core module that does not run here: the module imports env.memory, which is no function", wasmtest.Compile(t, `(module (import "env" "memory" (memory 1)) (func (export "f")))`)},
 		{"core module with an unknown import", "unsupported: the module imports env#now; offered are", wasmtest.Compile(t, `(module (import "env" "now" (func (result i64))) (func (export "f")))`)},
+		{
+			"core module that opens sockets",
+			"unsupported: the module imports wasi_snapshot_preview1#sock_open, wasi_snapshot_preview1#fd_dup; a function can not open network connections or look up names (wasi_snapshot_preview1#sock_open): that is an effect",
+			wasmtest.Compile(t, `(module (import "wasi_snapshot_preview1" "sock_open" (func (param i32 i32 i32) (result i32)))
+				(import "wasi_snapshot_preview1" "fd_dup" (func (param i32 i32) (result i32))) (func (export "f")))`),
+		},
 		{"core module with an import of another type", "unsupported: the module imports wasi_snapshot_preview1#fd_write with another type", wasmtest.Compile(t, `(module (import "wasi_snapshot_preview1" "fd_write" (func)) (func (export "f")))`)},
 		{"invalid core module", "malformed: not a module that runs here", wasmtest.Compile(t, `(module (func (export "f") (result i32)))`)},
 		{"core module with threads", "unsupported: ", wasmtest.Compile(t, `(module (memory 1 1 shared))`)},

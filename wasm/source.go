@@ -102,7 +102,7 @@ func (e *Engine) cached(name string) *source {
 }
 
 // Cached tells whether the machine code of the module in code, which link
-// addresses, is in the cache as a whole.
+// addresses, is in the cache as a whole. It is not if there is none.
 func (e *Engine) Cached(link ipld.Link, code []byte) (bool, error) {
 	if err := e.Start(); err != nil || e.cache == nil {
 		return false, err
@@ -122,7 +122,7 @@ func (e *Engine) Cached(link ipld.Link, code []byte) (bool, error) {
 		}
 		src.close()
 	}
-	return true, nil
+	return len(units) > 0, nil
 }
 
 // keep makes src the entry of u. The failure to keep it is not one of the

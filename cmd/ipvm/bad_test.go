@@ -116,6 +116,7 @@ func badInputs() []badInput {
 		bad("memory-grown", "a: {with: odd.wasm, func: grow, args: [2000]}\n").with(exitFailed),
 		bad("time-too-short", "a: {with: odd.wasm, func: loop, time: 50ms, gas: 4000000000000000}\n").with(exitFailed),
 		bad("trap", "a: {with: odd.wasm, func: unreachable}\n").with(exitFailed),
+		bad("stack", "a: {with: odd.wasm, func: deep}\n").with(exitFailed),
 		bad("guest-error", "a: {with: image.wasm, func: grayscale, args: [{\"/\": {bytes: aGk}}]}\n").with(exitFailed),
 		bad("result-without-that-part", job+"b: {with: count.wasm, args: [{from: a, out: nosuch}]}\n").with(exitFailed),
 		bad("promise-of-another-type", job+"b: {with: count.wasm, args: [{from: a}]}\n").with(exitFailed),

@@ -209,12 +209,20 @@ func printReceipt(out io.Writer, r *receipt.Signed) {
 		fmt.Fprintln(out, "          (the value is in this block: `ipvm block get`)")
 	}
 	fmt.Fprintf(out, "gas       %s of %s, schedule %s\n", count(r.Gas), count(r.Limits.Gas), r.Schedule)
-	fmt.Fprintf(out, "memory    limit %s\n", size(r.Limits.Memory))
+	fmt.Fprintf(out, "memory    %slimit %s\n", peakText(r), size(r.Limits.Memory))
 	signature := "holds"
 	if err := r.Verify(); err != nil {
 		signature = "DOES NOT HOLD: " + err.Error()
 	}
 	fmt.Fprintf(out, "signature %s\n", signature)
+}
+
+// peakText is the peak of memory, where the receipt tells it.
+func peakText(r *receipt.Signed) string {
+	if !r.HasMemory {
+		return ""
+	}
+	return "peak " + size(r.Memory) + ", "
 }
 
 func printConflict(out io.Writer, c receipt.Conflict) {

@@ -301,6 +301,12 @@ func failureHint(j *engine.JobReport) string {
 	case task.KindTimeout:
 		return fmt.Sprintf("it may take %s; give the job more time", j.Limits.Time)
 	case task.KindTrap:
+		switch j.Outcome.Failure.Trap {
+		case task.TrapStackOverflow:
+			return "it calls itself too deep, or keeps too much on its stack; how much there is depends on the machine, so this is not remembered"
+		case task.TrapOther:
+			return "a trap is a mistake in the function, or a refusal of these arguments; this one is not remembered"
+		}
 		return "a trap is a mistake in the function, or a refusal of these arguments; the same call always ends so"
 	case task.KindUpstream:
 		if _, err := ipld.ParseLink(j.Upstream); err != nil {
