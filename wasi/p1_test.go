@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -347,6 +348,42 @@ func TestPreview1FaultsDoNothing(t *testing.T) {
 	}
 	if got := resultText(g.h.Result()); got != `stdout "" stderr ""` || len(g.h.stdin.rest) != 11 {
 		t.Errorf("%s, %q to be read", got, g.h.stdin.rest)
+	}
+}
+
+// TestInputStays shows that a program which writes to a file that it was given
+// changes its own copy: the bytes are a block's, or another job's.
+func TestInputStays(t *testing.T) {
+	t.Parallel()
+	data := []byte("as it was")
+	for _, c := range []struct {
+		name string
+		args []uint64
+	}{
+		{"fd_pwrite", []uint64{4, 16, 1, 0, 24}},
+		{"fd_write", []uint64{4, 16, 1, 24}},
+		{"fd_allocate", []uint64{4, 0, 20}},
+		{"fd_filestat_set_size", []uint64{4, 3}},
+	} {
+		h := newHost(t, Config{Files: []File{{"f", data}}})
+		g := &guest1{h: h, module: snapshot1, mem: make([]byte, 1<<16)}
+		g.mem.put32(16, 0)
+		g.mem.put32(20, 2)
+		copy(g.mem, "f!")
+		for _, call := range []struct {
+			name string
+			args []uint64
+		}{{"path_open", []uint64{3, 0, 0, 1, 0, uint64(fileRights), 0, 0, 200}}, {c.name, c.args}, {"fd_pwrite", []uint64{4, 16, 1, 1, 24}}} {
+			if e, _ := g.call(t, call.name, call.args...); e != success {
+				t.Fatalf("%s: %s", call.name, errnoName(e))
+			}
+		}
+		if got := h.Result().Files; len(got) != 1 || bytes.Equal(got[0].Data, data) {
+			t.Errorf("%s: the program left %v", c.name, got)
+		}
+		if string(data) != "as it was" {
+			t.Fatalf("%s: the input is now %q", c.name, data)
+		}
 	}
 }
 
