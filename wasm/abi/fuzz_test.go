@@ -3,6 +3,7 @@ package abi
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -89,6 +90,11 @@ func FuzzABI(f *testing.F) {
 			flat[1+i] = uint64(binary.LittleEndian.Uint32(append(memory, 0, 0, 0, 0)[min(4*i, len(memory)):]))
 		}
 		v, err := in.Lift(g, flat)
+		l := lifter{f: in, mem: g.mem, flat: flat}
+		l.measure()
+		if fmt.Sprint(l.refused) != fmt.Sprint(err) {
+			t.Fatalf("measured %v, lifted %v", l.refused, err)
+		}
 		if err != nil {
 			var breach *Error
 			var fault *wit.Fault

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 
@@ -21,6 +22,11 @@ const valueCost = 32
 // ErrTooLarge reports values of more than [MaxLifted].
 var ErrTooLarge = errors.New("larger than what can be passed")
 
+// maxUnmeasured is how much is made of what a guest gives before all of it is
+// gone through once to see whether it is refused: so what is too large, or
+// breaks the ABI at its end, takes little of the host's memory.
+const maxUnmeasured = 4 << 20
+
 // Lift reads the result of a call from the core results in flat. The error is
 // an [*Error] when the guest broke the ABI, [ErrTooLarge], or a [*wit.Fault]
 // for a value that has no IPLD form.
@@ -28,60 +34,83 @@ func (f *Func) Lift(g Guest, flat []uint64) (ipld.Value, error) {
 	if f.result == nil {
 		return ipld.Null, nil
 	}
-	l := lifter{mem: g.Memory(), encoding: f.encoding}
-	if !f.indirect() {
-		v, err := l.pull(f.result, flat)
-		return v, l.verdict(err)
-	}
-	at := uint32(flat[0])
-	if err := checkPlace(l.mem, at, f.result); err != nil {
-		return ipld.Null, err
-	}
-	v, err := l.load(f.result, at)
+	l := lifter{f: f, mem: g.Memory(), flat: flat}
+	v, err := l.result()
 	return v, l.verdict(err)
 }
 
 // LiftParams reads the arguments that a guest gave to a host function. out is
 // the address for the result, when that is passed in memory.
 func (f *Func) LiftParams(g Guest, flat []uint64) (params []ipld.Value, out uint32, err error) {
-	l := lifter{mem: g.Memory(), encoding: f.encoding}
 	if f.result != nil && f.indirect() {
 		out = uint32(flat[len(flat)-1])
 	}
-	params = make([]ipld.Value, len(f.params.parts))
-	if !f.spilled() {
-		for i, p := range f.params.parts {
-			if params[i], err = l.pull(p.typ, flat[:len(p.flat)]); err != nil {
-				return nil, 0, err
-			}
-			flat = flat[len(p.flat):]
-		}
-		return params, out, l.verdict(nil)
-	}
-	at := uint32(flat[0])
-	if err := checkPlace(l.mem, at, &f.params); err != nil {
+	l := lifter{f: f, mem: g.Memory(), flat: flat, given: true}
+	params, err = l.params()
+	if err = l.verdict(err); err != nil {
 		return nil, 0, err
 	}
-	for i, p := range f.params.parts {
-		if params[i], err = l.load(p.typ, at+p.offset); err != nil {
-			return nil, 0, err
-		}
-	}
-	return params, out, l.verdict(nil)
+	return params, out, nil
 }
 
 // lifter reads values. What breaks the ABI ends it at once; what only has no
 // IPLD form, or is too much, is told when all was read, since a breach further
 // on weighs more.
 type lifter struct {
-	mem      []byte
-	encoding Encoding
+	f     *Func
+	mem   []byte
+	flat  []uint64
+	given bool // reads the arguments given to f, not its result
+
 	cost     int
 	fault    *wit.Fault
+	measures bool  // reads, and makes nothing of it
+	measured bool  // all was read once
+	refused  error // what was found then
+}
+
+// result reads what f returned.
+func (l *lifter) result() (ipld.Value, error) {
+	if !l.f.indirect() {
+		return l.pull(l.f.result, l.flat)
+	}
+	at := uint32(l.flat[0])
+	if err := checkPlace(l.mem, at, l.f.result); err != nil {
+		return ipld.Null, err
+	}
+	return l.load(l.f.result, at)
+}
+
+// params reads what f is given.
+func (l *lifter) params() (params []ipld.Value, err error) {
+	t := &l.f.params
+	params = make([]ipld.Value, len(t.parts))
+	if !l.f.spilled() {
+		flat := l.flat
+		for i, p := range t.parts {
+			if params[i], err = l.pull(p.typ, flat[:len(p.flat)]); err != nil {
+				return nil, err
+			}
+			flat = flat[len(p.flat):]
+		}
+		return params, nil
+	}
+	at := uint32(l.flat[0])
+	if err := checkPlace(l.mem, at, t); err != nil {
+		return nil, err
+	}
+	for i, p := range t.parts {
+		if params[i], err = l.load(p.typ, at+p.offset); err != nil {
+			return nil, err
+		}
+	}
+	return params, nil
 }
 
 func (l *lifter) verdict(err error) error {
 	switch {
+	case l.refused != nil:
+		return l.refused
 	case err != nil:
 		return err
 	case l.cost > MaxLifted:
@@ -97,7 +126,28 @@ func (l *lifter) count(n int) bool {
 	if l.cost <= MaxLifted {
 		l.cost += n
 	}
-	return l.cost <= MaxLifted
+	return l.cost <= MaxLifted && l.affords(0)
+}
+
+// affords tells whether to make values that cost n more.
+func (l *lifter) affords(n int) bool {
+	if !l.measures && !l.measured && l.cost+n > maxUnmeasured {
+		l.measure()
+	}
+	return l.refused == nil
+}
+
+// measure reads everything once.
+func (l *lifter) measure() {
+	l.measured = true
+	all := lifter{f: l.f, mem: l.mem, flat: l.flat, given: l.given, measures: true}
+	var err error
+	if l.given {
+		_, err = all.params()
+	} else {
+		_, err = all.result()
+	}
+	l.refused = all.verdict(err)
 }
 
 // load reads a value of type t at an address where it may be.
@@ -158,24 +208,28 @@ func (t *typ) tagOf(u uint64) (int, error) {
 }
 
 func (l *lifter) product(t *typ, read func(*part) (ipld.Value, error)) (ipld.Value, error) {
-	if t.Kind == wit.Tuple {
-		items := make([]ipld.Value, len(t.parts))
-		for i := range t.parts {
-			v, err := l.at(t.step(i), func() (ipld.Value, error) { return read(&t.parts[i]) })
-			if err != nil {
-				return ipld.Null, err
-			}
-			items[i] = v
-		}
-		return ipld.List(items...), nil
+	var items []ipld.Value
+	var entries []ipld.Entry
+	switch {
+	case l.measures:
+	case t.Kind == wit.Tuple:
+		items = make([]ipld.Value, len(t.parts))
+	default:
+		entries = make([]ipld.Entry, len(t.parts))
 	}
-	entries := make([]ipld.Entry, len(t.parts))
 	for i := range t.parts {
-		v, err := l.at(t.parts[i].name, func() (ipld.Value, error) { return read(&t.parts[i]) })
-		if err != nil {
+		v, err := l.at(t.step(i), func() (ipld.Value, error) { return read(&t.parts[i]) })
+		switch {
+		case err != nil:
 			return ipld.Null, err
+		case items != nil:
+			items[i] = v
+		case entries != nil:
+			entries[i] = ipld.Entry{Key: t.parts[i].name, Value: v}
 		}
-		entries[i] = ipld.Entry{Key: t.parts[i].name, Value: v}
+	}
+	if t.Kind == wit.Tuple {
+		return ipld.List(items...), nil
 	}
 	return ipld.Map(entries...), nil
 }
@@ -200,6 +254,8 @@ func (l *lifter) sum(t *typ, i int, read func(*typ) (ipld.Value, error)) (ipld.V
 		}
 	}
 	switch {
+	case l.measures:
+		return ipld.Null, nil
 	case t.Kind == wit.Option && (i == 0 || t.elem.Kind != wit.Option):
 		return v, nil
 	case t.Kind == wit.Variant && p.typ == nil:
@@ -225,13 +281,19 @@ func (l *lifter) indirect(t *typ, at, n uint32) (ipld.Value, error) {
 		if !l.count(int(size)) {
 			return ipld.Null, ErrTooLarge
 		}
+		if l.measures {
+			return ipld.Null, nil
+		}
 		return ipld.Bytes(l.mem[at:][:size]), nil
 	}
-	if uint64(n)*valueCost > uint64(MaxLifted-min(l.cost, MaxLifted)) {
+	if uint64(n)*valueCost > uint64(MaxLifted-min(l.cost, MaxLifted)) || !l.affords(int(n)*valueCost) {
 		return ipld.Null, ErrTooLarge
 	}
-	out := make([]ipld.Value, n)
-	for i := range out {
+	var out []ipld.Value
+	if !l.measures {
+		out = make([]ipld.Value, n)
+	}
+	for i := range int(n) {
 		before := l.fault
 		v, err := l.load(t.elem, at+uint32(i)*t.elem.size)
 		if err != nil {
@@ -240,7 +302,9 @@ func (l *lifter) indirect(t *typ, at, n uint32) (ipld.Value, error) {
 		if before == nil && l.fault != nil {
 			l.fault.Path = "/" + strconv.Itoa(i) + l.fault.Path
 		}
-		out[i] = v
+		if out != nil {
+			out[i] = v
+		}
 	}
 	return ipld.List(out...), nil
 }
@@ -272,7 +336,7 @@ func (l *lifter) scalar(t *typ, u uint64) (ipld.Value, error) {
 		}
 		return ipld.String(t.Names[i]), nil
 	case wit.Flags:
-		return t.flags(u), nil
+		return l.flags(t, u)
 	}
 	return ipld.Uint(u), nil // a handle
 }
@@ -284,14 +348,18 @@ func (l *lifter) float(t *typ, f float64) ipld.Value {
 	return ipld.Float(f)
 }
 
-func (t *typ) flags(u uint64) ipld.Value {
+func (l *lifter) flags(t *typ, u uint64) (ipld.Value, error) {
+	u &= 1<<len(t.Names) - 1
+	if !l.count(bits.OnesCount64(u) * valueCost) {
+		return ipld.Null, ErrTooLarge
+	}
 	names := []ipld.Value{}
 	for i, name := range t.Names {
-		if u>>i&1 == 1 {
+		if u>>i&1 == 1 && !l.measures {
 			names = append(names, ipld.String(name))
 		}
 	}
-	return ipld.List(names...)
+	return ipld.List(names...), nil
 }
 
 func getUint(b []byte) uint64 {

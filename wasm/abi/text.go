@@ -97,9 +97,9 @@ func putUTF16(b []byte, s string) (n uint32) {
 func (l *lifter) text(at, n uint32) (string, error) {
 	size, align, wide := uint64(n), uint32(1), false
 	switch {
-	case l.encoding == UTF16:
+	case l.f.encoding == UTF16:
 		size, align, wide = 2*uint64(n), 2, true
-	case l.encoding == Latin1OrUTF16:
+	case l.f.encoding == Latin1OrUTF16:
 		align = 2
 		if wide = n&utf16Tag != 0; wide {
 			size = 2 * uint64(n&^utf16Tag)
@@ -117,17 +117,22 @@ func (l *lifter) text(at, n uint32) (string, error) {
 	b := l.mem[at:][:size]
 	switch {
 	case wide:
-		return fromUTF16(b)
-	case l.encoding == Latin1OrUTF16:
-		return fromLatin1(b), nil
+		return l.utf16(b)
+	case l.f.encoding == Latin1OrUTF16:
+		return l.latin1(b), nil
 	case !fastutf8.Valid(b):
 		return "", &Error{"invalid utf-8"}
+	case l.measures:
+		return "", nil
 	}
 	return string(b), nil
 }
 
-func fromUTF16(b []byte) (string, error) {
-	out := make([]byte, 0, len(b))
+func (l *lifter) utf16(b []byte) (string, error) {
+	var out []byte
+	if !l.measures {
+		out = make([]byte, 0, len(b))
+	}
 	for i := 0; i < len(b); i += 2 {
 		r := rune(binary.LittleEndian.Uint16(b[i:]))
 		if utf16.IsSurrogate(r) {
@@ -138,12 +143,17 @@ func fromUTF16(b []byte) (string, error) {
 				return "", &Error{"unpaired surrogate found"}
 			}
 		}
-		out = utf8.AppendRune(out, r)
+		if !l.measures {
+			out = utf8.AppendRune(out, r)
+		}
 	}
 	return unsafe.String(unsafe.SliceData(out), len(out)), nil
 }
 
-func fromLatin1(b []byte) string {
+func (l *lifter) latin1(b []byte) string {
+	if l.measures {
+		return ""
+	}
 	out := make([]byte, 0, len(b))
 	for _, c := range b {
 		out = utf8.AppendRune(out, rune(c))
