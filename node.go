@@ -33,6 +33,9 @@ type Options struct {
 	Compiler      []string
 	CompileTime   time.Duration
 	CompileMemory uint64
+	// ClockSkew is how far the clocks of those may be off who sign what comes here,
+	// at most [authority.MaxSkew]; 0 is [authority.DefaultSkew], and below 0 is exact.
+	ClockSkew time.Duration
 	// Log is where the node tells of its own troubles; nil is nowhere.
 	Log *slog.Logger
 	// Now is the clock; nil is time.Now.

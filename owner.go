@@ -78,7 +78,7 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 	if own.wasm, err = wasm.New(o.wasm(dir)); err != nil {
 		return own, err
 	}
-	if own.guard, err = authority.New(own.key.DID(), own.store, o.Policy, o.Now); err != nil {
+	if own.guard, err = authority.New(authority.Config{Node: own.key.DID(), Store: own.store, Policy: o.Policy, Skew: o.ClockSkew, Now: o.Now}); err != nil {
 		return own, err
 	}
 	if err = own.loadTrust(); err != nil {

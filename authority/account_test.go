@@ -243,7 +243,7 @@ func TestAccountsKept(t *testing.T) {
 	}
 	for _, odd := range []string{"", "x", "\xa1dused\x01", "\xa2dused\x20euntil\x01", "\xa2dused\x01euntil\x61x"} {
 		must(t, r.Store.PutNote("account", strings.Repeat("k", 32), []byte(odd)))
-		if _, err := authority.New(r.Key.DID(), r.Store, engine.Policy{}, nil); err == nil {
+		if _, err := authority.New(authority.Config{Node: r.Key.DID(), Store: r.Store}); err == nil {
 			t.Errorf("%x is an account", odd)
 		}
 	}

@@ -56,6 +56,7 @@ type Guard struct {
 	node   did.DID
 	store  Store
 	policy engine.Policy
+	skew   time.Duration
 	now    func() time.Time
 
 	cache   ucan.Cache
@@ -67,13 +68,37 @@ type Guard struct {
 	accounts map[accountKey]account
 }
 
-// New returns the guard of a node, which remembers what is in s. A nil now is
-// time.Now.
-func New(node did.DID, s Store, p engine.Policy, now func() time.Time) (*Guard, error) {
-	if now == nil {
-		now = time.Now
+// Config is what a guard consists of.
+type Config struct {
+	// Node is who it judges for.
+	Node did.DID
+	// Store has what it remembers.
+	Store Store
+	// Policy has the limits by which the demand of a workflow is computed.
+	Policy engine.Policy
+	// Skew is how far the clocks of others may be off, at most [MaxSkew]: all time
+	// bounds are taken wider by it. 0 is [DefaultSkew], and below 0 is exact.
+	Skew time.Duration
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// New returns the guard of a node, which remembers what is in its store.
+func New(c Config) (*Guard, error) {
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	g := &Guard{active: make(map[[32]byte]struct{}), accounts: make(map[accountKey]account), node: node, store: s, policy: p, now: now, replay: ucan.Replay{Skew: DefaultSkew}}
+	if c.Skew > MaxSkew {
+		return nil, fmt.Errorf("clocks that may be off by %v: at most %v", c.Skew, MaxSkew)
+	}
+	if c.Skew == 0 {
+		c.Skew = DefaultSkew
+	}
+	c.Skew = max(c.Skew, 0)
+	g := &Guard{
+		node: c.Node, store: c.Store, policy: c.Policy, skew: c.Skew, now: c.Now, replay: ucan.Replay{Skew: c.Skew},
+		active: make(map[[32]byte]struct{}), accounts: make(map[accountKey]account),
+	}
 	for _, kept := range [...]struct {
 		kind, what string
 		take       func(store.Note) error
@@ -83,7 +108,7 @@ func New(node did.DID, s Store, p engine.Policy, now func() time.Time) (*Guard, 
 		{accountKind, "what was used of delegations", g.reopen},
 	} {
 		var trouble error
-		err := s.Notes(kept.kind, func(n store.Note) bool {
+		err := g.store.Notes(kept.kind, func(n store.Note) bool {
 			trouble = kept.take(n)
 			return trouble == nil
 		})
@@ -152,7 +177,7 @@ func (g *Guard) reperform(n store.Note) error {
 }
 
 func (g *Guard) moment(now time.Time) ucan.Moment {
-	return ucan.Moment{Now: now, Skew: DefaultSkew, Revoked: g.revoked.Revoked}
+	return ucan.Moment{Now: now, Skew: g.skew, Revoked: g.revoked.Revoked}
 }
 
 func (g *Guard) facts(c *ucan.Container, now time.Time) ucan.Facts {

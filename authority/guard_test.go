@@ -26,6 +26,7 @@ type rig struct {
 	guard  *authority.Guard
 	friend did.PrivateKey
 	now    time.Time
+	skew   time.Duration
 	guest  string // the link of a module, in DAG-JSON
 }
 
@@ -45,7 +46,7 @@ func newRig(t *testing.T) *rig {
 func (r *rig) open(t *testing.T) {
 	t.Helper()
 	var err error
-	r.guard, err = authority.New(r.Key.DID(), r.Store, engine.Policy{}, func() time.Time { return r.now })
+	r.guard, err = authority.New(authority.Config{Node: r.Key.DID(), Store: r.Store, Skew: r.skew, Now: func() time.Time { return r.now }})
 	must(t, err)
 }
 
@@ -333,5 +334,47 @@ jobs:
 	more := append(append([]ipld.Entry(nil), entries...), ipld.Entry{Key: "x", Value: ipld.Null})
 	if _, err := authority.ParseDemand(ipld.Map(more...)); err == nil {
 		t.Error("with more it is a demand")
+	}
+}
+
+// Time bounds are taken wider by the skew that the node is set to, and what was
+// performed stays known when it is set to more.
+func TestSkew(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	g := r.document(t, one)
+	for _, test := range []struct{ set, counts time.Duration }{{0, time.Minute}, {-1, 0}, {30 * time.Second, 30 * time.Second}, {authority.MaxSkew, authority.MaxSkew}} {
+		r.skew = test.set
+		r.open(t)
+		signed := r.sign(t, g, r.grant(t, `[]`)) // for ten minutes
+		signedLate := r.sign(t, g, r.grant(t, `[]`))
+		began := r.now
+		r.now = began.Add(10*time.Minute + test.counts)
+		if _, err := r.guard.Accept(signed, g); err != nil {
+			t.Errorf("set to %v, at the last moment: %v", test.set, err)
+		}
+		r.now = r.now.Add(time.Second)
+		if _, err := r.guard.Accept(signedLate, g); !errors.Is(err, ucan.Expired) {
+			t.Errorf("set to %v, too late: %v", test.set, err)
+		}
+		r.now = began
+	}
+	if _, err := authority.New(authority.Config{Node: r.Key.DID(), Store: r.Store, Skew: authority.MaxSkew + 1}); err == nil {
+		t.Error("more than the most")
+	}
+
+	r.skew = -1
+	r.open(t)
+	signed, err := authority.Request{Node: r.Key.DID(), Expires: r.now.Add(time.Minute)}.Sign(r.Key, g, r.now)
+	must(t, err)
+	permit, err := r.guard.Accept(signed, g)
+	must(t, err)
+	must(t, permit.End(&engine.Report{Status: engine.StatusOK}))
+	r.now = r.now.Add(time.Minute + time.Second)
+	r.open(t) // by an exact clock it can not come again
+	r.skew = authority.MaxSkew
+	r.open(t)
+	if _, err := r.guard.Accept(signed, g); !errors.Is(err, authority.ErrRefused) || !strings.Contains(err.Error(), "performed before") {
+		t.Errorf("after the skew was raised: %v", err)
 	}
 }

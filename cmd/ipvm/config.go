@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/wasm"
@@ -59,6 +60,8 @@ const (
 	keyCompileTime   = "compile-time"
 	keyCompileMemory = "compile-memory"
 
+	keyClockSkew = "clock-skew"
+
 	kindNumber = "NUMBER" // the kind of value that is written without quotes
 
 	keyConfig = "config" // only a flag: the file that the others may stand in
@@ -83,6 +86,7 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyLabels, env: "IPVM_LABELS", kind: "LIST", usage: "what this node has, for jobs that need it: words with commas between", value: "", check: asError(parseLabels)},
 		{key: keyCompileTime, env: "IPVM_COMPILE_TIME", kind: "TIME", usage: "most time to compile a module", value: wasm.DefaultCompileTime.String(), check: asError(parseTime)},
 		{key: keyCompileMemory, env: "IPVM_COMPILE_MEMORY", kind: "SIZE", usage: "most memory to compile a module", value: size(wasm.DefaultCompileMemory), check: asError(workflow.ParseSize)},
+		{key: keyClockSkew, env: "IPVM_CLOCK_SKEW", kind: "TIME", usage: "how far the clocks of those may be off who sign what comes here, at most " + authority.MaxSkew.String(), value: authority.DefaultSkew.String(), check: asError(parseSkew)},
 	}
 	for _, s := range c.all {
 		s.from = "default"
@@ -156,6 +160,17 @@ func parseTimeBound(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 {
 		return 0, fmt.Errorf("%q is not a duration such as 10s or 5m, nor 0s for no bound", s)
+	}
+	return d, nil
+}
+
+func parseSkew(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 || d > authority.MaxSkew {
+		return 0, fmt.Errorf("%q is not a duration such as 10s, from 0s to %v", s, authority.MaxSkew)
+	}
+	if d == 0 {
+		return -1, nil // exact
 	}
 	return d, nil
 }
@@ -262,6 +277,7 @@ func (c *config) options() ipvm.Options {
 	gas, _ := parseGasBound(c.find(keyMaxWorkflowGas).value)
 	span, _ := parseTimeBound(c.find(keyMaxWorkflowTime).value)
 	labels, _ := parseLabels(c.find(keyLabels).value)
+	skew, _ := parseSkew(c.find(keyClockSkew).value)
 	compileMemory, _ := workflow.ParseSize(c.find(keyCompileMemory).value)
 	return ipvm.Options{
 		Workers: workers,
@@ -270,6 +286,7 @@ func (c *config) options() ipvm.Options {
 			MaxGas: gas, MaxTime: span, Labels: labels,
 		},
 		Compiler: compiler(), CompileTime: compileTime, CompileMemory: compileMemory,
+		ClockSkew: skew,
 	}
 }
 
