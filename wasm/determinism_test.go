@@ -5,8 +5,10 @@ package wasm
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -127,6 +129,29 @@ func TestDeterminism(t *testing.T) {
 	})
 }
 
+// TestDeterminismWithoutFMA runs the vectors as on an amd64 processor that has no
+// fused multiply and add.
+func TestDeterminismWithoutFMA(t *testing.T) {
+	t.Parallel()
+	if runtime.GOARCH != "amd64" {
+		return // every other one has it
+	}
+	if os.Getenv("GODEBUG") == withoutFMA {
+		if canonicalRelaxed() {
+			t.Error("there is FMA")
+		}
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.v", "-test.short", "-test.run", "^TestDeterminism$/^on-demand$|^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), "GODEBUG="+withoutFMA)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestDeterminism/on-demand/relaxed-simd")) {
+		t.Errorf("%v:\n%s", err, cut(string(out), 4000))
+	}
+}
+
+const withoutFMA = "cpu.fma=off"
+
 // inTurn runs all vectors twice, one after the other. Before those that could
 // tell, the guest dirty leaves its memories and tables full.
 func inTurn(t *testing.T, e *Engine, all []vector) {
@@ -239,8 +264,19 @@ func (r *vectorRun) call(tb testing.TB, v vector) (out string, gas *uint64, err 
 	return res.Outcome.IPLD().String(), gas, nil
 }
 
+// relaxedModule is the one that a processor without FMA does not run: this
+// engine would not make its NaNs canonical there.
+const relaxedModule = "relaxed-simd.wasm"
+
 func (r *vectorRun) check(tb testing.TB, v vector) {
 	out, gas, err := r.call(tb, v)
+	if v.Module == relaxedModule && !canonicalRelaxed() {
+		var refused *Refused
+		if !errors.As(err, &refused) || refused.Failure.Kind != task.KindUnsupported {
+			tb.Errorf("%s: got %s, %v, want it unsupported without FMA", v.Name, out, err)
+		}
+		return
+	}
 	if err != nil {
 		tb.Errorf("%s: %v", v.Name, err)
 		return
