@@ -2,8 +2,10 @@ package languagetest
 
 import (
 	"crypto/sha256"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -106,6 +108,48 @@ func TestDocuments(t *testing.T) {
 				t.Errorf("(-remembered +2 workers):\n%s", diff)
 			}
 		})
+	}
+}
+
+// refusedModule, of failures-third-party, imports what nobody offers.
+const refusedModule = "@wasmer/wasi/tests/test.wasm"
+
+// TestPaths shows that each module of the documents that is here is called
+// directly, so that one that falls back to the engine's component model, with all
+// its results right and its bytes slow, does not go unseen. What is not committed
+// is looked at where it was made; what must be here then, the documents tell.
+func TestPaths(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, d := range documents {
+		path := filepath.Join("../..", d.path)
+		for _, m := range modules.FindAllStringSubmatch(d.read(t, path), -1) {
+			seen[filepath.Join(filepath.Dir(path), m[1])] = true
+		}
+	}
+	looked := 0
+	for path := range seen {
+		code, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		looked++
+		about, failure := wasm.Inspect(code)
+		if strings.HasSuffix(filepath.ToSlash(path), refusedModule) {
+			if failure == nil {
+				t.Errorf("%s is not refused any more", path)
+			}
+			continue
+		}
+		if failure != nil || about.Path != wasm.PathDirect {
+			t.Errorf("%s: %s, %s: %v", path, about.Path, about.Why, failure)
+		}
+		t.Logf("%s: %s, %s", filepath.Base(path), about.Form, about.Path)
+	}
+	if looked < 4 {
+		t.Errorf("only %d modules are here", looked)
 	}
 }
 
