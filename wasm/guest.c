@@ -4,11 +4,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h> /* says whether the library is glibc */
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "internal.h"
 
@@ -85,6 +90,14 @@ wasm_engine_t *ipvm_engine_new(const ipvm_engine_config *e) {
   wasmtime_config_memory_guard_size_set(c, e->memory_guard);
   if (e->calls > 0) configure_pool(c, e);
   return wasm_engine_new_with_config(c);
+}
+
+void ipvm_bound_arenas(int n) {
+#ifdef __GLIBC__
+  mallopt(M_ARENA_MAX, n);
+#else
+  (void)n;
+#endif
 }
 
 bool ipvm_address_space(uint64_t bytes) {
