@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -192,10 +193,20 @@ func (n *Node) DID(ctx context.Context) (did.DID, error) { return n.Backend().DI
 // is in the report, not an error; nor is a cancelled context, after which
 // everything that was finished is kept. A workflow that is signed is run by that
 // authority and no other; what that does not allow is refused with an error
-// that wraps [ErrDenied], or ends a job with kind denied.
+// that wraps [ErrDenied], or ends a job with kind denied. Of this node's blocks it
+// reads those that are shared and those that come with it: what its document
+// holds itself and, where whoever calls Run has signed it just now, the files that
+// it names by path.
 func (n *Node) Run(ctx context.Context, w *Workflow, o RunOptions) (*Report, error) {
 	if o.Authority == nil {
 		o.Authority = w.Workflow().Signature
+	} else if w.Workflow().Signature == nil {
+		o.Brings = append(slices.Clip(o.Brings), w.Workflow().Imported...)
+	}
+	if o.Authority != nil {
+		for _, b := range append(slices.Clip(w.Workflow().Blocks), w.Blocks()...) {
+			o.Brings = append(o.Brings, b.Link)
+		}
 	}
 	return n.Backend().Run(ctx, w, o)
 }

@@ -186,6 +186,14 @@ func (o *owner) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
 	return o.store.Sync(ctx)
 }
 
+// Share lets the workflows of others read a file of the store, durably.
+func (o *owner) Share(ctx context.Context, link ipld.Link) error {
+	if err := engine.Share(o.store, link); err != nil {
+		return err
+	}
+	return o.store.Sync(ctx)
+}
+
 // Block returns a verified block of the store, or of what a guest has run.
 func (o *owner) Block(_ context.Context, link ipld.Link) ([]byte, error) {
 	data, err := o.store.Block(link)

@@ -42,6 +42,10 @@ func (s steady) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
 	return s.tell(ctx, func(b rpc.Backend) error { return b.PutBlocks(ctx, blocks) })
 }
 
+func (s steady) Share(ctx context.Context, link ipld.Link) error {
+	return s.tell(ctx, func(b rpc.Backend) error { return b.Share(ctx, link) })
+}
+
 func (s steady) Block(ctx context.Context, link ipld.Link) ([]byte, error) {
 	return again(ctx, s.node, func(b rpc.Backend) ([]byte, error) { return b.Block(ctx, link) })
 }

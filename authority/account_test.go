@@ -100,7 +100,7 @@ func TestTotalOfARun(t *testing.T) {
 	r := newRig(t)
 	wat, err := os.ReadFile("../engine/testdata/handler.wat")
 	must(t, err)
-	handler := fmt.Sprintf(`{"/": %q}`, r.Import(t, wasmtest.Compile(t, string(wat))))
+	handler := fmt.Sprintf(`{"/": %q}`, r.ImportShared(t, wasmtest.Compile(t, string(wat))))
 	run := func(text string, lent *ucan.SignedDelegation) *engine.Report {
 		g := r.document(t, text)
 		permit, err := r.guard.Accept(r.sign(t, g, lent), g)

@@ -35,7 +35,7 @@ func newRig(t *testing.T) *rig {
 	r := &rig{Engine: ipvmtest.New(t, ipvmtest.Options{}), now: time.Unix(1_800_000_000, 0)}
 	wat, err := os.ReadFile("../engine/testdata/guest.wat")
 	must(t, err)
-	r.guest = fmt.Sprintf(`{"/": %q}`, r.Import(t, wasmtest.Compile(t, string(wat))))
+	r.guest = fmt.Sprintf(`{"/": %q}`, r.ImportShared(t, wasmtest.Compile(t, string(wat))))
 	r.friend, err = did.Generate(did.Ed25519)
 	must(t, err)
 	r.open(t)
@@ -279,7 +279,7 @@ func TestRevokedIn(t *testing.T) {
 func TestPromisedModule(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	next := r.Import(t, wasmtest.Compile(t, `(module (func (export "next") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))`))
+	next := r.ImportShared(t, wasmtest.Compile(t, `(module (func (export "next") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))`))
 	link := next.String()
 	const document = "a: {with: GUEST, func: next, args: [1]}\nb: {with: {from: a}, func: next, args: [1]}\n"
 	g := r.document(t, document)

@@ -1,9 +1,11 @@
 package engine_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/ipvm-wg/go-ipvm/did"
@@ -12,6 +14,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/wasm/wasmtest"
 )
@@ -98,9 +101,9 @@ func TestGuestsAwaitOnlyTheirOwn(t *testing.T) {
 	}
 }
 
-// A guest that knows the CID of a task, a workflow or a large value does not
-// learn whether the owner had it run; the files of its inputs are there.
-func TestGuestsReadOnlyFilesOfTheOwner(t *testing.T) {
+// A guest that knows the CID of a task, a workflow, a large value or a file does
+// not learn whether the owner has it, unless it was shared.
+func TestGuestsReadOnlyWhatIsShared(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, ipvmtest.Options{})
 	g := r.document(t, "job: numbers(30000)\n")
@@ -132,8 +135,150 @@ func TestGuestsReadOnlyFilesOfTheOwner(t *testing.T) {
 			t.Errorf("the owner sees %s as %s, want %s", what, got, test.owner)
 		}
 	}
-	if got := told("length", r.Import(t, []byte("a file")), alice); got != "ok" {
-		t.Errorf("a guest sees a file as %s", got)
+	made, _ := r.one(t, "bytes(5000)").Outcome.Value.AsLink()
+	file := r.Import(t, []byte(strings.Repeat("large ", 60_000))) // two blocks below one
+	for what, link := range map[string]ipld.Link{"a file": file, "a file that the owner had made": made} {
+		if got := told("length", link, alice); got != "not-found" {
+			t.Errorf("a guest sees %s: %s", what, got)
+		}
+		if got := told("length", link, nil); got != "ok" {
+			t.Errorf("the owner sees %s as %s", what, got)
+		}
+		if err := engine.Share(r.Store, link); err != nil {
+			t.Fatal(err)
+		}
+		if got := told("length", link, alice); got != "ok" {
+			t.Errorf("a guest sees %s, which is shared, as %s", what, got)
+		}
+	}
+}
+
+// What is not shared answers word for word as what is not there, and is not
+// looked for: neither files nor modules, in the open or as secrets.
+func TestNotSharedIsNotThere(t *testing.T) {
+	t.Parallel()
+	var asked []ipld.Link
+	var mu sync.Mutex
+	spy := func(s engine.Store) engine.Store { return &spyStore{s, &mu, &asked} }
+	r := newRig(t, ipvmtest.Options{Wrap: spy})
+	module := r.Import(t, wasmtest.Compile(t, `(module (func (export "next") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))`))
+	if got := r.MustRun(t, r.document(t, fmt.Sprintf("job: {with: {\"/\": %s}, func: next, args: [1]}\n", module)), engine.Options{}).Jobs[0]; !got.Outcome.OK() {
+		t.Fatal(got.Outcome)
+	}
+	here, gone := r.Import(t, []byte("here")), ipld.LinkOf(ipld.CodecRaw, []byte("gone"))
+	for _, secret := range []string{"", ", secret: true"} {
+		for _, text := range []string{
+			"job: {with: {\"/\": %s}, func: next, args: [1]" + secret + "}\n",
+			"job: length({\"/\": %s})" + secret + "\n",
+		} {
+			told := func(link ipld.Link) string {
+				report, err := r.Run(t.Context(), r.document(t, fmt.Sprintf(text, link)), engine.Options{Permit: guest("did:key:alice")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				j := report.Jobs[0]
+				if h := j.Hidden.Reveal(); h != nil {
+					j = *h
+				}
+				if j.Outcome.OK() {
+					return "ok"
+				}
+				return strings.ReplaceAll(j.Outcome.Failure.String(), link.String(), "CID")
+			}
+			asked = nil
+			want := told(gone)
+			for _, link := range []ipld.Link{here, module} {
+				if got := told(link); got != want || !strings.Contains(got, "not-found") {
+					t.Errorf("%s: %q, but of what is not there %q", text, got, want)
+				}
+				if slices.Contains(asked, link) {
+					t.Errorf("%s: it was looked for", text)
+				}
+			}
+		}
+	}
+}
+
+// spyStore notes which blocks and modules are looked for.
+type spyStore struct {
+	engine.Store
+	mu    *sync.Mutex
+	asked *[]ipld.Link
+}
+
+func (s *spyStore) note(l ipld.Link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*s.asked = append(*s.asked, l)
+}
+
+func (s *spyStore) Block(l ipld.Link) ([]byte, error) { s.note(l); return s.Store.Block(l) }
+func (s *spyStore) Has(l ipld.Link) (bool, error)     { s.note(l); return s.Store.Has(l) }
+func (s *spyStore) Module(l ipld.Link) (ipld.Value, bool, error) {
+	s.note(l)
+	return s.Store.Module(l)
+}
+
+// Files that come with a workflow can be read by it, and by later ones of the
+// same guest, secret or not; by no other guest.
+func TestGuestsReadWhatTheyBring(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{})
+	file := r.Import(t, []byte(strings.Repeat("large ", 60_000)))
+	missing := ipld.LinkOf(ipld.CodecRaw, []byte("gone"))
+	told := func(p engine.Permit, more string, brings ...ipld.Link) string {
+		report, err := r.Run(t.Context(), r.document(t, fmt.Sprintf("job: length({\"/\": %s})%s\n", file, more)), engine.Options{Permit: p, Brings: brings})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j := report.Jobs[0]
+		if h := j.Hidden.Reveal(); h != nil {
+			j = *h
+		}
+		return kindOf(j.Outcome)
+	}
+	alice, bob := guest("did:key:alice"), guest("did:key:bob")
+	const secret = ", secret: true"
+	for i, step := range []struct {
+		got, want string
+	}{
+		{told(alice, ""), "not-found"},
+		{told(alice, "", missing, file), "ok"},
+		{told(alice, ""), "ok"},
+		{told(alice, secret), "not-found"},
+		{told(alice, secret, file), "ok"},
+		{told(bob, "", missing), "not-found"},
+	} {
+		if step.got != step.want {
+			t.Errorf("step %d: %s, want %s", i, step.got, step.want)
+		}
+	}
+}
+
+// Only a file that is whole can be shared.
+func TestShareRefuses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{})
+	if err := engine.Share(r.Store, ipld.LinkOf(ipld.CodecRaw, []byte("gone"))); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("what is not there: %v", err)
+	}
+	if err := engine.Share(r.Store, r.document(t, "job: next(1)\n").Link()); !errors.Is(err, ipld.ErrNotFile) {
+		t.Errorf("a workflow: %v", err)
+	}
+	var blocks []ipld.Block
+	root, err := ipld.ImportFile([]byte(strings.Repeat("large ", 60_000)), func(b ipld.Block) error {
+		blocks = append(blocks, b)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks = slices.DeleteFunc(blocks, func(b ipld.Block) bool { return b.Link == blocks[0].Link })
+	if err := r.Store.Put(store.Batch{Blocks: blocks}); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Share(r.Store, root); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a file with a hole: %v", err)
 	}
 }
 
@@ -180,7 +325,7 @@ func TestGuestsMakeModules(t *testing.T) {
 	for _, b := range code {
 		fmt.Fprintf(&data, `\%02x`, b)
 	}
-	maker := r.Import(t, wasmtest.Compile(t, fmt.Sprintf(`(component
+	maker := r.ImportShared(t, wasmtest.Compile(t, fmt.Sprintf(`(component
 		(core module $m (memory (export "memory") 1) (data (i32.const 64) "%s")
 			(func (export "make") (result i32) (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const %d)) (i32.const 0)))
 		(core instance $i (instantiate $m)) (alias core export $i "memory" (core memory $mem))

@@ -50,8 +50,8 @@ func newRig(tb testing.TB, o ipvmtest.Options) *rig {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	link := e.Import(tb, wasmtest.Compile(tb, string(wat)))
-	handler := e.Import(tb, wasmtest.Compile(tb, readFile(tb, "testdata/handler.wat")))
+	link := e.ImportShared(tb, wasmtest.Compile(tb, string(wat)))
+	handler := e.ImportShared(tb, wasmtest.Compile(tb, readFile(tb, "testdata/handler.wat")))
 	return &rig{e, fmt.Sprintf(`{"/": %q}`, link), fmt.Sprintf(`{"/": %q}`, handler)}
 }
 

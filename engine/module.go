@@ -86,14 +86,14 @@ func (e *Engine) Module(ctx context.Context, link ipld.Link) (ModuleInfo, *task.
 	return e.module(ctx, e.public(), link)
 }
 
-// module is [Engine.Module] for a step: a guest has the modules in the open, and
-// those that its own jobs made.
+// module is [Engine.Module] for a step: a guest has the modules that were shared,
+// and those that its own jobs made.
 func (e *Engine) module(ctx context.Context, sp space, link ipld.Link) (ModuleInfo, *task.Failure, error) {
 	if sp.alone { // what others have loaded does not count
 		if ok, err := sp.Has(link); err != nil {
 			return ModuleInfo{}, nil, err
 		} else if !ok {
-			return ModuleInfo{}, task.Failf(task.KindNotFound, "the module can not be had: block %s: %v", link, store.ErrNotFound), nil
+			return ModuleInfo{}, task.Failf(task.KindNotFound, "the module can not be had: %v", notShown(link)), nil
 		}
 	}
 	e.modules.mu.Lock()

@@ -28,6 +28,9 @@ type Options struct {
 	// Permit is what came of that, and is asked before each task that calls a
 	// function; nil allows all.
 	Permit Permit
+	// Brings are the files in the store that came with the workflow: on whoever's
+	// behalf it runs, it can read them.
+	Brings []ipld.Link
 	// KeepGoing lets jobs that do not depend on a failed one start all the
 	// same. The workflow still fails.
 	KeepGoing bool
@@ -151,6 +154,9 @@ func (r *run) drive(ctx context.Context) (*Report, error) {
 	kept := store.Batch{Blocks: append(r.graph.Blocks(), r.graph.Normal()), Aliases: instructions(r.graph)}
 	if err := r.spaces.open.put(kept); err != nil {
 		return nil, fmt.Errorf("keep the workflow: %w", err)
+	}
+	if err := r.bring(); err != nil {
+		return nil, fmt.Errorf("keep what came with the workflow: %w", err)
 	}
 	fault.Point("engine.begun")
 	// Steps run in a context of their own, so that a node that can not go on

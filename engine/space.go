@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/ipvm-wg/go-ipvm/did"
@@ -171,9 +172,9 @@ func (e *Engine) guest(o Options) did.DID {
 }
 
 // behind is what is kept in a room, and behind it what is in the open: what is
-// remembered, and blocks, which the inputs of a step name. A guest's room has
-// only the files of that: a task or a workflow that is there was run, and who
-// knows its CID would learn it.
+// remembered, and blocks, which the inputs of a step name. Of that a guest has
+// only what was shared ([Share]) or came with its own workflows: all else
+// answers as what is not here does, and is not looked for (RULES 40).
 type behind struct {
 	vault Vault
 	open  Memory
@@ -182,21 +183,42 @@ type behind struct {
 
 func (b behind) Block(l ipld.Link) ([]byte, error) {
 	data, err := b.vault.Block(l)
-	if errors.Is(err, store.ErrNotFound) && b.shows(l) {
-		return b.open.Block(l)
+	if !errors.Is(err, store.ErrNotFound) {
+		return data, err
 	}
-	return data, err
+	switch shown, err := b.shows(l); {
+	case err != nil:
+		return nil, err
+	case !shown:
+		return nil, notShown(l)
+	}
+	return b.open.Block(l)
 }
 
 // shows tells whether the room has what the open has under l.
-func (b behind) shows(l ipld.Link) bool {
-	return !b.alone || l.Codec() == ipld.CodecRaw || l.Codec() == ipld.CodecDagPB
+func (b behind) shows(l ipld.Link) (bool, error) {
+	if !b.alone {
+		return true, nil
+	}
+	_, ok, err := b.vault.Note(sharedKind, l.Key())
+	if !ok && err == nil {
+		_, ok, err = b.open.Note(sharedKind, l.Key())
+	}
+	return ok, err
+}
+
+// notShown is why a guest can not have a block, whether or not it is here.
+func notShown(l ipld.Link) error {
+	return fmt.Errorf("block %s: %w, or not shared by `ipvm block share`", l, store.ErrNotFound)
 }
 
 func (b behind) Has(l ipld.Link) (bool, error) {
 	ok, err := b.vault.Has(l)
-	if ok || err != nil || !b.shows(l) {
+	if ok || err != nil {
 		return ok, err
+	}
+	if shown, err := b.shows(l); !shown || err != nil {
+		return false, err
 	}
 	return b.open.Has(l)
 }
@@ -214,6 +236,9 @@ func (b behind) Module(l ipld.Link) (ipld.Value, bool, error) {
 	v, ok, err := b.vault.Module(l)
 	if ok || err != nil {
 		return v, ok, err
+	}
+	if shown, err := b.shows(l); !shown || err != nil {
+		return ipld.Null, false, err
 	}
 	return b.open.Module(l)
 }

@@ -50,6 +50,9 @@ type Backend interface {
 	DID(ctx context.Context) (did.DID, error)
 	// PutBlocks stores blocks, each verified against its link, durably.
 	PutBlocks(ctx context.Context, blocks []ipld.Block) error
+	// Share lets the workflows of others read a file of the store, durably. The
+	// error wraps store.ErrNotFound if it is not whole there.
+	Share(ctx context.Context, link ipld.Link) error
 	// Block returns a verified block, or an error that wraps store.ErrNotFound.
 	Block(ctx context.Context, link ipld.Link) ([]byte, error)
 	// Receipts returns all evidence about one task.

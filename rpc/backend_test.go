@@ -627,6 +627,36 @@ func TestStreamEnd(t *testing.T) {
 	}
 }
 
+// What others may read, and what comes with a workflow, through the socket.
+func TestShare(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	var got engine.Options
+	_, c := serve(t, &double{Backend: n, run: func(_ context.Context, _ *graph.Graph, o engine.Options) (*engine.Report, error) {
+		got = o
+		return nil, store.ErrNotFound
+	}})
+	ctx := bounded(t)
+	file, gone := ipld.LinkOf(ipld.CodecRaw, []byte("a file")), ipld.LinkOf(ipld.CodecRaw, []byte("gone"))
+	if err := n.PutBlocks(ctx, []ipld.Block{{Link: file, Data: []byte("a file")}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Share(ctx, file); err != nil {
+		t.Fatal(err)
+	}
+	var marked []string
+	if err := n.store.Notes("shared", func(note store.Note) bool { marked = append(marked, note.Key); return true }); err != nil || !slices.Equal(marked, []string{file.Key()}) {
+		t.Errorf("marks of %q, %v", marked, err)
+	}
+	if err := c.Share(ctx, gone); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("what is not there: %v", err)
+	}
+	brings := []ipld.Link{file, gone}
+	if _, err := c.Run(ctx, twoJobs(t), engine.Options{Brings: brings}); !errors.Is(err, store.ErrNotFound) || !slices.Equal(got.Brings, brings) {
+		t.Errorf("%v, %v", got.Brings, err)
+	}
+}
+
 // Whose receipts count, and receipts from elsewhere, through the socket.
 func TestTrust(t *testing.T) {
 	t.Parallel()

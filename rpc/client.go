@@ -249,6 +249,12 @@ func (c *Client) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
 	return nil
 }
 
+// Share lets the workflows of others read a file of the store.
+func (c *Client) Share(ctx context.Context, link ipld.Link) error {
+	_, err := c.ask(ctx, http.MethodPut, "/v1/shared/"+link.String(), nil, 0)
+	return err
+}
+
 // Block returns a verified block, or an error that wraps store.ErrNotFound.
 func (c *Client) Block(ctx context.Context, link ipld.Link) ([]byte, error) {
 	data, err := c.fetch(ctx, "/ipfs/"+link.String(), maxBlock)
@@ -490,6 +496,6 @@ func submit(g *graph.Graph, blocks []ipld.Block, o engine.Options) ([]byte, erro
 	if len(normal) > maxWorkflow {
 		return nil, fmt.Errorf("workflow %s: %w: its normal form has %d bytes, at most %d can be handed to another process", g.Link(), ErrTooLarge, len(normal), maxWorkflow)
 	}
-	s := submission{workflow: normal, blocks: blocks, keepGoing: o.KeepGoing, authority: o.Authority, instructions: g.Instructions()}
+	s := submission{workflow: normal, blocks: blocks, keepGoing: o.KeepGoing, authority: o.Authority, brings: o.Brings, instructions: g.Instructions()}
 	return s.encode()
 }

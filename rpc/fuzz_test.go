@@ -89,7 +89,7 @@ func again[T any](t *testing.T, v ipld.Value, decode func(ipld.Value) (T, error)
 // FuzzSubmission feeds what a client may hand over.
 func FuzzSubmission(f *testing.F) {
 	block := ipld.Block{Link: ipld.LinkOf(ipld.CodecRaw, []byte("abc")), Data: []byte("abc")}
-	for _, s := range []submission{{}, {workflow: []byte("w"), keepGoing: true}, {blocks: []ipld.Block{block}}, {instructions: map[string]ipld.Link{"0": block.Link}}} {
+	for _, s := range []submission{{}, {workflow: []byte("w"), keepGoing: true}, {blocks: []ipld.Block{block}, brings: []ipld.Link{block.Link}}, {instructions: map[string]ipld.Link{"0": block.Link}}} {
 		data, err := s.encode()
 		if err != nil {
 			f.Fatal(err)

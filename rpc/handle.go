@@ -41,6 +41,7 @@ func (s *Server) routes() http.Handler {
 		"POST /v1/blocks":         (*request).putBlocks,
 		"GET /ipfs/{cid}":         (*request).block, // HEAD too
 		"PUT /ipfs/{cid}":         (*request).putBlock,
+		"PUT /v1/shared/{cid}":    (*request).share,
 		"GET /v1/receipts":        (*request).scan,
 		"GET /v1/receipts/{task}": (*request).receipts,
 		"POST /v1/receipts":       (*request).putReceipt,
@@ -236,7 +237,7 @@ func (r *request) run() error {
 			cancel() // nobody listens
 		}
 	}
-	report, err := r.server.backend.Run(ctx, g, engine.Options{Listen: listen, KeepGoing: s.keepGoing, Authority: s.authority})
+	report, err := r.server.backend.Run(ctx, g, engine.Options{Listen: listen, KeepGoing: s.keepGoing, Authority: s.authority, Brings: s.brings})
 	if err != nil {
 		return err
 	}
@@ -335,6 +336,17 @@ func (r *request) put(blocks []ipld.Block) error {
 		return err
 	}
 	return r.answer(http.StatusCreated, typeCBOR, nil)
+}
+
+func (r *request) share() error {
+	link, err := r.link("cid")
+	if err != nil {
+		return err
+	}
+	if err := r.server.backend.Share(r.Context(), link); err != nil {
+		return err
+	}
+	return r.answer(http.StatusOK, typeCBOR, nil)
 }
 
 func (r *request) block() error {

@@ -91,6 +91,8 @@ func (n *node) Revoked(_ context.Context, container []byte) ([]ucan.Revocation, 
 	return []ucan.Revocation{{Delegation: ipld.LinkOf(ipld.CodecRaw, container), By: []did.DID{n.key.DID(), "did:key:zOther"}}}, nil
 }
 
+func (n *node) Share(_ context.Context, link ipld.Link) error { return engine.Share(n.store, link) }
+
 func (n *node) Block(_ context.Context, link ipld.Link) ([]byte, error) { return n.store.Block(link) }
 
 func (n *node) Receipts(_ context.Context, id task.ID) ([]*receipt.Signed, error) {

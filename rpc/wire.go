@@ -361,7 +361,8 @@ type submission struct {
 	workflow  []byte // the normalised workflow, a dag-cbor block
 	blocks    []ipld.Block
 	keepGoing bool
-	authority []byte // see engine.Options
+	authority []byte      // see engine.Options
+	brings    []ipld.Link // likewise
 	// instructions are the identifiers that the document's dialect has for its
 	// jobs, by label, which the normal form does not hold.
 	instructions map[string]ipld.Link
@@ -376,6 +377,9 @@ func (s submission) encode() ([]byte, error) {
 	o.bool("keepGoing", s.keepGoing)
 	if len(s.authority) > 0 {
 		o.value("authority", ipld.BytesString(string(s.authority)))
+	}
+	if len(s.brings) > 0 {
+		o.value("brings", linkList(s.brings))
 	}
 	if len(s.instructions) > 0 {
 		var instructions object
@@ -397,11 +401,32 @@ func decodeSubmission(data []byte) (s submission, err error) {
 	s.authority = f.bytes("authority")
 	s.blocks, err = decodeBlocks(f.list("blocks"))
 	f.fail("blocks", err)
+	s.brings, err = decodeLinks(f.list("brings"))
+	f.fail("brings", err)
 	if v, ok := f.value("instructions"); ok {
 		s.instructions, err = decodeInstructions(v)
 		f.fail("instructions", err)
 	}
 	return s, f.end()
+}
+
+func linkList(links []ipld.Link) ipld.Value {
+	list := make([]ipld.Value, len(links))
+	for i, l := range links {
+		list[i] = ipld.LinkValue(l)
+	}
+	return ipld.List(list...)
+}
+
+func decodeLinks(list []ipld.Value) (links []ipld.Link, err error) {
+	for i, v := range list {
+		link, ok := v.AsLink()
+		if !ok {
+			return nil, fmt.Errorf("entry %d: %s, not a link", i, v.Kind())
+		}
+		links = append(links, link)
+	}
+	return links, nil
 }
 
 func decodeInstructions(v ipld.Value) (map[string]ipld.Link, error) {
@@ -433,15 +458,12 @@ func decodeTasks(v ipld.Value) ([]task.ID, error) {
 	if v.Kind() != ipld.KindList {
 		return nil, fmt.Errorf("a %s, not a list", v.Kind())
 	}
-	ids := make([]task.ID, v.Len())
-	for i, e := range v.Elems() {
-		link, ok := e.AsLink()
-		if !ok {
-			return nil, fmt.Errorf("entry %d: %s, not a link", i, e.Kind())
-		}
+	links, err := decodeLinks(v.Elems())
+	ids := make([]task.ID, len(links))
+	for i, link := range links {
 		ids[i] = task.ID{Link: link}
 	}
-	return ids, nil
+	return ids, err
 }
 
 func encodeStandings(all []engine.Standing) ipld.Value {

@@ -3,6 +3,7 @@ package workflow
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -99,6 +100,8 @@ type Workflow struct {
 	// Blocks are those of modules that the document holds itself. They are to
 	// be stored before the workflow is checked against its modules.
 	Blocks []ipld.Block
+	// Imported are the files that the document names by path.
+	Imported []ipld.Link
 	// Warnings are about what was read but has no effect.
 	Warnings []Fault
 	// source is the document, for Places.
@@ -276,6 +279,11 @@ func Survey(src Source) (*Workflow, FaultList) {
 	w := r.document(root)
 	r.markFaulty(w)
 	w.Warnings, w.Blocks, w.source = r.warnings.list(), r.blocks, &src
+	for _, path := range slices.Sorted(maps.Keys(r.imported)) {
+		if got := r.imported[path]; got.err == nil {
+			w.Imported = append(w.Imported, got.link)
+		}
+	}
 	return w, r.faults.list()
 }
 

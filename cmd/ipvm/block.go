@@ -18,7 +18,7 @@ func newBlock(a *app) *cobra.Command {
 		Short: "Put files into the store, and get them out",
 	})
 	var out string
-	var raw bool
+	var raw, share bool
 	get := &cobra.Command{
 		Use:   "get CID",
 		Short: "Write the file or value behind a CID",
@@ -28,16 +28,77 @@ func newBlock(a *app) *cobra.Command {
 	}
 	get.Flags().StringVarP(&out, "output", "o", "", "write to `FILE` instead of standard output")
 	get.Flags().BoolVar(&raw, "raw", false, "write the block itself")
-	cmd.AddCommand(&cobra.Command{
+	put := &cobra.Command{
 		Use:   "put FILE…",
 		Short: "Import files, as `ipfs add --cid-version=1` would, and print their CIDs",
 		Args:  wants(1, -1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.putBlocks(cmd, args) },
-	}, get)
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.putBlocks(cmd, args, share) },
+	}
+	put.Flags().BoolVar(&share, "share", false, "let the workflows of others read them: see `ipvm block share`")
+	cmd.AddCommand(put, get, &cobra.Command{
+		Use:   "share CID…",
+		Short: "Let the workflows of others read files of the store",
+		Long: `Let every workflow that this node runs on behalf of somebody else read the files
+behind the CIDs, for good. Without it such a workflow reads nothing of this node's
+but what came with it and the modules that ` + "`ipvm delegate --function`" + ` has named.`,
+		Args: wants(1, -1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.shareBlocks(cmd, args) },
+	})
 	return cmd
 }
 
-func (a *app) putBlocks(cmd *cobra.Command, files []string) (err error) {
+func (a *app) shareBlocks(cmd *cobra.Command, cids []string) (err error) {
+	links := make([]ipld.Link, len(cids))
+	for i, cid := range cids {
+		if links[i], err = ipld.ParseLink(cid); err != nil {
+			return misusef("a CID looks like bafkrei…; `ipvm block put --share FILE` imports a file", "%q is not a CID", cid)
+		}
+		if c := links[i].Codec(); c != ipld.CodecRaw && c != ipld.CodecDagPB {
+			return misusef("what `ipvm block put` prints is the CID of a file", "%s is not a file", links[i])
+		}
+	}
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(cmd, node, err) }()
+	for _, link := range links {
+		err := node.Backend().Share(cmd.Context(), link)
+		if errors.Is(err, store.ErrNotFound) {
+			return misusef("`ipvm block put --share FILE` imports a file and shares it", "%s is not whole in the store of this node: %v", link, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shareModules shares the modules that a grant for this node names, as far as
+// they are here.
+func (a *app) shareModules(cmd *cobra.Command, links []ipld.Link) (err error) {
+	if len(links) == 0 {
+		return nil
+	}
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(cmd, node, err) }()
+	for _, link := range links {
+		err := node.Backend().Share(cmd.Context(), link)
+		if errors.Is(err, store.ErrNotFound) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "note: the module %s is not here; `ipvm block put --share FILE` brings it\n", link)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) putBlocks(cmd *cobra.Command, files []string, share bool) (err error) {
 	node, err := a.open(cmd)
 	if err != nil {
 		return err
@@ -52,6 +113,11 @@ func (a *app) putBlocks(cmd *cobra.Command, files []string) (err error) {
 		}
 		if err != nil {
 			return asMisuse(err)
+		}
+		if share {
+			if err := node.Backend().Share(cmd.Context(), link); err != nil {
+				return err
+			}
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", link, printable(file))
 	}

@@ -28,6 +28,7 @@ type delegateFlags struct {
 	proofs                    []string
 	gas, memory, limit, tasks string
 	functions, statements     []string
+	modules                   []ipld.Link // of functions
 	pure, json                bool
 	file                      string
 }
@@ -39,7 +40,8 @@ func newDelegate(a *app) *cobra.Command {
 		Short: "Let somebody else use this node, or what else is yours to grant",
 		Long: `Sign a delegation: a token in which the owner of a key lets another one, named
 by its DID, use a command on what is the owner's, here this node, until a given
-time and within bounds. It is written with the proofs that it rests on, as a
+time and within bounds. The modules that it names are shared, as ` + "`ipvm block share`" + `
+does. It is written with the proofs that it rests on, as a
 UCAN container. Anybody may see a delegation; only the one it is for can use it.`,
 		Example: `  ipvm delegate --to did:key:z6Mk… --expires 10m --max-gas 1000000000 \
     --function square.wasm#square --pure -o grant.ucan`,
@@ -97,6 +99,11 @@ func (a *app) delegate(cmd *cobra.Command, f *delegateFlags) error {
 	token, err := ucan.Delegate(key, g, now)
 	if err != nil {
 		return misusef("", "%v", err)
+	}
+	if f.key == "" && g.Subject == key.DID() {
+		if err := a.shareModules(cmd, f.modules); err != nil {
+			return err
+		}
 	}
 	return writeGrant(cmd, f, append(slices.Clone(chain), token), now)
 }
@@ -166,6 +173,9 @@ func (a *app) policy(cmd *cobra.Command, f *delegateFlags) (p ucan.Policy, meta 
 	}
 	if b.Functions, err = a.functions(cmd, f.functions); err != nil {
 		return p, meta, err
+	}
+	for _, fun := range b.Functions {
+		f.modules = append(f.modules, fun.Module)
 	}
 	var more []ipld.Value
 	for _, text := range f.statements {

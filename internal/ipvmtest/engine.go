@@ -235,6 +235,14 @@ func (e *Engine) Import(tb testing.TB, code []byte) ipld.Link {
 	return link
 }
 
+// ImportShared is [Engine.Import] for what the workflows of others may read.
+func (e *Engine) ImportShared(tb testing.TB, code []byte) ipld.Link {
+	tb.Helper()
+	link := e.Import(tb, code)
+	must(tb, engine.Share(e.Store, link))
+	return link
+}
+
 func (e *Engine) put(data []byte) (ipld.Link, error) {
 	return ipld.ImportFile(data, func(b ipld.Block) error { return e.Store.Put(store.Batch{Blocks: []ipld.Block{b}}) })
 }
