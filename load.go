@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ipvm-wg/go-ipvm/authority"
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -49,6 +51,13 @@ func (n *Node) Read(ctx context.Context, name string, r io.Reader, dir string) (
 		source.Files = files
 	}
 	w, faults := workflow.Survey(source)
+	if w != nil {
+		requestor, err := n.requestor(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		faults = workflow.Merge(faults, w.RequestedBy(requestor))
+	}
 	if files.trouble != nil { // which is no fault of the document
 		return nil, files.trouble
 	}
@@ -103,6 +112,18 @@ func (n *Node) build(ctx context.Context, w *workflow.Workflow) (*Workflow, erro
 		return g, faults
 	}
 	return g, nil
+}
+
+// requestor is on whose behalf w would be run. What is wrong with a signature
+// shows when it is.
+func (n *Node) requestor(ctx context.Context, w *workflow.Workflow) (did.DID, error) {
+	if n.options.Requestor != "" {
+		return n.options.Requestor, nil
+	}
+	if signer, err := authority.Signer(w.Signature); len(w.Signature) > 0 && err == nil {
+		return signer, nil
+	}
+	return n.DID(ctx)
 }
 
 // keepModules stores the modules that w holds itself.

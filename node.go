@@ -28,6 +28,9 @@ type Options struct {
 	Policy
 	// AllowCredentials lets documents pass that hold what looks like a credential.
 	AllowCredentials bool
+	// Requestor is on whose behalf the workflows run that are loaded, which a
+	// document may name; empty is whoever signed the document, else the node.
+	Requestor did.DID
 	// Compiler is a command that compiles modules in a process of its own, and
 	// CompileTime and CompileMemory bound that process; see [wasm.Config]. With
 	// no command modules are compiled in this process, and nothing bounds that.

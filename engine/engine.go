@@ -60,7 +60,7 @@ type Config struct {
 }
 
 // DefaultLimits are the limits of a job that names none.
-var DefaultLimits = task.Limits{Gas: 10_000_000_000, Memory: 64 << 20, Time: 10 * time.Second, Disk: maxFile}
+var DefaultLimits = task.Limits{Gas: 10_000_000_000, Memory: 64 << 20, Time: 10 * time.Second, Disk: 64 << 20}
 
 // MaxLimits are the highest limits that a job can have unless configured.
 var MaxLimits = task.Limits{Gas: 1 << 62, Memory: 1 << 30, Time: time.Hour, Disk: 1 << 30}

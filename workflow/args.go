@@ -265,14 +265,19 @@ func (r *reader) promised(e Edge) {
 // another workflow.
 func (r *reader) target(p *task.Promise, v *node) bool {
 	if v.kind == linkNode {
-		return r.taskID(p, v)
+		link, _ := v.value.AsLink()
+		return r.taskID(p, v, link)
+	}
+	if v.kind == stringNode && !r.known[v.text()] {
+		if link, err := ipld.ParseLink(v.text()); err == nil {
+			return r.taskID(p, v, link)
+		}
 	}
 	return r.jobLabel(p, v)
 }
 
-// taskID reads the ID of a task of another workflow.
-func (r *reader) taskID(p *task.Promise, v *node) bool {
-	link, _ := v.value.AsLink()
+// taskID reads the ID of a task of another workflow, written as v.
+func (r *reader) taskID(p *task.Promise, v *node, link ipld.Link) bool {
 	if !mayBeTask(link) {
 		r.fault(v, BadPromise, taskIDHint, "the link %s is no Task ID", link)
 		return false
@@ -326,9 +331,13 @@ func (r *reader) nearLabel(name string) string {
 	case dotted && r.known[label]:
 		return "the label is " + quote(label) + "; a part of its result is taken with out: " + quote(part)
 	case err == nil:
-		return `a task of another workflow is named by a link: {from: {"/": CID}}`
+		return `take the result of a task of another workflow, and the job waits for it: {from: CID}`
+	case looksLikeCID(name):
+		return "labels are written as they stand; if it is meant as a Task ID, copy it again: one character less or more breaks it"
 	case len(r.labels) == 0:
 		return `a single invocation has no other job; a task of another workflow is named by its ID: {"await/ok": {"/": CID}}`
+	case len(r.labels) == 1:
+		return "the only job is " + quote(r.labels[0])
 	case len(r.labels) > 8:
 		return "a promise names the label of a job in the same document"
 	}

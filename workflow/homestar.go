@@ -393,7 +393,7 @@ func (a *legacyArg) promise(branch task.Branch, n, v *node) ipld.Value {
 	p := task.Promise{Branch: branch}
 	if i, ok := a.jobs[link]; ok {
 		p.Label = strconv.Itoa(i)
-	} else if !a.taskID(&p, v) {
+	} else if !a.taskID(&p, v, link) {
 		return ipld.Null
 	}
 	a.promised(Edge{Promise: p, Pos: a.posOf(n)})

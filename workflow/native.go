@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
 
@@ -36,7 +37,7 @@ var (
 // unlisted are the fields that hints do not offer: those that have no effect
 // yet and those that only `ipvm` writes.
 var unlisted = map[string]bool{
-	"emits": true, "fresh": true, "nonce": true, "requestor": true, "run": true, "share": true, "signature": true,
+	"emits": true, "fresh": true, "nonce": true, "run": true, "share": true, "signature": true,
 }
 
 // envelope is the key that a native document may be wrapped in.
@@ -281,7 +282,9 @@ func (r *reader) headerField(w *Workflow, name string, v *node) {
 	case "nonce":
 		w.Nonce = r.nonce(v, NonceSize)
 	case "requestor":
-		r.notYet(v, "a workflow with a requestor", "leave it out: whoever submits the workflow is its owner")
+		if v.kind != nullNode {
+			w.Requestor, w.requestorPos = did.DID(r.agent(v)), r.posOf(v)
+		}
 	case "signature":
 		r.signature(w, v)
 	}

@@ -87,6 +87,7 @@ func summary(w *Workflow) string {
 	line("nonce", fmt.Sprintf("%x", w.Nonce))
 	line("signature", fmt.Sprintf("%x", w.Signature))
 	line("parent", w.Parent)
+	line("requestor", w.Requestor)
 	line("config", limits(w.Config))
 	line("origin", w.Origin.Workflow)
 	line("name", w.Origin.Name)

@@ -187,7 +187,7 @@ func TestSchemaFields(t *testing.T) {
 	for def, fields := range map[string]names{"header": headerFields, "job": jobFields, "limits": configFields} {
 		var want, got []string
 		for f := range fields {
-			refused := def == "header" && f == "requestor" || def == "job" && f == "nonce"
+			refused := def == "job" && f == "nonce"
 			if !refused {
 				want = append(want, f)
 			}

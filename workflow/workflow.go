@@ -90,6 +90,11 @@ type Workflow struct {
 	Signature []byte
 	// Parent is the workflow that this one was started by, if any.
 	Parent ipld.Link
+	// Requestor is who asks for the workflow to be run, if the document says
+	// so: see [Workflow.RequestedBy]. Like Signature it is no part of the
+	// workflow's address.
+	Requestor    did.DID
+	requestorPos Pos
 	// Config bounds the run as a whole; zero fields bound nothing.
 	Config task.Limits
 	// Jobs are in the order of the document. There is at least one.
@@ -106,6 +111,19 @@ type Workflow struct {
 	Warnings []Fault
 	// source is the document, for Places.
 	source *Source
+}
+
+// RequestedBy is the fault of a document that names a requestor other than who,
+// on whose behalf it runs; nil where it names that or none.
+func (w *Workflow) RequestedBy(who did.DID) FaultList {
+	if w.Requestor == "" || w.Requestor == who {
+		return nil
+	}
+	return FaultList{{
+		Pos: w.requestorPos, Kind: Invalid,
+		Msg:  fmt.Sprintf("expected the requestor to be %s, on whose behalf the workflow runs, got %s", who, quote(string(w.Requestor))),
+		Hint: "leave it out, or run the workflow with that key: --as NAME",
+	}}
 }
 
 // NonceSize is the length of a workflow's nonce in bytes.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/wasm"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -119,6 +120,8 @@ func misusef(hint, format string, args ...any) error {
 type app struct {
 	config       config
 	allowLiteral bool // documents may hold what looks like a credential
+	as           string
+	key          did.PrivateKey // the one that as names, once it was read
 }
 
 // documentFlags are those of the commands that read a document.
@@ -133,6 +136,13 @@ func (a *app) open(cmd *cobra.Command) (*ipvm.Node, error) {
 	}
 	o := a.config.options()
 	o.AllowCredentials = a.allowLiteral
+	if a.as != "" {
+		key, err := a.readKey(cmd, a.as)
+		if err != nil {
+			return nil, err
+		}
+		a.key, o.Requestor = key, key.DID()
+	}
 	return ipvm.Open(a.config.dir(), o)
 }
 

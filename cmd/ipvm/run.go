@@ -67,6 +67,7 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	if o.reveal && o.dir == "" {
 		return misusef("name a directory with -o DIR", "--reveal writes files, and no directory is given for them")
 	}
+	a.as = o.signer.key
 	node, err := a.open(cmd)
 	if err != nil {
 		return err

@@ -30,6 +30,9 @@ func (s *signer) flags(cmd *cobra.Command, key, usage string) {
 
 // readKey is the key of a name or in a file, or the node's own.
 func (a *app) readKey(cmd *cobra.Command, name string) (did.PrivateKey, error) {
+	if name == a.as && !a.key.IsZero() {
+		return a.key, nil
+	}
 	file := a.keyFile(name)
 	key, err := openKey(cmd, file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -104,6 +107,7 @@ authority. The node runs it with ` + "`ipvm run`" + `, once, if it grants that m
 }
 
 func (a *app) signFile(cmd *cobra.Command, file, node, out string, s signer) (err error) {
+	a.as = s.key
 	n, err := a.open(cmd)
 	if err != nil {
 		return err
