@@ -200,6 +200,9 @@ func TestSurvival(t *testing.T) {
 	c := &crowd{t: t, e: newEngine(t, Config{CacheDir: t.TempDir(), IdleModules: 8, Calls: 4}), attacks: attacks(t), echo: guest(t, "echo"), program: guest(t, "program")}
 	c.counts = make([]atomic.Int64, len(c.attacks))
 	goroutines := runtime.NumGoroutine()
+	for i := range c.attacks { // what is rare may not have its turn in the crowd
+		c.attack(i, newGenerator(uint64(i)))
+	}
 	grew := more
 	if duration >= 10*time.Second && !raceEnabled {
 		c.rush()
@@ -216,7 +219,7 @@ func TestSurvival(t *testing.T) {
 	}
 	for i, a := range c.attacks {
 		t.Logf("%7d %s", c.counts[i].Load(), a.name)
-		if c.counts[i].Load() == 0 && duration >= time.Minute && !a.rare {
+		if c.counts[i].Load() == 0 {
 			t.Errorf("%s was never tried", a.name)
 		}
 	}
@@ -455,7 +458,8 @@ func TestTinyTasks(t *testing.T) {
 	took := time.Since(begin)
 	after := resident()
 	t.Logf("%d tasks in %s, %s each; %s before, %s after", rounds, took.Round(time.Millisecond), took/time.Duration(rounds), before, after)
-	if more(before.all, after.all) || more(before.anonymous, after.anonymous) {
+	const allowed = 512 << 10 // of either, which is 5 bytes a task
+	if !raceEnabled && (after.all > before.all+allowed || after.anonymous > before.anonymous+allowed) {
 		t.Error("memory grew")
 	}
 }
