@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv("IPVM_WASM_COMPILE"); spec != "" {
 		os.Exit(compileChild(spec))
 	}
+	if spec := os.Getenv("IPVM_WASM_LOAD"); spec != "" {
+		os.Exit(loadChild(spec))
+	}
 	goleak.VerifyTestMain(m)
 }
 

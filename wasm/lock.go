@@ -14,8 +14,8 @@ const (
 	lockMaxPause = 50 * time.Millisecond
 )
 
-// lock takes the right to make the entry called name, which one process on the
-// machine has at a time, and waits at most patience for another that has it.
+// lock takes the right to make the entry called name, which one process of
+// those with this cache has at a time, and waits at most patience for another that has it.
 // It ends with its process. Where it can not be had, or not in time, both make
 // the entry, which costs time and does no harm: only the end of ctx is an error.
 func (c *cache) lock(ctx context.Context, name string, patience time.Duration) (unlock func(), err error) {
