@@ -19,6 +19,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/rpc"
+	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/ucan"
@@ -47,6 +48,10 @@ type owner struct {
 	wasm  *wasm.Engine
 	key   did.PrivateKey
 	guard *authority.Guard
+	// runs are the workflows that are accepted, and serving tells that this
+	// process stays to run them.
+	runs    *runs.Keeper
+	serving atomic.Bool
 	// trusted are those whose receipts count beside the node's own; trusting
 	// orders changes of it.
 	trusted  atomic.Pointer[[]did.DID]
@@ -88,6 +93,7 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 		Store: own.store, Wasm: own.wasm, Key: own.key, Vault: own.rooms.open, Trusts: own.trusts,
 		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
 	})
+	own.runs = runs.New(runs.Config{Store: own.store, Judge: own.judge, Run: own.Run, Now: o.Now, Log: o.Log})
 	fault.Point("node.listen")
 	own.server, err = rpc.Listen(dir, own)
 	fault.Point("node.listening")
@@ -118,6 +124,9 @@ func loadKey(path string) (did.PrivateKey, error) {
 func (o *owner) Close() error {
 	var errs []error
 	fault.Point("node.close")
+	if o.runs != nil {
+		errs = append(errs, o.runs.Close())
+	}
 	if o.server != nil {
 		errs = append(errs, o.server.Close())
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/ucan"
 )
@@ -84,6 +85,33 @@ type Backend interface {
 	Revoked(ctx context.Context, container []byte) ([]ucan.Revocation, error)
 	// Preview tells what Run would find remembered and what it would run.
 	Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error)
+	// Submit accepts a workflow, which the node then drives to its end, whoever
+	// is there. See [runs.Keeper.Submit]. The error wraps [ErrNoService] if this
+	// process does not stay for that.
+	Submit(ctx context.Context, g *graph.Graph, o runs.Options) (runs.Run, error)
+	// RunOf returns how the latest accepted run of a workflow stands, JobsOf what
+	// its jobs came to, in the order in which they settled. The errors wrap
+	// [runs.ErrUnknown].
+	RunOf(ctx context.Context, workflow ipld.Link) (runs.Run, error)
+	JobsOf(ctx context.Context, workflow ipld.Link) ([]runs.Job, error)
+	// Runs calls yield with the latest run of each accepted workflow whose link
+	// is above after, or only with those that have not ended, in the order of
+	// links, until it returns false.
+	Runs(ctx context.Context, after ipld.Link, unfinished bool, yield func(runs.Run) bool) error
+	// Watch tells the events of an accepted run. See [runs.Keeper.Watch].
+	Watch(ctx context.Context, workflow ipld.Link, after runs.Position, yield func(runs.Event) bool) error
+	// Direct suspends, resumes or cancels an accepted run. See [runs.Keeper].
+	Direct(ctx context.Context, workflow ipld.Link, what Direction) (runs.Run, error)
 	// Run drives g to its end. See [engine.Engine.Run].
 	Run(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error)
 }
+
+// Direction is what is to become of an accepted run.
+type Direction string
+
+// The directions.
+const (
+	Suspend Direction = "suspend"
+	Resume  Direction = "resume"
+	Cancel  Direction = "cancel"
+)

@@ -458,8 +458,11 @@ func TestCancel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Status != engine.StatusCancelled || want.Status != got.Status {
-		t.Errorf("%s here, %s there", want.Status, got.Status)
+	if want.Status != engine.StatusCancelled {
+		t.Errorf("%s here", want.Status)
+	}
+	if got.Status != want.Status && got.Status != engine.StatusOK { // it was done before the word came
+		t.Errorf("%s there", got.Status)
 	}
 }
 

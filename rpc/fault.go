@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -22,6 +23,9 @@ var (
 	ErrTooLarge = errors.New("too large")
 	// ErrBusy reports that the node has as many requests as it takes at once.
 	ErrBusy = errors.New("the node has too many requests")
+	// ErrNoService reports that the owner of the state directory does not stay to
+	// run what it accepts.
+	ErrNoService = errors.New("no node serves this state directory")
 )
 
 // errPanic reports a bug of the node that serves.
@@ -46,7 +50,12 @@ var kinds = [...]struct {
 	{"denied", http.StatusForbidden, ErrDenied},
 	{"too-large", http.StatusRequestEntityTooLarge, ErrTooLarge},
 	{"busy", http.StatusServiceUnavailable, ErrBusy},
+	{"no-service", http.StatusServiceUnavailable, ErrNoService},
+	{"unknown-run", http.StatusNotFound, runs.ErrUnknown},
+	{"run-state", http.StatusConflict, runs.ErrState},
+	{"full", http.StatusServiceUnavailable, runs.ErrFull},
 	{"closed", http.StatusServiceUnavailable, ErrGone},
+	{"closed", http.StatusServiceUnavailable, runs.ErrClosed},
 	{"closed", http.StatusServiceUnavailable, engine.ErrClosed},
 	{"closed", http.StatusServiceUnavailable, store.ErrClosed},
 	{"disk-full", http.StatusInsufficientStorage, store.ErrDiskFull},

@@ -18,6 +18,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/ucan"
@@ -41,6 +42,7 @@ type node struct {
 	store   *store.Store
 	key     did.PrivateKey
 	trusted []Signer
+	runs    *runs.Keeper
 }
 
 func newNode(t testing.TB) *node {
@@ -58,8 +60,9 @@ func newNode(t testing.TB) *node {
 		t.Fatal(err)
 	}
 	n := &node{Engine: engine.New(engine.Config{Store: s, Wasm: w, Key: key, Workers: 4}), store: s, key: key}
+	n.runs = runs.New(runs.Config{Store: s, Run: n.Engine.Run, Judge: func(*graph.Graph, []byte) (did.DID, error) { return "", nil }})
 	t.Cleanup(func() {
-		if err := errors.Join(n.Engine.Close(), w.Close(), s.Close()); err != nil {
+		if err := errors.Join(n.runs.Close(), n.Engine.Close(), w.Close(), s.Close()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -259,4 +262,37 @@ func (r *recorder) listen(ev engine.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all = append(r.all, ev)
+}
+
+func (n *node) Submit(ctx context.Context, g *graph.Graph, o runs.Options) (runs.Run, error) {
+	return n.runs.Submit(ctx, g, o)
+}
+
+func (n *node) RunOf(_ context.Context, workflow ipld.Link) (runs.Run, error) {
+	return n.runs.Get(workflow)
+}
+
+func (n *node) JobsOf(_ context.Context, workflow ipld.Link) ([]runs.Job, error) {
+	return n.runs.Jobs(workflow)
+}
+
+func (n *node) Runs(_ context.Context, after ipld.Link, unfinished bool, yield func(runs.Run) bool) error {
+	if unfinished {
+		return nil
+	}
+	return n.runs.List(after, yield)
+}
+
+func (n *node) Watch(ctx context.Context, workflow ipld.Link, after runs.Position, yield func(runs.Event) bool) error {
+	return n.runs.Watch(ctx, workflow, after, yield)
+}
+
+func (n *node) Direct(ctx context.Context, workflow ipld.Link, what Direction) (runs.Run, error) {
+	switch what {
+	case Suspend:
+		return n.runs.Suspend(ctx, workflow)
+	case Resume:
+		return n.runs.Resume(ctx, workflow)
+	}
+	return n.runs.Cancel(ctx, workflow)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -219,16 +220,7 @@ func (k *Keeper) load(workflow ipld.Link) (*record, error) {
 // ResumeAll takes up all workflows that are to be run and that nobody drives,
 // and returns how many. One that can not be taken up ends as [Broken].
 func (k *Keeper) ResumeAll(ctx context.Context) (n int, err error) {
-	var open []ipld.Link
-	err = k.Store.Notes(openNotes, func(note store.Note) bool {
-		link, err := ipld.LinkFromBytes([]byte(note.Key))
-		if err != nil {
-			k.Log.Error("runs: a note of an unfinished workflow is damaged", "key", note.Key, "err", err)
-			return true
-		}
-		open = append(open, link)
-		return true
-	})
+	open, err := k.open()
 	if err != nil {
 		return 0, err
 	}
@@ -362,8 +354,9 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 		return
 	case stopped && errors.Is(cause, errCancel):
 		r.State, r.Ended = Cancelled, k.Now()
-		if jobs, err = k.withRest(&r, jobs); err != nil {
-			k.Log.Error("runs: which jobs of a cancelled workflow did not start is not known", "workflow", r.Workflow, "err", err)
+		var missing error
+		if jobs, missing = k.withRest(&r, jobs); missing != nil {
+			k.Log.Error("runs: the jobs of a cancelled workflow are not known", "workflow", r.Workflow, "err", missing)
 		}
 	case err != nil:
 		r.State, r.Reason, r.Ended = Broken, err.Error(), k.Now()
@@ -517,20 +510,41 @@ func (k *Keeper) List(after ipld.Link, yield func(Run) bool) error {
 
 // Unfinished are the runs that have not ended, in the order of links.
 func (k *Keeper) Unfinished() ([]Run, error) {
-	var open []Run
-	var fail error
-	err := k.Store.Notes(openNotes, func(note store.Note) bool {
-		link, err := ipld.LinkFromBytes([]byte(note.Key))
-		if err == nil {
-			var r Run
-			if r, err = k.Get(link); err == nil && !r.State.Over() {
-				open = append(open, r)
-			}
+	links, err := k.open()
+	if err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	for link := range k.active { // one whose end is kept may not be told yet
+		links = append(links, link)
+	}
+	k.mu.Unlock()
+	slices.SortFunc(links, func(a, b ipld.Link) int { return strings.Compare(a.Key(), b.Key()) })
+	var all []Run
+	for _, link := range slices.Compact(links) {
+		r, err := k.Get(link)
+		if err != nil {
+			return all, err
 		}
-		fail = err
-		return err == nil
+		if !r.State.Over() {
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// open are the workflows that are kept as not having ended.
+func (k *Keeper) open() (links []ipld.Link, err error) {
+	err = k.Store.Notes(openNotes, func(note store.Note) bool {
+		link, err := ipld.LinkFromBytes([]byte(note.Key))
+		if err != nil {
+			k.Log.Error("runs: a note of an unfinished workflow is damaged", "key", note.Key, "err", err)
+			return true
+		}
+		links = append(links, link)
+		return true
 	})
-	return open, errors.Join(err, fail)
+	return links, err
 }
 
 // Jobs are what the jobs of the latest run of a workflow came to, in the order
@@ -562,9 +576,9 @@ func (k *Keeper) jobs(r *record) ([]Job, error) {
 			return nil, fmt.Errorf("workflow %s: %w: page %d of its jobs", r.Workflow, errRecord, page)
 		}
 		for _, v := range list.Elems() {
-			j, ok := parseJob(v)
-			if !ok {
-				return nil, fmt.Errorf("workflow %s: %w: %.200s", r.Workflow, errRecord, v)
+			j, err := ParseJob(v)
+			if err != nil {
+				return nil, fmt.Errorf("workflow %s: %w", r.Workflow, err)
 			}
 			jobs = append(jobs, j)
 		}

@@ -46,13 +46,13 @@ func (r *record) batch(jobs []Job) store.Batch {
 		some := jobs[page*pageJobs : min((page+1)*pageJobs, len(jobs))]
 		list := make([]ipld.Value, len(some))
 		for i := range some {
-			list[i] = some[i].value()
+			list[i] = some[i].Value()
 		}
 		data, err := ipld.AppendCBOR(nil, ipld.List(list...))
 		if err != nil { // a message that is no text: nothing else here comes from outside
 			for i := range some {
 				some[i].Message = fmt.Sprintf("%+q", some[i].Message)
-				list[i] = some[i].value()
+				list[i] = some[i].Value()
 			}
 			data, _ = ipld.AppendCBOR(nil, ipld.List(list...))
 		}
@@ -65,8 +65,15 @@ func pageKey(workflow ipld.Link, page int) string {
 	return string(binary.BigEndian.AppendUint32([]byte(workflow.Key()), uint32(page)))
 }
 
-func (r *record) value() ipld.Value {
+// Value is r as a map, without what is zero.
+func (r *Run) Value() ipld.Value {
 	var m fields
+	m.link("workflow", r.Workflow)
+	r.fields(&m)
+	return ipld.Map(m...)
+}
+
+func (r *Run) fields(m *fields) {
 	m.text("state", string(r.State))
 	m.uint("attempt", r.Attempt)
 	m.text("for", string(r.For))
@@ -78,6 +85,36 @@ func (r *record) value() ipld.Value {
 	m.time("ended", r.Ended)
 	m.text("first", r.First)
 	m.text("reason", r.Reason)
+}
+
+// ParseRun reads what [Run.Value] gave.
+func ParseRun(v ipld.Value) (Run, error) {
+	f := reader{v: v}
+	r := f.run()
+	if r.Workflow = f.link("workflow"); !r.Workflow.Defined() || f.bad {
+		return Run{}, fmt.Errorf("%w: %.200s", errRecord, v)
+	}
+	return r, nil
+}
+
+func (f *reader) run() Run {
+	r := Run{
+		State: State(f.text("state")), Attempt: f.uint("attempt"), For: did.DID(f.text("for")),
+		KeepGoing: f.flag("keepGoing"), Open: f.flag("open"), Jobs: int(f.uint("jobs")), Settled: int(f.uint("settled")),
+		Accepted: f.time("accepted"), Ended: f.time("ended"), First: f.text("first"), Reason: f.text("reason"),
+	}
+	switch r.State {
+	case Running, Suspended, OK, Failed, Cancelled, Broken:
+	default:
+		f.bad = true
+	}
+	return r
+}
+
+// value is what is kept under r's workflow.
+func (r *record) value() ipld.Value {
+	var m fields
+	r.fields(&m)
 	if len(r.authority) > 0 {
 		m.add("authority", ipld.Bytes(r.authority))
 	}
@@ -93,11 +130,8 @@ func (r *record) value() ipld.Value {
 
 func parseRecord(workflow ipld.Link, v ipld.Value) (*record, error) {
 	f := reader{v: v}
-	r := &record{Run: Run{
-		Workflow: workflow, State: State(f.text("state")), Attempt: f.uint("attempt"), For: did.DID(f.text("for")),
-		KeepGoing: f.flag("keepGoing"), Open: f.flag("open"), Jobs: int(f.uint("jobs")), Settled: int(f.uint("settled")),
-		Accepted: f.time("accepted"), Ended: f.time("ended"), First: f.text("first"), Reason: f.text("reason"),
-	}}
+	r := &record{Run: f.run()}
+	r.Workflow = workflow
 	if s, ok := v.Lookup("authority"); ok {
 		data, isBytes := s.AsBytes()
 		r.authority, f.bad = []byte(data), f.bad || !isBytes
@@ -109,18 +143,55 @@ func parseRecord(workflow ipld.Link, v ipld.Value) (*record, error) {
 			r.instructions[e.Key], f.bad = link, f.bad || !isLink
 		}
 	}
-	switch r.State {
-	case Running, Suspended, OK, Failed, Cancelled, Broken:
-	default:
-		f.bad = true
-	}
 	if f.bad {
 		return nil, fmt.Errorf("workflow %s: %w: %.200s", workflow, errRecord, v)
 	}
 	return r, nil
 }
 
-func (j *Job) value() ipld.Value {
+// Value is ev as a map, without what is zero.
+func (ev *Event) Value() ipld.Value {
+	var m fields
+	m.text("kind", string(ev.Kind))
+	m.uint("attempt", ev.At.Attempt)
+	m.uint("seq", ev.At.Seq)
+	m.text("label", ev.Label)
+	if ev.Run != nil {
+		m.add("run", ev.Run.Value())
+	}
+	if ev.Job != nil {
+		m.add("job", ev.Job.Value())
+	}
+	return ipld.Map(m...)
+}
+
+// ParseEvent reads what [Event.Value] gave.
+func ParseEvent(v ipld.Value) (Event, error) {
+	f := reader{v: v}
+	ev := Event{
+		Kind: EventKind(f.text("kind")), At: Position{Attempt: f.uint("attempt"), Seq: f.uint("seq")}, Label: f.text("label"),
+	}
+	switch ev.Kind {
+	case Started, Ended:
+		run, _ := v.Lookup("run")
+		r, err := ParseRun(run)
+		ev.Run, f.bad = &r, f.bad || err != nil
+	case JobSettled:
+		job, _ := v.Lookup("job")
+		j, err := ParseJob(job)
+		ev.Job, f.bad = &j, f.bad || err != nil
+	case JobStarted:
+	default:
+		f.bad = true
+	}
+	if f.bad {
+		return Event{}, fmt.Errorf("%w: event %.200s", errRecord, v)
+	}
+	return ev, nil
+}
+
+// Value is j as a map, without what is zero.
+func (j *Job) Value() ipld.Value {
 	var m fields
 	m.text("label", j.Label)
 	m.text("status", string(j.Status))
@@ -138,7 +209,8 @@ func (j *Job) value() ipld.Value {
 	return ipld.Map(m...)
 }
 
-func parseJob(v ipld.Value) (Job, bool) {
+// ParseJob reads what [Job.Value] gave.
+func ParseJob(v ipld.Value) (Job, error) {
 	f := reader{v: v}
 	j := Job{
 		Label: f.text("label"), Status: engine.JobStatus(f.text("status")), How: engine.How(f.text("how")),
@@ -146,7 +218,10 @@ func parseJob(v ipld.Value) (Job, bool) {
 		Upstream: f.text("upstream"), Handled: f.flag("handled"), Secret: f.flag("secret"), Gas: f.uint("gas"),
 		Started: f.time("started"), Ended: f.time("ended"),
 	}
-	return j, !f.bad
+	if f.bad || j.Label == "" && v.Kind() != ipld.KindMap {
+		return Job{}, fmt.Errorf("%w: job %.200s", errRecord, v)
+	}
+	return j, nil
 }
 
 // fields are the entries of a map of which those that are zero are left out.
@@ -208,6 +283,6 @@ func (f *reader) link(key string) ipld.Link { return read(f, key, ipld.Value.AsL
 func (f *reader) time(key string) time.Time {
 	return read(f, key, func(v ipld.Value) (time.Time, bool) {
 		n, ok := v.AsInt64()
-		return time.Unix(0, n), ok
+		return time.Unix(0, n).UTC(), ok
 	})
 }

@@ -40,6 +40,7 @@ document is at fault, 3 the node could not do its job.`,
 	f.BoolVar(&o.reveal, "reveal", false, "write secrets, too")
 	f.BoolVar(&o.json, "json", false, "print one JSON object, described in docs/reference.md")
 	f.BoolVar(&o.dryRun, "dry-run", false, "run nothing: tell what is remembered and what would run, at what cost")
+	f.BoolVarP(&o.detach, "detach", "d", false, "submit it to the node that serves, print its CID, and do not wait")
 	f.BoolVar(&o.keepGoing, "keep-going", false, "after a failure, still run jobs that do not depend on it")
 	return cmd
 }
@@ -48,6 +49,7 @@ type runOptions struct {
 	dir                          string
 	all, json, dryRun, keepGoing bool
 	reveal, signed               bool
+	detach                       bool
 	signer                       signer
 }
 
@@ -66,6 +68,9 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	}
 	if o.reveal && o.dir == "" {
 		return misusef("name a directory with -o DIR", "--reveal writes files, and no directory is given for them")
+	}
+	if o.detach && (o.dir != "" || o.dryRun || o.json) {
+		return misusef("look at it later with `ipvm show` or `ipvm logs -f`", "--detach does not wait for results")
 	}
 	a.as = o.signer.key
 	node, err := a.open(cmd)
@@ -93,6 +98,9 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	signed, err := a.onBehalf(cmd, node, w, o.signer)
 	if err != nil {
 		return err
+	}
+	if o.detach {
+		return detach(cmd, node, w, o, signed)
 	}
 	signer, err := signerOf(w, signed)
 	if err != nil {

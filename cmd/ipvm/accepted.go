@@ -1,0 +1,342 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/rpc"
+	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// acceptedCommands are those about workflows that a node has accepted.
+func acceptedCommands(a *app) []*cobra.Command {
+	return []*cobra.Command{
+		newPS(a), newShow(a), newLogs(a),
+		newDirection(a, rpc.Cancel, "End an accepted workflow", "What has not started does not, what is running is given up, and what was\nfinished is kept."),
+		newDirection(a, rpc.Suspend, "Put an accepted workflow aside", "What is running is given up, what was finished is kept, and the rest waits for\n`ipvm resume`, also when the node is started again."),
+		newDirection(a, rpc.Resume, "Take up a workflow that was suspended, cancelled, or failed", "What has a receipt is not run again. It needs a node that serves."),
+	}
+}
+
+func newPS(a *app) *cobra.Command {
+	var all, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "ps",
+		Short: "List the workflows that were accepted and have not ended",
+		Args:  wants(0, 0),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.ps(cmd, all, asJSON) },
+	}
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "list those that have ended, too")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
+	return cmd
+}
+
+func (a *app) ps(cmd *cobra.Command, all, asJSON bool) (err error) {
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(cmd, node, err) }()
+	n, out := 0, cmd.OutOrStdout()
+	var fail error
+	err = node.Backend().Runs(cmd.Context(), ipld.Link{}, !all, func(r runs.Run) bool {
+		n++
+		if asJSON {
+			fail = json.NewEncoder(out).Encode(acceptedOf(r))
+			return fail == nil
+		}
+		_, fail = fmt.Fprintf(out, "%s  %-9s  %d/%d jobs  %s\n", r.Workflow, r.State, r.Settled, r.Jobs, r.Accepted.Local().Format(time.DateTime))
+		return fail == nil
+	})
+	if !asJSON {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s\n", countOf(n, "workflow"))
+	}
+	return errors.Join(err, fail)
+}
+
+// acceptedJSON is an accepted run in JSON; docs/reference.md describes it.
+type acceptedJSON struct {
+	Schema    int                `json:"schema"`
+	Workflow  string             `json:"workflow"`
+	State     runs.State         `json:"state"`
+	Attempt   uint64             `json:"attempt"`
+	For       string             `json:"for,omitempty"`
+	KeepGoing bool               `json:"keepGoing,omitempty"`
+	Jobs      int                `json:"jobs"`
+	Settled   int                `json:"settled"`
+	Accepted  string             `json:"accepted"`
+	Ended     string             `json:"ended,omitempty"`
+	First     string             `json:"first,omitempty"`
+	Reason    string             `json:"reason,omitempty"`
+	Results   map[string]jobJSON `json:"results,omitempty"`
+}
+
+func acceptedOf(r runs.Run) acceptedJSON {
+	out := acceptedJSON{
+		Schema: jsonSchema, Workflow: r.Workflow.String(), State: r.State, Attempt: r.Attempt, For: string(r.For), KeepGoing: r.KeepGoing,
+		Jobs: r.Jobs, Settled: r.Settled, Accepted: r.Accepted.UTC().Format(time.RFC3339Nano), First: r.First, Reason: r.Reason,
+	}
+	if !r.Ended.IsZero() {
+		out.Ended = r.Ended.UTC().Format(time.RFC3339Nano)
+	}
+	return out
+}
+
+// workflowArg reads the workflow CID of a command line.
+func workflowArg(text string) (ipld.Link, error) {
+	link, err := ipld.ParseLink(text)
+	if err != nil {
+		return link, misusef("`ipvm ps --all` lists them", "%q is not a workflow CID: %v", text, err)
+	}
+	return link, nil
+}
+
+func newShow(a *app) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show WORKFLOW",
+		Short: "Show how an accepted workflow stands, and what its jobs came to",
+		Args:  wants(1, 1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.showRun(cmd, args[0], asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, described in docs/reference.md")
+	return cmd
+}
+
+func (a *app) showRun(cmd *cobra.Command, text string, asJSON bool) (err error) {
+	link, err := workflowArg(text)
+	if err != nil {
+		return err
+	}
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(cmd, node, err) }()
+	run, err := node.Backend().RunOf(cmd.Context(), link)
+	if err != nil {
+		return unknownRun(err)
+	}
+	jobs, err := node.Backend().JobsOf(cmd.Context(), link)
+	if err != nil {
+		return unknownRun(err)
+	}
+	reports := make([]*engine.JobReport, len(jobs))
+	for i := range jobs {
+		if reports[i], err = settledJob(cmd, node, &jobs[i]); err != nil {
+			return err
+		}
+	}
+	if asJSON {
+		out := acceptedOf(run)
+		out.Results = make(map[string]jobJSON, len(jobs))
+		for _, j := range reports {
+			out.Results[j.Label] = jobReportJSON(j)
+		}
+		return printJSON(cmd.OutOrStdout(), out)
+	}
+	v := &view{out: cmd.OutOrStdout(), width: labelWidth(jobs)}
+	for _, j := range reports {
+		v.line(j)
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), standing(run))
+	return nil
+}
+
+func labelWidth(jobs []runs.Job) (width int) {
+	for i := range jobs {
+		width = min(max(width, utf8.RuneCountInString(jobs[i].Label)), maxLabelWidth)
+	}
+	return width
+}
+
+// standing is how a run stands, in one line.
+func standing(r runs.Run) string {
+	s := fmt.Sprintf("%s: %d of %s settled, accepted %s", r.State, r.Settled, countOf(r.Jobs, "job"), r.Accepted.Local().Format(time.DateTime))
+	if !r.Ended.IsZero() {
+		s += ", ended " + r.Ended.Local().Format(time.DateTime)
+	}
+	switch {
+	case r.Reason != "":
+		s += ": " + printable(r.Reason)
+	case r.First != "":
+		s += ": job " + printable(r.First) + " failed"
+	}
+	return s
+}
+
+// settledJob is what was kept of a job, with its outcome, which is in the
+// receipt.
+func settledJob(cmd *cobra.Command, node *ipvm.Node, j *runs.Job) (*engine.JobReport, error) {
+	out := &engine.JobReport{
+		Label: j.Label, Status: j.Status, How: j.How, Task: j.Task, Written: j.Task, Receipt: j.Receipt, Upstream: j.Upstream,
+		Handled: j.Handled, Secret: j.Secret, Gas: j.Gas, Started: j.Started, Ended: j.Ended,
+	}
+	if j.Kind != "" {
+		out.Outcome.Failure = &task.Failure{Kind: j.Kind, Message: j.Message}
+	}
+	if !j.Receipt.Defined() {
+		return out, nil
+	}
+	all, err := node.Backend().Receipts(cmd.Context(), j.Task)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range all {
+		if r.Link() == j.Receipt {
+			out.Outcome = r.Out
+			if f := out.Outcome.Failure; f != nil && f.Message == "" {
+				f.Message = j.Message
+			}
+		}
+	}
+	return out, nil
+}
+
+func newLogs(a *app) *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use:   "logs WORKFLOW",
+		Short: "Print what the jobs of an accepted workflow came to, as they settle",
+		Long: `Print what the jobs of the latest run of an accepted workflow came to, in the
+order in which they settled, with what their functions logged. With -f go on
+until the run ends.
+
+Exit status with -f: 0 the workflow went well or was suspended, 1 it did not.`,
+		Args: wants(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.logs(cmd, args[0], follow) },
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the run ends")
+	return cmd
+}
+
+func (a *app) logs(cmd *cobra.Command, text string, follow bool) (err error) {
+	link, err := workflowArg(text)
+	if err != nil {
+		return err
+	}
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(cmd, node, err) }()
+	if !follow {
+		jobs, err := node.Backend().JobsOf(cmd.Context(), link)
+		if err != nil {
+			return unknownRun(err)
+		}
+		for i := range jobs {
+			if err := printSettled(cmd, node, &jobs[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var end *runs.Run
+	var fail error
+	err = node.Backend().Watch(cmd.Context(), link, runs.Position{}, func(ev runs.Event) bool {
+		switch ev.Kind {
+		case runs.JobSettled:
+			fail = printSettled(cmd, node, ev.Job)
+		case runs.Ended:
+			end = ev.Run
+		}
+		return fail == nil
+	})
+	switch {
+	case err != nil && cmd.Context().Err() != nil:
+		return nil // enough was seen
+	case err != nil:
+		return unknownRun(err)
+	case fail != nil:
+		return fail
+	case end == nil:
+		fmt.Fprintln(cmd.OutOrStdout(), "suspended; go on with `ipvm resume "+link.String()+"`")
+		return nil
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), standing(*end))
+	if end.State != runs.OK {
+		return errFailed
+	}
+	return nil
+}
+
+// printSettled prints what became of a job, and what it logged.
+func printSettled(cmd *cobra.Command, node *ipvm.Node, j *runs.Job) error {
+	report, err := settledJob(cmd, node, j)
+	if err != nil {
+		return err
+	}
+	if j.How == engine.Ran && j.Task.Defined() {
+		note, err := node.Backend().Note(cmd.Context(), j.Task)
+		if err != nil {
+			return err
+		}
+		if note.Receipt == j.Receipt {
+			report.Log = note.Log
+		}
+	}
+	v := &view{out: cmd.OutOrStdout(), width: 12}
+	v.event(engine.Event{Kind: engine.JobSettled, Label: j.Label, Job: report})
+	return nil
+}
+
+func newDirection(a *app, what rpc.Direction, short, long string) *cobra.Command {
+	return &cobra.Command{
+		Use:   string(what) + " WORKFLOW",
+		Short: short,
+		Long:  short + ".\n" + long,
+		Args:  wants(1, 1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.direct(cmd, args[0], what) },
+	}
+}
+
+func (a *app) direct(cmd *cobra.Command, text string, what rpc.Direction) (err error) {
+	link, err := workflowArg(text)
+	if err != nil {
+		return err
+	}
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(cmd, node, err) }()
+	run, err := node.Backend().Direct(cmd.Context(), link, what)
+	if err != nil {
+		return unknownRun(err)
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), standing(run))
+	return nil
+}
+
+// detach submits w to the node that serves.
+func detach(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow, o runOptions, signed []byte) error {
+	run, err := node.Submit(cmd.Context(), w, runs.Options{KeepGoing: o.keepGoing, Authority: signed})
+	if err != nil {
+		return unknownRun(refusal(err))
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), run.Workflow)
+	return nil
+}
+
+// unknownRun adds to err what to do about it.
+func unknownRun(err error) error {
+	switch {
+	case errors.Is(err, runs.ErrUnknown):
+		return misusef("`ipvm ps --all` lists those that were accepted; `ipvm run --detach FILE` submits one", "%v", err)
+	case errors.Is(err, runs.ErrState):
+		return misusef("`ipvm show WORKFLOW` tells how it stands", "%v", err)
+	case errors.Is(err, ipvm.ErrNoService):
+		return misusef("start one with `ipvm node`, in another terminal", "%v", err)
+	}
+	return err
+}
