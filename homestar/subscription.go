@@ -1,0 +1,133 @@
+package homestar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/runs"
+)
+
+// again is how long a subscription waits before it looks once more at a run that
+// stands still: one that was suspended, or that is to be resumed.
+const again = time.Second
+
+// subscription is what a client asked to be told: what the tasks of one workflow
+// come to, each once.
+type subscription struct {
+	id     string
+	name   string    // of the workflow, as its client calls it
+	origin ipld.Link // the CID by which the client knows the workflow
+	graph  *graph.Graph
+	told   []bool // by step
+	left   int    // how many are not told yet
+	// gone are the tasks, by step, that were cancelled: for good only if the run
+	// has ended, and is not put aside.
+	gone map[int]*runs.Job
+}
+
+func newSubscription(g *graph.Graph) *subscription {
+	s := &subscription{graph: g, origin: g.Workflow().Origin.Workflow, told: make([]bool, g.Len()), left: g.Len()}
+	if s.name = g.Workflow().Origin.Name; s.name == "" {
+		s.name = s.origin.String()
+	}
+	return s
+}
+
+// follow tells the client of each task until all are told or ctx ends. First it
+// has the client answer a ping: the answer to the request has then arrived, and
+// the client knows the subscription. Clients drop notifications of others.
+func (c *connection) follow(ctx context.Context, s *subscription) error {
+	if err := c.ping(); err != nil {
+		return err
+	}
+	for s.left > 0 {
+		var fail error
+		s.gone = make(map[int]*runs.Job)
+		err := c.Runs.Watch(ctx, s.graph.Link(), runs.Position{}, func(ev runs.Event) bool {
+			fail = c.tell(ctx, s, ev)
+			return fail == nil && s.left > 0
+		})
+		switch {
+		case fail != nil:
+			return fail
+		case ctx.Err() != nil || errors.Is(err, runs.ErrClosed):
+			return err
+		case err != nil:
+			c.Log.Error("homestar: a workflow can not be watched", "workflow", s.graph.Link(), "err", err)
+		}
+		if s.left > 0 {
+			select {
+			case <-time.After(again):
+			case <-ctx.Done():
+			}
+		}
+	}
+	return nil
+}
+
+// tell passes on an event of the run. A task of which a run has said nothing by its
+// end will never have one.
+func (c *connection) tell(ctx context.Context, s *subscription, ev runs.Event) error {
+	switch ev.Kind {
+	case runs.JobSettled:
+		i, ok := s.graph.Find(ev.Label)
+		if !ok {
+			return fmt.Errorf("the run of workflow %s has a job %q, which its document has not", s.graph.Link(), ev.Label)
+		}
+		if ev.Job.Status == engine.JobCancelled {
+			s.gone[i] = ev.Job
+			return nil
+		}
+		return c.notify(ctx, s, i, ev.Job)
+	case runs.Ended:
+		for i := range s.told {
+			j := s.gone[i]
+			if j == nil {
+				j = lastWord(s.graph.Label(i), ev.Run)
+			}
+			if err := c.notify(ctx, s, i, j); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// notify tells what step i came to, unless that was told.
+func (c *connection) notify(ctx context.Context, s *subscription, i int, j *runs.Job) error {
+	if s.told[i] {
+		return nil
+	}
+	data, err := s.notification(s.graph.Step(i), j, c.Store)
+	if err != nil {
+		return err
+	}
+	if err := c.send(ctx, message(s.id, data)); err != nil {
+		return err
+	}
+	s.told[i] = true
+	s.left--
+	c.notifications.Add(1)
+	return nil
+}
+
+// message is the notification that a client expects: DAG-JSON as a list of its
+// bytes.
+func message(id string, data []byte) []byte {
+	const head, middle, tail = `{"jsonrpc":"2.0","method":"subscribe_run_workflow","params":{"subscription":"`, `","result":[`, `]}}`
+	text := make([]byte, 0, len(head)+len(id)+len(middle)+4*len(data)+len(tail))
+	text = append(append(append(text, head...), id...), middle...)
+	for i, b := range data {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendUint(text, uint64(b), 10)
+	}
+	return append(text, tail...)
+}
