@@ -162,6 +162,19 @@ func (l Link) HashCode() uint64 {
 	return l.cid().Prefix().MhType
 }
 
+// Inline returns the block that l holds itself, by the hash identity, and whether
+// it does.
+func (l Link) Inline() ([]byte, bool) {
+	if l.HashCode() != mh.IDENTITY {
+		return nil, false
+	}
+	hash, err := mh.Decode(l.cid().Hash())
+	if err != nil {
+		return nil, false
+	}
+	return hash.Digest, true
+}
+
 // Verify checks that block hashes to l. The error wraps [ErrMismatch], or
 // [ErrHash] if the hash of l proves nothing about any block: only sha2, sha3,
 // blake2b and blake3 of at least 256 bits count, and the identity.
