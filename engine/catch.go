@@ -85,7 +85,10 @@ func (s *step) ask(ctx context.Context, report *JobReport) (ipld.Value, *task.Fa
 		return ipld.Null, failure, nil
 	}
 	c := call{module: h.Module}
-	about, failure, err := s.engine.module(ctx, s.space, h.Module)
+	if !s.step.Secret {
+		c.named = []ipld.Link{h.Module}
+	}
+	about, failure, err := s.engine.module(ctx, s.engine.content(ctx, s.space, c.named...), h.Module)
 	if failure != nil || err != nil {
 		return ipld.Null, failure, err
 	}

@@ -259,7 +259,7 @@ func (c *checker) meant(j *workflow.Job, arg string) string {
 func moduleHint(f *task.Failure) string {
 	switch {
 	case f.Kind == task.KindNotFound:
-		return "import the module with `ipvm block put FILE`, or give its path in `with`"
+		return "import the module with `ipvm block put FILE`, or give its path in `with`; --gateways and --kubo say whom to ask for it"
 	case strings.HasPrefix(f.Message, "the module imports "):
 		return "a function may only compute: build the module without these imports"
 	case f.Kind == task.KindMalformed:

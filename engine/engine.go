@@ -52,6 +52,9 @@ type Config struct {
 	// Trusts lists those whose receipts count beside this node's own; nil is
 	// nobody. They answer no secret, and nobody else's workflow.
 	Trusts func() []did.DID
+	// Fetcher is asked for modules and inputs that a document names and that are
+	// not in the store; nil is nobody. It is not asked for what a secret job needs.
+	Fetcher Fetcher
 	// Workers is how many steps may be in progress at once; 0 is GOMAXPROCS.
 	Workers int
 	Policy

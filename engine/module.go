@@ -80,20 +80,23 @@ type modules struct {
 const maxKnown = 1024
 
 // Module returns what is known of the module behind link, loading it if this
-// node has not seen it before. A module that can not be had or used is a
-// failure.
+// node has not seen it before, and fetching it if it is not here. A module that
+// can not be had or used is a failure.
 func (e *Engine) Module(ctx context.Context, link ipld.Link) (ModuleInfo, *task.Failure, error) {
-	return e.module(ctx, e.public(), link)
+	return e.module(ctx, e.content(ctx, e.public(), link), link)
 }
 
 // module is [Engine.Module] for a step: a guest has the modules that were shared,
-// and those that its own jobs made.
-func (e *Engine) module(ctx context.Context, sp space, link ipld.Link) (ModuleInfo, *task.Failure, error) {
+// those that its own jobs made, and those that are fetched for it.
+func (e *Engine) module(ctx context.Context, from *content, link ipld.Link) (ModuleInfo, *task.Failure, error) {
+	sp := from.space
 	if sp.alone { // what others have loaded does not count
 		if ok, err := sp.Has(link); err != nil {
 			return ModuleInfo{}, nil, err
 		} else if !ok {
-			return ModuleInfo{}, task.Failf(task.KindNotFound, "the module can not be had: %v", notShown(link)), nil
+			if _, failure, err := from.module(link); failure != nil || err != nil {
+				return ModuleInfo{}, failure, err
+			}
 		}
 	}
 	e.modules.mu.Lock()
@@ -107,7 +110,7 @@ func (e *Engine) module(ctx context.Context, sp space, link ipld.Link) (ModuleIn
 		return ModuleInfo{}, nil, err
 	}
 	if !ok {
-		module, failure, err := e.load(ctx, sp, link)
+		module, failure, err := e.load(ctx, from, link)
 		if failure != nil || err != nil {
 			return ModuleInfo{}, failure, err
 		}
@@ -137,17 +140,13 @@ func (e *Engine) module(ctx context.Context, sp space, link ipld.Link) (ModuleIn
 }
 
 // load compiles the module behind link, or finds it compiled.
-func (e *Engine) load(ctx context.Context, m Memory, link ipld.Link) (*wasm.Module, *task.Failure, error) {
+func (e *Engine) load(ctx context.Context, from *content, link ipld.Link) (*wasm.Module, *task.Failure, error) {
 	if module, ok := e.Wasm.Loaded(link); ok {
 		return module, nil, nil
 	}
-	code, err := content{m}.File(link)
-	if err != nil {
-		if failure := contentFailure(err); failure != nil {
-			failure.Message = "the module can not be had: " + failure.Message
-			return nil, failure, nil
-		}
-		return nil, nil, fmt.Errorf("load %s: %w", link, err)
+	code, failure, err := from.module(link)
+	if failure != nil || err != nil {
+		return nil, failure, err
 	}
 	module, err := e.Wasm.Load(ctx, link, code)
 	var refused *wasm.Refused
@@ -160,29 +159,84 @@ func (e *Engine) load(ctx context.Context, m Memory, link ipld.Link) (*wasm.Modu
 	return module, nil, nil
 }
 
-// content is where the content of links comes from: the store.
-type content struct{ memory Memory }
+// content is where the content of links comes from: a space, and for what a
+// document names also from elsewhere.
+type content struct {
+	space  space
+	finder Finder
+	// named may be fetched.
+	named map[ipld.Link]bool
+}
+
+// content is what is in sp, and what named leads to.
+func (e *Engine) content(ctx context.Context, sp space, named ...ipld.Link) *content {
+	if e.Fetcher == nil || len(named) == 0 {
+		return &content{space: sp}
+	}
+	c := &content{space: sp, named: make(map[ipld.Link]bool, len(named))}
+	for _, l := range named {
+		c.named[l] = true
+	}
+	c.finder = Finder{
+		Context: ctx, Block: sp.Block, Has: sp.Has, Fetcher: e.Fetcher,
+		Keep: func(blocks []ipld.Block) error { return sp.put(store.Batch{Blocks: blocks}) },
+	}
+	return c
+}
 
 // File returns the bytes of the raw block or UnixFS file behind link.
-func (c content) File(link ipld.Link) ([]byte, error) {
-	return ipld.ReadFile(link, maxFile, c.memory.Block)
+func (c *content) File(link ipld.Link) ([]byte, error) {
+	if !c.named[link] {
+		return ipld.ReadFile(link, maxFile, c.space.Block)
+	}
+	return c.finder.File(link)
+}
+
+// module is File for a module, with the failure where it can not be had.
+func (c *content) module(link ipld.Link) ([]byte, *task.Failure, error) {
+	code, err := c.File(link)
+	if err == nil {
+		return code, nil, nil
+	}
+	if failure := contentFailure(err); failure != nil {
+		failure.Message = "the module can not be had: " + failure.Message
+		return nil, failure, nil
+	}
+	return nil, nil, fmt.Errorf("load %s: %w", link, err)
 }
 
 // Value returns the decoded value of the block behind link.
-func (c content) Value(link ipld.Link) (ipld.Value, error) {
-	data, err := c.memory.Block(link)
+func (c *content) Value(link ipld.Link) (ipld.Value, error) {
+	decode := decoders[link.Codec()]
+	if decode == nil {
+		return ipld.Null, fmt.Errorf("block %s has codec 0x%x, which is not a value: %w", link, link.Codec(), errCodec)
+	}
+	if !c.named[link] {
+		data, err := c.space.Block(link)
+		if err != nil {
+			return ipld.Null, err
+		}
+		return decode(data)
+	}
+	data, err := c.finder.One(link)
 	if err != nil {
 		return ipld.Null, err
 	}
-	switch link.Codec() {
-	case ipld.CodecDagCBOR:
-		return ipld.DecodeCBOR(data)
-	case ipld.CodecDagJSON:
-		return ipld.DecodeJSON(data)
-	case ipld.CodecRaw:
-		return ipld.Bytes(data), nil
+	v, err := decode(data)
+	for l := range ipld.Links(v) { // what is named leads on
+		if len(c.named) >= wit.MaxContentLinks { // no more are opened
+			break
+		}
+		c.named[l] = true
 	}
-	return ipld.Null, fmt.Errorf("block %s has codec 0x%x, which is not a value: %w", link, link.Codec(), errCodec)
+	return v, err
+}
+
+// decoders read the value of a block, by its codec.
+var decoders = map[uint64]func([]byte) (ipld.Value, error){
+	ipld.CodecDagCBOR: ipld.DecodeCBOR,
+	ipld.CodecDagJSON: ipld.DecodeJSON,
+	ipld.CodecRaw:     func(data []byte) (ipld.Value, error) { return ipld.Bytes(data), nil },
 }
 
 var errCodec = errors.New("unsupported codec")
@@ -210,9 +264,11 @@ func contentFailure(err error) *task.Failure {
 		return task.Failf(task.KindNotFound, "%v", innermost(err, store.ErrNotFound))
 	case errors.As(err, &corrupt):
 		return task.Failf(task.KindLost, "%v", err)
-	case errors.As(err, &syntax), errors.Is(err, errCodec), errors.Is(err, ipld.ErrMismatch), errors.Is(err, ipld.ErrNotFile), errors.Is(err, ipld.ErrBadFile):
+	case errors.As(err, &syntax), errors.Is(err, errCodec), errors.Is(err, ipld.ErrMismatch), errors.Is(err, ipld.ErrHash), errors.Is(err, ipld.ErrNotFile), errors.Is(err, ipld.ErrBadFile):
 		return task.Failf(task.KindMalformed, "%v", err)
-	case errors.As(err, &fault):
+	case errors.Is(err, ipld.ErrFileSize), errors.Is(err, errFetchBounds):
+		return task.Failf(task.KindUnsupported, "%v", err)
+	case errors.As(err, &fault) && fault.Err == nil:
 		return task.Failf(task.KindType, "%v", err)
 	}
 	return nil

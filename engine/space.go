@@ -160,7 +160,7 @@ func (e *Engine) RevealFile(link ipld.Link) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return content{sp}.File(link)
+	return ipld.ReadFile(link, maxFile, sp.Block)
 }
 
 // guest is on whose behalf a run is; empty is the owner of the node.

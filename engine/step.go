@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/graph"
@@ -173,6 +174,7 @@ type call struct {
 	about  ModuleInfo
 	fun    wit.Func
 	params []ipld.Value  // canonical, compact
+	named  []ipld.Link   // may be fetched, with what is below
 	also   []store.Alias // that it is the task as written, where that is to be known
 }
 
@@ -193,17 +195,26 @@ func (s *step) resolve(ctx context.Context) (call, *task.Failure, error) {
 	if failure != nil || err != nil {
 		return call{}, failure, err
 	}
-	c := call{}
+	c := call{named: s.named()}
 	if failure, err = s.module(&c); failure != nil || err != nil {
 		return call{}, failure, err
 	}
 	if failure = s.denied(c.module, s.step.Job.Call.Func); failure != nil {
 		return call{}, failure, nil
 	}
-	if c.about, failure, err = s.engine.module(ctx, s.space, c.module); failure != nil || err != nil {
+	if c.about, failure, err = s.engine.module(ctx, s.engine.content(ctx, s.space, c.named...), c.module); failure != nil || err != nil {
 		return call{}, failure, err
 	}
 	return c, s.engine.canonical(&c, s.step.Task, written.Func, params), nil
+}
+
+// named are the links that the document names for s, which may be fetched. For a
+// secret there are none: that it is asked for would tell that the job runs.
+func (s *step) named() []ipld.Link {
+	if s.step.Secret || s.engine.Fetcher == nil {
+		return nil
+	}
+	return slices.Collect(ipld.Links(ipld.List(s.step.Job.Call.Module, s.step.Job.Call.Params)))
 }
 
 // module finds the module that is called: named in the document, or the result
@@ -353,14 +364,15 @@ func (e *Engine) call(ctx context.Context, sp space, c call, limits task.Limits)
 			return wasm.Result{}, nil, err
 		}
 	}
-	params, err := c.fun.Content(c.params, content{sp})
+	from := e.content(ctx, sp, c.named...)
+	params, err := c.fun.Content(c.params, from)
 	if err != nil {
 		if failure := contentFailure(err); failure != nil {
 			return fail(failure)
 		}
 		return wasm.Result{}, nil, err
 	}
-	module, failure, err := e.load(ctx, sp, c.module)
+	module, failure, err := e.load(ctx, from, c.module)
 	if err != nil {
 		return wasm.Result{}, nil, err
 	}

@@ -37,8 +37,9 @@ type Options struct {
 	Key did.PrivateKey
 	// Wrap puts something between the engine and its store.
 	Wrap func(engine.Store) engine.Store
-	// Trusts, Policy and Now are those of [engine.Config].
-	Trusts func() []did.DID
+	// Trusts, Fetcher, Policy and Now are those of [engine.Config].
+	Trusts  func() []did.DID
+	Fetcher engine.Fetcher
 	engine.Policy
 	Now func() time.Time
 }
@@ -83,7 +84,7 @@ func New(tb testing.TB, o Options) *Engine {
 	c := engine.Config{
 		Store: e.Store, Wasm: e.Wasm, Key: e.Key,
 		Vault:   e.room,
-		Workers: o.Workers, Trusts: o.Trusts, Policy: o.Policy, Now: o.Now,
+		Workers: o.Workers, Trusts: o.Trusts, Fetcher: o.Fetcher, Policy: o.Policy, Now: o.Now,
 	}
 	if o.Wrap != nil {
 		c.Store = o.Wrap(e.Store)
