@@ -108,8 +108,7 @@ func (n *Node) engine() (e *wasm.Engine, done func(), err error) {
 
 // code is the file behind link, or why it can not be had.
 func (n *Node) code(ctx context.Context, link ipld.Link) ([]byte, *task.Failure, error) {
-	backend := n.Backend()
-	code, err := ipld.ReadFile(link, MaxImport, func(l ipld.Link) ([]byte, error) { return backend.Block(ctx, l) })
+	code, err := n.FetchFile(ctx, link)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return nil, task.Failf(task.KindNotFound, "the module can not be had: %v", err), nil

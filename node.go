@@ -13,6 +13,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/gateway"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/rpc"
@@ -40,6 +41,11 @@ type Options struct {
 	// ClockSkew is how far the clocks of those may be off who sign what comes here,
 	// at most [authority.MaxSkew]; 0 is [authority.DefaultSkew], and below 0 is exact.
 	ClockSkew time.Duration
+	// Gateways are the base URLs of trustless gateways, and Kubo is that of the RPC
+	// service of a kubo node, which are asked for modules and inputs that are not
+	// here; empty is nobody. See [gateway.Config].
+	Gateways []string
+	Kubo     string
 	// Log is where the node tells of its own troubles; nil is nowhere.
 	Log *slog.Logger
 	// Now is the clock; nil is time.Now.
@@ -67,6 +73,7 @@ type Node struct {
 	mu      sync.Mutex
 	backend rpc.Backend
 	close   func() error
+	gateway *gateway.Client // of a guest; made when it is first needed
 }
 
 // RunOptions say how one workflow is run; see [engine.Options].
@@ -167,11 +174,14 @@ func (n *Node) Close() error {
 	// Not under the lock: the listener of a run that this waits for may use
 	// the node.
 	n.mu.Lock()
-	stop := n.close
-	n.close = nil
+	stop, asks := n.close, n.gateway
+	n.close, n.gateway = nil, nil
 	n.mu.Unlock()
 	if stop == nil {
 		return nil
+	}
+	if asks != nil {
+		return errors.Join(asks.Close(), stop())
 	}
 	return stop()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/gateway"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/internal/fault"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -46,8 +47,10 @@ type owner struct {
 	store *store.Store
 	rooms *rooms
 	wasm  *wasm.Engine
-	key   did.PrivateKey
-	guard *authority.Guard
+	// gateway is who is asked for what is not here; nil for nobody.
+	gateway *gateway.Client
+	key     did.PrivateKey
+	guard   *authority.Guard
 	// runs are the workflows that are accepted, and serving tells that this
 	// process stays to run them.
 	runs    *runs.Keeper
@@ -89,8 +92,12 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 	if err = own.loadTrust(); err != nil {
 		return own, err
 	}
+	if own.gateway, err = o.gateway(); err != nil {
+		return own, err
+	}
 	own.Engine = engine.New(engine.Config{
 		Store: own.store, Wasm: own.wasm, Key: own.key, Vault: own.rooms.open, Trusts: own.trusts,
+		Fetcher: fetcher(own.gateway),
 		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
 	})
 	own.runs = runs.New(runs.Config{Store: own.store, Judge: own.judge, Run: own.Run, Now: o.Now, Log: o.Log})
@@ -132,6 +139,9 @@ func (o *owner) Close() error {
 	}
 	if o.Engine != nil {
 		errs = append(errs, o.Engine.Close())
+	}
+	if o.gateway != nil {
+		errs = append(errs, o.gateway.Close())
 	}
 	fault.Point("node.stopped")
 	if o.wasm != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/gateway"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/store"
 )
@@ -28,12 +29,20 @@ func newBlock(a *app) *cobra.Command {
 	}
 	get.Flags().StringVarP(&out, "output", "o", "", "write to `FILE` instead of standard output")
 	get.Flags().BoolVar(&raw, "raw", false, "write the block itself")
+	var cid string
 	put := &cobra.Command{
 		Use:   "put FILE…",
 		Short: "Import files, as `ipfs add --cid-version=1` would, and print their CIDs",
+		Long:  "Import files, as `ipfs add --cid-version=1` would, and print their CIDs. With\n--cid, FILE is one http(s) URL, and what is there is imported only if it is what\nCID says.",
 		Args:  wants(1, -1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.putBlocks(cmd, args, share) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("cid") {
+				return a.putURL(cmd, args, cid, share)
+			}
+			return a.putBlocks(cmd, args, share)
+		},
 	}
+	put.Flags().StringVar(&cid, "cid", "", "import what is at a URL if it is what `CID` says")
 	put.Flags().BoolVar(&share, "share", false, "let the workflows of others read them: see `ipvm block share`")
 	cmd.AddCommand(put, get, &cobra.Command{
 		Use:   "share CID…",
@@ -105,6 +114,9 @@ func (a *app) putBlocks(cmd *cobra.Command, files []string, share bool) (err err
 	}
 	defer func() { err = closing(cmd, node, err) }()
 	for _, file := range files {
+		if isURL(file) {
+			return misusef("--cid says what it has to be: what is at a URL may change", "%s is no file", printable(file))
+		}
 		var link ipld.Link
 		if file == "-" {
 			link, err = node.ImportFrom(cmd.Context(), "stdin", cmd.InOrStdin())
@@ -125,9 +137,9 @@ func (a *app) putBlocks(cmd *cobra.Command, files []string, share bool) (err err
 }
 
 func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err error) {
-	link, err := ipld.ParseLink(cid)
+	link, err := parseCID(cid)
 	if err != nil {
-		return misusef("a CID looks like bafkrei…", "%q is not a CID", cid)
+		return err
 	}
 	node, err := a.open(cmd)
 	if err != nil {
@@ -135,9 +147,12 @@ func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err erro
 	}
 	defer func() { err = closing(cmd, node, err) }()
 	data, err := blockContent(cmd, node, link, raw)
+	if nobody := new(gateway.NotFoundError); errors.As(err, &nobody) {
+		return fmt.Errorf("block %s is not in the store of this node, and %w\n  hint: the next time may be better; `ipvm block put FILE` imports a file", nobody.Link, nobody)
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		if _, err := node.Backend().Block(cmd.Context(), link); errors.Is(err, store.ErrNotFound) {
-			return misusef("`ipvm block put FILE` imports a file", "%s is not in the store of this node", link)
+			return misusef("`ipvm block put FILE` imports a file; --gateways and --kubo say whom to ask", "%s is not in the store of this node", link)
 		}
 		return misusef("`ipvm block put FILE` imports the whole file again", "a part is missing: %v", err)
 	}
@@ -157,11 +172,11 @@ func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err erro
 func blockContent(cmd *cobra.Command, node *ipvm.Node, link ipld.Link, raw bool) ([]byte, error) {
 	if raw || link.Codec() != ipld.CodecDagCBOR {
 		if raw {
-			return node.Backend().Block(cmd.Context(), link)
+			return node.FetchBlock(cmd.Context(), link)
 		}
-		return node.File(cmd.Context(), link)
+		return node.FetchFile(cmd.Context(), link)
 	}
-	data, err := node.Backend().Block(cmd.Context(), link)
+	data, err := node.FetchBlock(cmd.Context(), link)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/gateway"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/wasm"
 	"github.com/ipvm-wg/go-ipvm/workflow"
@@ -54,6 +55,9 @@ const (
 
 	keyLabels = "labels"
 
+	keyGateways = "gateways"
+	keyKubo     = "kubo"
+
 	keyMaxWorkflowGas  = "max-workflow-gas"
 	keyMaxWorkflowTime = "max-workflow-time"
 
@@ -84,6 +88,8 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyMaxWorkflowGas, env: "IPVM_MAX_WORKFLOW_GAS", kind: kindNumber, usage: "most gas that all jobs of a workflow may ask for together; 0 is no bound", value: "0", check: asError(parseGasBound)},
 		{key: keyMaxWorkflowTime, env: "IPVM_MAX_WORKFLOW_TIME", kind: "TIME", usage: "most time that all jobs of a workflow may ask for together; 0s is no bound", value: "0s", check: asError(parseTimeBound)},
 		{key: keyLabels, env: "IPVM_LABELS", kind: "LIST", usage: "what this node has, for jobs that need it: words with commas between", value: "", check: asError(parseLabels)},
+		{key: keyGateways, env: "IPVM_GATEWAYS", kind: "LIST", usage: "whom to ask for modules and inputs that are not here: URLs of trustless gateways with commas between", value: "", check: asError(parseGateways)},
+		{key: keyKubo, env: "IPVM_KUBO", kind: "URL", usage: "the RPC service of a kubo node to ask likewise, such as http://127.0.0.1:5001", value: "", check: asError(parseKubo)},
 		{key: keyCompileTime, env: "IPVM_COMPILE_TIME", kind: "TIME", usage: "most time to compile a module", value: wasm.DefaultCompileTime.String(), check: asError(parseTime)},
 		{key: keyCompileMemory, env: "IPVM_COMPILE_MEMORY", kind: "SIZE", usage: "most memory to compile a module", value: size(wasm.DefaultCompileMemory), check: asError(workflow.ParseSize)},
 		{key: keyClockSkew, env: "IPVM_CLOCK_SKEW", kind: "TIME", usage: "how far the clocks of those may be off who sign what comes here, at most " + authority.MaxSkew.String(), value: authority.DefaultSkew.String(), check: asError(parseSkew)},
@@ -154,6 +160,31 @@ func parseLabels(s string) ([]string, error) {
 		}
 	}
 	return all, nil
+}
+
+func parseGateways(s string) ([]string, error) {
+	if s == "" {
+		return nil, nil
+	}
+	all := strings.Split(s, ",")
+	if len(all) >= gateway.MaxSources {
+		return nil, fmt.Errorf("%d gateways are too many, at most %d are asked", len(all), gateway.MaxSources-1)
+	}
+	for i, base := range all {
+		all[i] = strings.TrimSpace(base)
+		if _, err := gateway.ParseURL(all[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func parseKubo(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	_, err := gateway.ParseURL(s)
+	return s, err
 }
 
 func parseTimeBound(s string) (time.Duration, error) {
@@ -243,11 +274,24 @@ func (c *config) loadFile(flags *pflag.FlagSet) error {
 		if s == nil {
 			return misusef("`ipvm config` lists the keys", "configuration %s: unknown key %q", name, key.String())
 		}
-		if err := s.set(fmt.Sprint(file[s.key]), "file "+name); err != nil {
+		if err := s.set(fileText(file[s.key]), "file "+name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// fileText is a value of the file as flags have it: a list with commas between.
+func fileText(v any) string {
+	list, ok := v.([]any)
+	if !ok {
+		return fmt.Sprint(v)
+	}
+	words := make([]string, len(list))
+	for i, word := range list {
+		words[i] = fmt.Sprint(word)
+	}
+	return strings.Join(words, ",")
 }
 
 func (s *setting) set(value, from string) error {
@@ -278,6 +322,7 @@ func (c *config) options() ipvm.Options {
 	span, _ := parseTimeBound(c.find(keyMaxWorkflowTime).value)
 	labels, _ := parseLabels(c.find(keyLabels).value)
 	skew, _ := parseSkew(c.find(keyClockSkew).value)
+	gateways, _ := parseGateways(c.find(keyGateways).value)
 	compileMemory, _ := workflow.ParseSize(c.find(keyCompileMemory).value)
 	return ipvm.Options{
 		Workers: workers,
@@ -285,6 +330,7 @@ func (c *config) options() ipvm.Options {
 			Defaults: c.limits(keyGas, keyMemory, keyTime, keyDisk), Max: c.limits(keyMaxGas, keyMaxMemory, keyMaxTime, keyMaxDisk),
 			MaxGas: gas, MaxTime: span, Labels: labels,
 		},
+		Gateways: gateways, Kubo: c.find(keyKubo).value,
 		Compiler: compiler(), CompileTime: compileTime, CompileMemory: compileMemory,
 		ClockSkew: skew,
 	}

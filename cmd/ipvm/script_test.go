@@ -7,7 +7,10 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -93,6 +96,7 @@ func runScripts(t *testing.T, p testscript.Params) {
 			"subst":     cmdSubst,
 			"corrupt":   cmdCorrupt,
 			"lie":       cmdLie,
+			"gateway":   cmdGateway,
 		},
 	})
 }
@@ -290,4 +294,50 @@ func cmdLie(ts *testscript.TestScript, _ bool, args []string) {
 	lie, err := receipt.Issue(key, r)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[3]), lie.Bytes(), 0o600))
+}
+
+// cmdGateway is "gateway NAME FILE…": $NAME becomes the URL of a trustless gateway
+// that has the blocks of each FILE. Below /files/ it has the files themselves, and
+// below /kubo the same blocks as kubo has them; what is below /lies is wrong.
+func cmdGateway(ts *testscript.TestScript, _ bool, args []string) {
+	blocks := make(map[string][]byte)
+	files := make(map[string][]byte)
+	for _, name := range args[1:] {
+		files[name] = []byte(ts.ReadFile(name))
+		_, err := ipld.ImportFile(files[name], func(b ipld.Block) error {
+			blocks[b.Link.String()] = b.Data
+			return nil
+		})
+		ts.Check(err)
+	}
+	mux := http.NewServeMux()
+	send := func(w http.ResponseWriter, r *http.Request, data []byte, ok bool) {
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/vnd.ipld.raw")
+		_, _ = w.Write(data)
+	}
+	mux.HandleFunc("GET /ipfs/{cid}", func(w http.ResponseWriter, r *http.Request) {
+		data, ok := blocks[r.PathValue("cid")]
+		send(w, r, data, ok && r.URL.RawQuery == "format=raw")
+	})
+	mux.HandleFunc("GET /lies/", func(w http.ResponseWriter, r *http.Request) { send(w, r, []byte("lies"), true) })
+	mux.HandleFunc("GET /files/{name}", func(w http.ResponseWriter, r *http.Request) {
+		data, ok := files[r.PathValue("name")]
+		send(w, r, data, ok)
+	})
+	mux.HandleFunc("POST /kubo/api/v0/block/get", func(w http.ResponseWriter, r *http.Request) {
+		data, ok := blocks[r.FormValue("arg")]
+		if !ok {
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = io.WriteString(w, `{"Message":"block was not found locally (offline)","Code":0,"Type":"error"}`)
+			return
+		}
+		_, _ = w.Write(data)
+	})
+	s := httptest.NewServer(mux)
+	ts.Defer(s.Close)
+	ts.Setenv(args[0], s.URL)
 }

@@ -318,7 +318,7 @@ func failureHint(j *engine.JobReport) string {
 	case task.KindType:
 		return "`ipvm wasm inspect MODULE` shows what its functions take and return"
 	case task.KindNotFound:
-		return "`ipvm block put FILE` imports what is missing"
+		return "`ipvm block put FILE` imports what is missing; --gateways and --kubo say whom to ask for it"
 	}
 	return ""
 }
