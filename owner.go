@@ -162,7 +162,18 @@ func (o *owner) Run(ctx context.Context, g *graph.Graph, opts engine.Options) (*
 		return o.Engine.Run(ctx, g, opts)
 	}
 	permit, err := o.guard.Accept(opts.Authority, g)
-	if err != nil {
+	var performed *authority.Performed
+	switch {
+	case errors.As(err, &performed) && performed.Running != nil:
+		select {
+		case <-performed.Running:
+			return o.Run(ctx, g, opts)
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	case errors.As(err, &performed):
+		return o.recall(ctx, g, opts, performed)
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrDenied, err)
 	}
 	report, err := func() (*engine.Report, error) {
@@ -173,6 +184,24 @@ func (o *owner) Run(ctx context.Context, g *graph.Graph, opts engine.Options) (*
 		return o.Engine.Run(ctx, g, opts)
 	}()
 	return report, errors.Join(err, permit.End(report))
+}
+
+// recall reports what came of a workflow that was performed, as far as it is kept,
+// and runs nothing.
+func (o *owner) recall(ctx context.Context, g *graph.Graph, opts engine.Options, p *authority.Performed) (*engine.Report, error) {
+	opts.Permit, opts.Recall, opts.KeepGoing = p.Permit, true, true
+	report, err := o.Engine.Run(ctx, g, opts)
+	if err != nil || report.Status == engine.StatusCancelled {
+		return report, err
+	}
+	report.Performed, report.Status = true, engine.StatusFailed
+	switch {
+	case p.Well:
+		report.Status = engine.StatusOK
+	case report.First == "" && report.Reason == "":
+		report.Reason = "it did not end well when it was performed, and why is not kept"
+	}
+	return report, nil
 }
 
 // Revoke takes a delegation back.

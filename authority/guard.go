@@ -40,14 +40,15 @@ type Store interface {
 // Kinds of notes in the store.
 const (
 	revocationKind = "revocation" // CID of the invocation → {revoke, by, container}
-	performedKind  = "performed"  // SigHash → running or ended ‖ the invocation, until it expires
+	performedKind  = "performed"  // SigHash → how it stands ‖ the invocation, until it expires
 	accountKind    = "account"    // SigHash of a delegation → {used, until}
 )
 
 // What the note of an invocation begins with.
 const (
 	running = 'r'
-	ended   = 'e'
+	well    = 'o' // it ended well
+	ended   = 'e' // otherwise
 )
 
 // Guard judges who may have what run on one node. Its methods may be called by
@@ -64,7 +65,7 @@ type Guard struct {
 	replay  ucan.Replay
 	// mu orders what is performed and its note, and guards what follows.
 	mu       sync.Mutex
-	active   map[[32]byte]struct{} // invocations whose workflows run
+	active   map[[32]byte]chan struct{} // invocations whose workflows run; closed when they end
 	accounts map[accountKey]account
 }
 
@@ -97,7 +98,7 @@ func New(c Config) (*Guard, error) {
 	c.Skew = max(c.Skew, 0)
 	g := &Guard{
 		node: c.Node, store: c.Store, policy: c.Policy, skew: c.Skew, now: c.Now, replay: ucan.Replay{Skew: c.Skew},
-		active: make(map[[32]byte]struct{}), accounts: make(map[accountKey]account),
+		active: make(map[[32]byte]chan struct{}), accounts: make(map[accountKey]account),
 	}
 	for _, kept := range [...]struct {
 		kind, what string
@@ -196,11 +197,35 @@ type Permit struct {
 // Issuer is on whose behalf the workflow runs.
 func (p *Permit) Issuer() did.DID { return p.auth.Invocation().Invocation().Issuer }
 
+// Performed is the error of [Guard.Accept] about an invocation that is not
+// performed again. It wraps [ErrRefused].
+type Performed struct {
+	// Permit is for reading what came of it; it need not end.
+	Permit *Permit
+	// Running is closed when the workflow that runs now does so no more; nil where
+	// it has ended.
+	Running <-chan struct{}
+	// Well tells that it has ended well.
+	Well bool
+}
+
+// Error says so.
+func (p *Performed) Error() string {
+	link := p.Permit.auth.Invocation().Link()
+	if p.Running != nil {
+		return fmt.Sprintf("%v: what the invocation %s asks for runs already", ErrRefused, link)
+	}
+	return fmt.Sprintf("%v: the invocation %s was performed before; sign again to run the workflow again", ErrRefused, link)
+}
+
+// Unwrap is [ErrRefused].
+func (p *Performed) Unwrap() error { return ErrRefused }
+
 // Accept judges whether the principal who signed may have w run here: container
 // holds one invocation of [grant.RunCommand] and its proofs (RULES 31, 33, 34). An
 // invocation is performed once: it is accepted again only while what it began
-// was interrupted. [Permit.End] must be called. The error is a [*ucan.Denied], or wraps
-// [ErrRefused] or [ucan.ErrMalformed].
+// was interrupted. [Permit.End] must be called. The error is a [*ucan.Denied] or a
+// [*Performed], or wraps [ErrRefused] or [ucan.ErrMalformed].
 func (g *Guard) Accept(container []byte, w *graph.Graph) (*Permit, error) {
 	c, inv, err := open(container, &g.cache)
 	if err != nil {
@@ -240,16 +265,15 @@ func (p *Permit) perform(now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	hash := inv.SigHash()
-	if _, runs := g.active[hash]; runs {
-		return fmt.Errorf("%w: what the invocation %s asks for runs already", ErrRefused, inv.Link())
+	if running, runs := g.active[hash]; runs {
+		return &Performed{Permit: p, Running: running}
 	}
 	note, known, err := g.store.Note(performedKind, string(hash[:]))
 	if err != nil {
 		return err
 	}
-	performed := fmt.Errorf("%w: the invocation %s was performed before; sign again to run the workflow again", ErrRefused, inv.Link())
 	if known && (len(note) == 0 || note[0] != running) {
-		return performed
+		return &Performed{Permit: p, Well: len(note) > 0 && note[0] == well}
 	}
 	if p.booked, err = g.reserve(p.auth.Chain(), p.demand.Gas); err != nil {
 		return err
@@ -259,7 +283,7 @@ func (p *Permit) perform(now time.Time) error {
 		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrRefused, err)
 		} else if !first {
-			err = performed
+			err = &Performed{Permit: p}
 		}
 		if err != nil {
 			return errors.Join(err, g.giveBack(p.booked, p.demand.Gas))
@@ -268,7 +292,7 @@ func (p *Permit) perform(now time.Time) error {
 	if err := g.note(inv, running); err != nil {
 		return err
 	}
-	g.active[hash] = struct{}{}
+	g.active[hash] = make(chan struct{})
 	return nil
 }
 
@@ -284,6 +308,7 @@ func (p *Permit) End(r *engine.Report) error {
 	g, inv := p.guard, p.auth.Invocation()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	close(g.active[inv.SigHash()])
 	delete(g.active, inv.SigHash())
 	used := p.demand.Gas
 	switch {
@@ -297,6 +322,9 @@ func (p *Permit) End(r *engine.Report) error {
 	}
 	if r == nil || r.Status == engine.StatusCancelled {
 		return nil
+	}
+	if r.Status == engine.StatusOK {
+		return g.note(inv, well)
 	}
 	return g.note(inv, ended)
 }

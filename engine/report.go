@@ -48,6 +48,9 @@ type Report struct {
 	// Reason says why the workflow did not end well where no job's failure
 	// does: a limit on the whole run was reached. It is text for people.
 	Reason string
+	// Performed tells that nothing ran: the report is about what was asked for, and
+	// done, before.
+	Performed bool
 	// First is the label of the job whose failure was the first that nothing
 	// handled; empty when there was none.
 	First string

@@ -34,6 +34,8 @@ type Options struct {
 	// KeepGoing lets jobs that do not depend on a failed one start all the
 	// same. The workflow still fails.
 	KeepGoing bool
+	// Recall runs nothing: jobs of which nothing is kept end as cancelled.
+	Recall bool
 }
 
 // Permit tells whether a task may run now.
@@ -92,7 +94,7 @@ func (e *Engine) Run(ctx context.Context, g *graph.Graph, o Options) (*Report, e
 	if r.plan, err = plan.New(g, plan.Options{KeepGoing: o.KeepGoing}); err != nil {
 		return nil, err
 	}
-	if !spaces.open.private {
+	if !spaces.open.private && !o.Recall {
 		defer e.show(r)()
 	}
 	return r.drive(ctx)
@@ -235,7 +237,7 @@ func (r *run) start(ctx context.Context, events *teller) {
 	i := r.queue[0]
 	r.queue = r.queue[1:]
 	r.busy++
-	s := &step{engine: r.engine, permit: r.options.Permit, space: r.spaces.of(r.graph.Step(i)), step: r.graph.Step(i), outcome: r.outcome, outside: r.waited[i], strayed: r.awaitsStrayed(i), running: func() {
+	s := &step{engine: r.engine, permit: r.options.Permit, recall: r.options.Recall, space: r.spaces.of(r.graph.Step(i)), step: r.graph.Step(i), outcome: r.outcome, outside: r.waited[i], strayed: r.awaitsStrayed(i), running: func() {
 		events.add(Event{Kind: JobStarted, Label: r.graph.Label(i)})
 	}}
 	delete(r.waited, i)

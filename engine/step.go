@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -20,6 +21,7 @@ import (
 type step struct {
 	engine  *Engine
 	permit  Permit // nil allows all
+	recall  bool   // nothing runs
 	space   space
 	step    *graph.Step
 	outcome func(label string) task.Outcome
@@ -38,14 +40,28 @@ type ran struct {
 	log            []LogLine
 }
 
+// errNotKept ends a step of which nothing is kept and which is not to run.
+var errNotKept = errors.New("nothing is kept of what it came to")
+
 // begin takes the step to its receipt, or to where it has to wait for tasks of
 // other workflows; wake is called when it need not wait any more.
 func (s *step) begin(ctx context.Context, wake func()) finished {
 	w, err := s.look(wake)
-	if w != nil || err != nil {
-		return finished{report: s.report(), wait: w, err: err}
+	if w != nil && s.recall {
+		s.engine.waits.leave(w)
+		w, err = nil, errNotKept
 	}
-	report, err := s.run(ctx)
+	report := s.report()
+	if w == nil && err == nil {
+		report, err = s.run(ctx)
+	}
+	if errors.Is(err, errNotKept) {
+		report.Status, report.Outcome = JobCancelled, task.Outcome{Failure: task.Failf(task.KindCancelled, "%v", err)}
+		err = nil
+	}
+	if w != nil || err != nil {
+		return finished{report: report, gas: s.gas, wait: w, err: err}
+	}
 	return finished{report: report, gas: s.gas, strayed: s.strayed, err: err}
 }
 
@@ -92,7 +108,7 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 	if err != nil {
 		return err
 	}
-	if failure != nil && failure.Kind == task.KindDenied { // no outcome of the task, and there is no receipt for it
+	if failure != nil && (s.recall || failure.Kind == task.KindDenied) { // nothing is kept of it: that one is denied is no outcome of the task
 		report.Outcome, report.Status = task.Outcome{Failure: failure}, JobError
 		return nil
 	}
@@ -308,6 +324,9 @@ func (s *step) recallOrRun(ctx context.Context, c call, limits task.Limits) (ran
 		r, ok, err := s.engine.recall(s.space, c.id, limits, c.about)
 		if err != nil || ok {
 			return r, r.how, err
+		}
+		if s.recall {
+			return ran{}, "", errNotKept
 		}
 		r, leader, err := s.space.flights.do(ctx, c.id, func(ctx context.Context) (ran, error) {
 			// A flight that has ended since we looked left its receipt.

@@ -15,7 +15,7 @@ import (
 // wireVersion is the version of what follows, and of the paths. Nodes of one
 // state directory talk only when theirs are equal, so it changes whenever
 // anything here does.
-const wireVersion = 8
+const wireVersion = 9
 
 // encoder gives the form that an engine's words have on the wire.
 type encoder struct {
@@ -267,6 +267,7 @@ func encodeReport(r *engine.Report) ipld.Value {
 	o.link("workflow", r.Workflow)
 	o.text("status", string(r.Status))
 	o.text("reason", r.Reason)
+	o.bool("performed", r.Performed)
 	o.text("first", r.First)
 	o.uint("gas", r.Gas)
 	o.int("time", int64(r.Time))
@@ -275,7 +276,7 @@ func encodeReport(r *engine.Report) ipld.Value {
 
 func decodeReport(v ipld.Value) (*engine.Report, error) {
 	f := fieldsOf(v)
-	r := &engine.Report{Workflow: f.link("workflow"), Status: engine.Status(f.text("status")), Reason: f.text("reason"), First: f.text("first"), Gas: f.uint("gas"), Time: time.Duration(f.int("time"))}
+	r := &engine.Report{Workflow: f.link("workflow"), Status: engine.Status(f.text("status")), Reason: f.text("reason"), Performed: f.bool("performed"), First: f.text("first"), Gas: f.uint("gas"), Time: time.Duration(f.int("time"))}
 	return r, f.end()
 }
 

@@ -18,14 +18,16 @@ const jsonSchema = 1
 
 // runJSON is what `ipvm run --json` prints; docs/reference.md describes it.
 type runJSON struct {
-	Schema   int                `json:"schema"`
-	Workflow string             `json:"workflow"`
-	Source   *sourceJSON        `json:"source,omitempty"`
-	Signer   string             `json:"signer,omitempty"` // on whose behalf it ran, if it was signed
-	Status   engine.Status      `json:"status"`
-	Reason   string             `json:"reason,omitempty"` // of a failure that is no job's own
-	Jobs     map[string]jobJSON `json:"jobs"`
-	Totals   totalsJSON         `json:"totals"`
+	Schema   int         `json:"schema"`
+	Workflow string      `json:"workflow"`
+	Source   *sourceJSON `json:"source,omitempty"`
+	Signer   string      `json:"signer,omitempty"` // on whose behalf it ran, if it was signed
+	// Performed tells that nothing ran, since the same signature had it done before.
+	Performed bool               `json:"performed,omitempty"`
+	Status    engine.Status      `json:"status"`
+	Reason    string             `json:"reason,omitempty"` // of a failure that is no job's own
+	Jobs      map[string]jobJSON `json:"jobs"`
+	Totals    totalsJSON         `json:"totals"`
 }
 
 // sourceJSON holds the identifiers of the document's own dialect.
@@ -92,7 +94,7 @@ type totalsJSON struct {
 func reportJSON(w *ipvm.Workflow, r *ipvm.Report, files map[string]string) runJSON {
 	out := runJSON{
 		Schema: jsonSchema, Workflow: r.Workflow.String(), Source: sourceOf(w),
-		Status: r.Status, Reason: r.Reason, Jobs: make(map[string]jobJSON, len(r.Jobs)),
+		Performed: r.Performed, Status: r.Status, Reason: r.Reason, Jobs: make(map[string]jobJSON, len(r.Jobs)),
 		Totals: totalsJSON{Jobs: len(r.Jobs), MS: milliseconds(r.Time)},
 	}
 	for i := range r.Jobs {

@@ -112,6 +112,9 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	if err != nil {
 		return refusal(err)
 	}
+	if report.Performed {
+		fmt.Fprintln(cmd.ErrOrStderr(), "ipvm: this was performed before: nothing ran, and this is what is kept of it; sign again to run it again")
+	}
 	files, err := writeResults(cmd.Context(), node, w, report, o)
 	if err != nil {
 		return err
