@@ -1,0 +1,285 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+// How many runs, and jobs of one, one answer has.
+const (
+	usualPage = 100
+	maxPage   = 1000
+)
+
+// documents are the types of documents that are read.
+var documents = map[string]workflow.Format{
+	"":                              workflow.Auto,
+	"application/octet-stream":      workflow.Auto,
+	typeJSON:                        workflow.JSON,
+	"application/vnd.ipld.dag-json": workflow.JSON,
+	"application/yaml":              workflow.YAML,
+	"application/x-yaml":            workflow.YAML,
+	"text/yaml":                     workflow.YAML,
+	"application/cbor":              workflow.CBOR,
+	typeCBOR:                        workflow.CBOR,
+}
+
+// submit accepts a workflow, and waits for its end if it is to.
+func (h *Handler) submit(w http.ResponseWriter, r *http.Request) error {
+	params, err := query(r, "wait", "keep-going")
+	if err != nil {
+		return err
+	}
+	wait, err := h.waitTime(params)
+	if err != nil {
+		return err
+	}
+	o := runs.Options{}
+	if o.KeepGoing, err = flag(params, "keep-going"); err != nil {
+		return err
+	}
+	g, err := h.document(w, r)
+	if err != nil {
+		return err
+	}
+	if o.Authority = g.Workflow().Signature; len(o.Authority) == 0 {
+		o.Open = true
+		if err := pure(g); err != nil {
+			return err
+		}
+	}
+	if wait > 0 {
+		done, err := h.stream()
+		if err != nil {
+			return err
+		}
+		defer done()
+	}
+	run, err := h.Runs.Submit(r.Context(), g, o)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/v1/workflows/"+run.Workflow.String())
+	if wait > 0 && asksFor(r, typeEvents) {
+		return h.tell(w, r, run, runs.Position{}, wait)
+	}
+	if wait > 0 {
+		if run, err = h.await(r.Context(), run, wait); err != nil {
+			return err
+		}
+	}
+	status := http.StatusAccepted
+	if run.State.Over() {
+		status = http.StatusOK
+	}
+	return h.shown(w, r.Context(), status, run, 0, usualPage)
+}
+
+// waitTime reads how long to wait for the end; 0 is not at all.
+func (h *Handler) waitTime(params map[string]string) (time.Duration, error) {
+	if text, ok := params["wait"]; !ok || text != "" && text != "true" {
+		seconds, err := number(params, "wait", 0, int(h.Wait.Seconds()))
+		return time.Duration(seconds) * time.Second, err
+	}
+	return h.Wait, nil
+}
+
+// document reads the document in the body of r.
+func (h *Handler) document(w http.ResponseWriter, r *http.Request) (*graph.Graph, error) {
+	kind, err := mediaType(r)
+	if err != nil {
+		return nil, err
+	}
+	format, ok := documents[kind]
+	if !ok {
+		return nil, problemf(Unsupported, "a document is not %s", shorten(kind)).hint("YAML is application/yaml, JSON application/json, DAG-CBOR " + typeCBOR)
+	}
+	data, done, err := h.read(w, r, h.Document)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if len(data) == 0 {
+		return nil, problemf(BadRequest, "there is no body").hint("it is to be the document")
+	}
+	select {
+	case h.reading <- struct{}{}:
+		defer func() { <-h.reading }()
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	return h.Node.Check(r.Context(), workflow.Source{Name: "", Data: data, Format: format, MaxBytes: int(h.Document)})
+}
+
+// pure refuses what takes more than pure work.
+func pure(g *graph.Graph) error {
+	for i := range g.Len() {
+		step := g.Step(i)
+		switch {
+		case step.Secret:
+			return problemf(Denied, "job %q is a secret, and who submits it has shown no authority", shorten(step.Label)).
+				hint("run it with `ipvm run` on the machine of the node, or sign it")
+		case step.Class != task.ClassPure:
+			return problemf(Denied, "job %q changes or reads the world, and who submits it has shown no authority", shorten(step.Label)).
+				hint("run it with `ipvm run` on the machine of the node, or sign it")
+		}
+	}
+	return nil
+}
+
+// await waits until the run of a workflow stops, but not for longer than that, and
+// returns how it stands.
+func (h *Handler) await(ctx context.Context, run runs.Run, long time.Duration) (runs.Run, error) {
+	waiting, stop := context.WithTimeout(ctx, long)
+	defer stop()
+	defer context.AfterFunc(stoppingOf(ctx), stop)()
+	err := h.Runs.Watch(waiting, run.Workflow, runs.Position{}, func(runs.Event) bool { return true })
+	if err != nil && waiting.Err() == nil {
+		return run, err
+	}
+	if err := ctx.Err(); err != nil {
+		return run, err
+	}
+	return h.Runs.Get(run.Workflow)
+}
+
+// list answers with a page of the runs that were submitted without authority.
+func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
+	params, err := query(r, "after", "limit", "state")
+	if err != nil {
+		return err
+	}
+	limit, err := number(params, "limit", usualPage, maxPage)
+	if err != nil {
+		return err
+	}
+	var after ipld.Link
+	if text, ok := params["after"]; ok {
+		if after, err = ipld.ParseLink(text); err != nil {
+			return problemf(BadRequest, "after: %s", shorten(err.Error())).hint("it is what `next` of the page before says")
+		}
+	}
+	out := listJSON{Schema: schema, Workflows: []runJSON{}}
+	add := func(run runs.Run) bool {
+		switch {
+		case !run.Open || run.Workflow.Key() <= after.Key():
+		case len(out.Workflows) == limit:
+			out.Next = out.Workflows[limit-1].Workflow
+			return false
+		default:
+			out.Workflows = append(out.Workflows, runToJSON(run))
+		}
+		return r.Context().Err() == nil
+	}
+	switch state := params["state"]; state {
+	case "":
+		err = h.Runs.List(after, add)
+	case "unfinished":
+		var open []runs.Run
+		open, err = h.Runs.Unfinished()
+		for _, run := range open {
+			if !add(run) {
+				break
+			}
+		}
+	default:
+		err = problemf(BadRequest, "state is %q", shorten(state)).hint("it is unfinished, or not there for all")
+	}
+	if err != nil {
+		return err
+	}
+	if out.Next != "" {
+		next := r.URL.Query()
+		next.Set("after", out.Next)
+		w.Header().Set("Link", fmt.Sprintf(`</v1/workflows?%s>; rel="next"`, next.Encode()))
+	}
+	return h.writeJSON(w, http.StatusOK, out)
+}
+
+// show answers with how one run stands, and a page of its jobs.
+func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
+	params, err := query(r, "after", "limit")
+	if err != nil {
+		return err
+	}
+	limit, err := number(params, "limit", usualPage, maxPage)
+	if err != nil {
+		return err
+	}
+	after, err := number(params, "after", 0, 1<<30)
+	if err != nil {
+		return err
+	}
+	run, err := h.visible(r)
+	if err != nil {
+		return err
+	}
+	return h.shown(w, r.Context(), http.StatusOK, run, after, limit)
+}
+
+// visible is the run that the path of r names, if it is for everyone to see. What
+// is not is as if it were not there.
+func (h *Handler) visible(r *http.Request) (runs.Run, error) {
+	workflow, err := link(r, "cid")
+	if err != nil {
+		return runs.Run{}, err
+	}
+	run, err := h.Runs.Get(workflow)
+	if errors.Is(err, runs.ErrUnknown) || err == nil && !run.Open {
+		return run, problemf(NotFound, "workflow %s: %v", workflow, runs.ErrUnknown)
+	}
+	return run, err
+}
+
+// shown answers with a run and those of its jobs that settled after the given
+// number of others.
+func (h *Handler) shown(w http.ResponseWriter, ctx context.Context, status int, run runs.Run, after, limit int) error {
+	jobs, err := h.Runs.Jobs(run.Workflow)
+	if err != nil {
+		return err
+	}
+	out := shownJSON{Schema: schema, runJSON: runToJSON(run), Jobs: []jobJSON{}}
+	s := h.shower(run)
+	end := min(len(jobs), after+limit)
+	for i := after; i < end; i++ {
+		j, err := s.job(ctx, &jobs[i])
+		if err != nil {
+			return err
+		}
+		out.Jobs = append(out.Jobs, j)
+	}
+	if end < len(jobs) {
+		out.Next = strconv.Itoa(end)
+	}
+	return h.writeJSON(w, status, out)
+}
+
+// change does to a run what the path says, and answers with how it then stands.
+func (h *Handler) change(do func(Runs, context.Context, ipld.Link) (runs.Run, error)) answer {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if _, err := query(r); err != nil {
+			return err
+		}
+		run, err := h.visible(r)
+		if err != nil {
+			return err
+		}
+		if run, err = do(h.Runs, r.Context(), run.Workflow); err != nil {
+			return err
+		}
+		return h.writeJSON(w, http.StatusOK, struct {
+			Schema int `json:"schema"`
+			runJSON
+		}{schema, runToJSON(run)})
+	}
+}
