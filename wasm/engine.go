@@ -208,7 +208,6 @@ func (e *Engine) start() error {
 		}
 		e.cache = cache
 	}
-	C.ipvm_bound_arenas(C.int(runtime.GOMAXPROCS(0)))
 	if e.demand = C.ipvm_engine_new(&c); e.demand == nil {
 		e.broken = errors.New("the WebAssembly engine does not start")
 		return e.broken

@@ -92,13 +92,10 @@ wasm_engine_t *ipvm_engine_new(const ipvm_engine_config *e) {
   return wasm_engine_new_with_config(c);
 }
 
-void ipvm_bound_arenas(int n) {
 #ifdef __GLIBC__
-  mallopt(M_ARENA_MAX, n);
-#else
-  (void)n;
+/* Before any thread has an arena of its own: a bound that comes later does not hold. */
+__attribute__((constructor)) static void bound_arenas(void) { mallopt(M_ARENA_MAX, 2); }
 #endif
-}
 
 bool ipvm_address_space(uint64_t bytes) {
   void *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

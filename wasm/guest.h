@@ -99,9 +99,6 @@ typedef struct {
   bool relaxed_simd; /* off where the processor would make its NaNs other than canonical */
 } ipvm_engine_config;
 
-/* Bounds the arenas of malloc, where it is glibc's, that are made from now on. */
-void ipvm_bound_arenas(int n);
-
 /* Tells whether so many bytes of address space can be had at once: a pool that gets none aborts the process. */
 bool ipvm_address_space(uint64_t bytes);
 
