@@ -6,7 +6,7 @@ COUNT    ?= 6
 SOAK     ?= 10m
 FUZZTIME ?= 30s
 
-.PHONY: all build test lint fuzz guests guests-check guests-test guests-large guests-third-party guests-components ucan-peer bench soak ci
+.PHONY: all build test lint fuzz guests guests-check guests-test guests-large guests-third-party guests-components ucan-peer homestar-clients bench soak ci
 all: build
 
 build:
@@ -63,6 +63,13 @@ ucan-peer: ucan/testdata/iso-ucan/node_modules/.package-lock.json
 
 ucan/testdata/iso-ucan/node_modules/.package-lock.json: ucan/testdata/iso-ucan/package.json ucan/testdata/iso-ucan/package-lock.json ucan/testdata/iso-ucan/.npmrc
 	cd ucan/testdata/iso-ucan && npm ci
+	touch $@
+
+# The clients of Homestar, which package homestar is tested with.
+homestar-clients: homestar/testdata/clients/node_modules/.package-lock.json
+
+homestar/testdata/clients/node_modules/.package-lock.json: homestar/testdata/clients/package.json homestar/testdata/clients/package-lock.json homestar/testdata/clients/.npmrc
+	cd homestar/testdata/clients && npm ci
 	touch $@
 
 # Compare two outputs of this with: go tool -modfile=tools.mod benchstat OLD NEW
