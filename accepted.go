@@ -16,18 +16,6 @@ import (
 // the state directory does not serve.
 var ErrNoService = rpc.ErrNoService
 
-// Serve makes this node one that stays: it takes up what was accepted and has not
-// ended, and accepts workflows from now on. It returns how many it has taken up.
-// The error wraps [ErrGuest] if another process owns the state directory.
-func (n *Node) Serve(ctx context.Context) (int, error) {
-	own, ok := n.current().(*owner)
-	if !ok {
-		return 0, ErrGuest
-	}
-	own.serving.Store(true)
-	return own.runs.ResumeAll(ctx)
-}
-
 // Submit accepts w: when it returns, the workflow will be run to its end by the
 // node of this state directory, whatever becomes of this process or that one. The
 // error wraps [ErrNoService] if none serves.

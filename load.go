@@ -50,17 +50,36 @@ func (n *Node) Read(ctx context.Context, name string, r io.Reader, dir string) (
 	if dir != "" {
 		source.Files = files
 	}
-	w, faults := workflow.Survey(source)
-	if w != nil {
-		requestor, err := n.requestor(ctx, w)
-		if err != nil {
-			return nil, err
-		}
-		faults = workflow.Merge(faults, w.RequestedBy(requestor))
+	w, faults, err := n.survey(ctx, source)
+	if err != nil {
+		return nil, err
 	}
 	if files.trouble != nil { // which is no fault of the document
 		return nil, files.trouble
 	}
+	if w != nil && w.Nonce == "" && w.HasEffects() {
+		nonce := make([]byte, workflow.NonceSize)
+		rand.Read(nonce)
+		w.Nonce = string(nonce)
+	}
+	return n.checked(ctx, w, faults)
+}
+
+// survey reads a document and tells what is wrong with its form.
+func (n *Node) survey(ctx context.Context, source workflow.Source) (*workflow.Workflow, workflow.FaultList, error) {
+	w, faults := workflow.Survey(source)
+	if w != nil {
+		requestor, err := n.requestor(ctx, w)
+		if err != nil {
+			return nil, nil, err
+		}
+		faults = workflow.Merge(faults, w.RequestedBy(requestor))
+	}
+	return w, faults, nil
+}
+
+// checked is w, of which these faults are known, as a graph.
+func (n *Node) checked(ctx context.Context, w *workflow.Workflow, faults workflow.FaultList) (*Workflow, error) {
 	switch {
 	case len(faults) > 0 && w == nil:
 		return nil, faults
@@ -87,11 +106,6 @@ func (n *Node) build(ctx context.Context, w *workflow.Workflow) (*Workflow, erro
 	owner, err := n.DID(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if w.Nonce == "" && w.HasEffects() {
-		nonce := make([]byte, workflow.NonceSize)
-		rand.Read(nonce)
-		w.Nonce = string(nonce)
 	}
 	if err := n.keepModules(ctx, w); err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
@@ -42,8 +43,7 @@ const secretRoom = ".secret"
 func (r *rooms) open(room engine.Room) (engine.Vault, error) {
 	folder := VaultDir
 	if room.Guest != "" {
-		hash := sha256.Sum256([]byte(room.Guest))
-		folder = filepath.Join(GuestsDir, hex.EncodeToString(hash[:16]))
+		folder = guestFolder(room.Guest)
 		if room.Secret {
 			folder += secretRoom
 		}
@@ -53,6 +53,21 @@ func (r *rooms) open(room engine.Room) (engine.Vault, error) {
 		return nil, err
 	}
 	return v, nil
+}
+
+func guestFolder(guest did.DID) string {
+	hash := sha256.Sum256([]byte(guest))
+	return filepath.Join(GuestsDir, hex.EncodeToString(hash[:16]))
+}
+
+// of is the vault of what ran for a guest, secrets aside. The error wraps
+// [store.ErrNotFound] if nothing has.
+func (r *rooms) of(guest did.DID) (*store.Vault, error) {
+	name := guestFolder(guest)
+	if _, err := os.Lstat(filepath.Join(r.dir, name)); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("nothing ran for %s: %w", guest, store.ErrNotFound)
+	}
+	return r.folder(name)
 }
 
 func (r *rooms) folder(name string) (*store.Vault, error) {

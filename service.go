@@ -1,0 +1,195 @@
+package ipvm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/ipvm-wg/go-ipvm/api"
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/homestar"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+// ServeOptions say how a node that stays can be reached beside its state
+// directory. The zero value is not at all.
+type ServeOptions struct {
+	// Listen is a loopback address and port for HTTP, such as 127.0.0.1:1337;
+	// port 0 is any that is free.
+	Listen string
+	// Hosts and Origins are taken beside the loopback addresses; see
+	// [api.NewDoor].
+	Hosts, Origins []string
+	// Version is the program's, for who asks.
+	Version string
+}
+
+// Service is a node that stays. Close it before the node.
+type Service struct {
+	// Resumed is how many workflows were taken up that had not ended.
+	Resumed int
+	addr    string
+	server  *api.Server
+	peers   *homestar.Handler
+}
+
+// Serve makes this node one that stays: it takes up what was accepted and has not
+// ended, accepts workflows from now on, and answers HTTP if it is to listen. The
+// error wraps [ErrGuest] if another process owns the state directory.
+func (n *Node) Serve(ctx context.Context, o ServeOptions) (*Service, error) {
+	own, ok := n.current().(*owner)
+	if !ok {
+		return nil, ErrGuest
+	}
+	s := &Service{}
+	if o.Listen != "" {
+		if err := s.listen(ctx, n, own, o); err != nil {
+			return nil, err
+		}
+	}
+	own.serving.Store(true)
+	var err error
+	if s.Resumed, err = own.runs.ResumeAll(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// listen answers HTTP: that of ipvm under /v1 and /ipfs, and that of Homestar's
+// clients at every other path.
+func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOptions) error {
+	door, err := api.NewDoor(o.Hosts, o.Origins)
+	if err != nil {
+		return err
+	}
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", o.Listen)
+	if err != nil {
+		return fmt.Errorf("listen at %s: %w", o.Listen, err)
+	}
+	log := n.options.Log
+	s.addr = l.Addr().String()
+	s.peers = homestar.New(homestar.Config{
+		Submit: func(ctx context.Context, w *workflow.Workflow) (*graph.Graph, error) { return n.submitOpen(ctx, own, w) },
+		Runs:   own.runs, Store: own.store, DID: own.key.DID(), Version: o.Version, Log: log,
+		Listeners: func() []string { return []string{s.addr} },
+	})
+	native := api.New(api.Config{Node: visitor{n, own}, Runs: own.runs, Version: o.Version, Log: log})
+	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.Path; p == "/v1" || p == "/ipfs" || strings.HasPrefix(p, "/v1/") || strings.HasPrefix(p, "/ipfs/") {
+			native.ServeHTTP(w, r)
+			return
+		}
+		s.peers.ServeHTTP(w, r)
+	})
+	if s.server, err = api.Serve(l, door, mux, api.ServerOptions{Log: log}); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return nil
+}
+
+// Addr is the address at which HTTP is answered; empty where it is not.
+func (s *Service) Addr() string { return s.addr }
+
+// Close answers nobody any more. What was accepted goes on until the node is
+// closed.
+func (s *Service) Close() error {
+	var errs []error
+	if s.peers != nil {
+		errs = append(errs, s.peers.Close())
+	}
+	if s.server != nil {
+		errs = append(errs, s.server.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// submitOpen accepts a workflow from somebody who has shown no authority.
+func (n *Node) submitOpen(ctx context.Context, own *owner, w *workflow.Workflow) (*graph.Graph, error) {
+	g, err := n.checked(ctx, w, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := mayRunOpen(g); err != nil {
+		return nil, err
+	}
+	_, err = own.runs.Submit(ctx, g, runs.Options{Open: true})
+	return g, err
+}
+
+// mayRunOpen refuses what takes more than pure work: only the owner of a node may
+// ask for it, or who shows authority.
+func mayRunOpen(g *graph.Graph) error {
+	if len(g.Workflow().Signature) > 0 {
+		return fmt.Errorf("%w: a signed workflow is taken at /v1/workflows", ErrDenied)
+	}
+	for i := range g.Len() {
+		switch step := g.Step(i); {
+		case step.Secret:
+			return fmt.Errorf("%w: job %q is a secret, and who submits it has shown no authority", ErrDenied, step.Label)
+		case step.Class != task.ClassPure:
+			return fmt.Errorf("%w: job %q changes or reads the world, and who submits it has shown no authority", ErrDenied, step.Label)
+		}
+	}
+	return nil
+}
+
+// visitor is what requests over HTTP may ask of a node.
+type visitor struct {
+	node *Node
+	own  *owner
+}
+
+// DID is the principal that signs the node's receipts.
+func (d visitor) DID(ctx context.Context) (did.DID, error) { return d.own.DID(ctx) }
+
+// Check reads a document and holds it against the modules that it calls.
+func (d visitor) Check(ctx context.Context, src workflow.Source) (*graph.Graph, error) {
+	src.AllowCredentials = src.AllowCredentials || d.node.options.AllowCredentials
+	w, faults, err := d.node.survey(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	return d.node.checked(ctx, w, faults)
+}
+
+// PutBlocks stores blocks durably.
+func (d visitor) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
+	return d.own.PutBlocks(ctx, blocks)
+}
+
+// Block returns a block of the owner's store, or of what was run for a guest.
+func (d visitor) Block(ctx context.Context, whose did.DID, link ipld.Link) ([]byte, error) {
+	if whose == "" {
+		return d.own.store.Block(link)
+	}
+	v, err := d.own.rooms.of(whose)
+	if err != nil {
+		return nil, err
+	}
+	return v.Block(link)
+}
+
+// Receipts returns all evidence about one task, of the same place.
+func (d visitor) Receipts(ctx context.Context, whose did.DID, id task.ID) ([]*receipt.Signed, error) {
+	if whose == "" {
+		return durable(ctx, d.own.store.Sync, func() ([]*receipt.Signed, error) { return d.own.store.Receipts(id) })
+	}
+	v, err := d.own.rooms.of(whose)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return durable(ctx, v.Sync, func() ([]*receipt.Signed, error) { return v.Receipts(id) })
+}
