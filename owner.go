@@ -174,7 +174,7 @@ func (o *owner) Run(ctx context.Context, g *graph.Graph, opts engine.Options) (*
 	case errors.As(err, &performed):
 		return o.recall(ctx, g, opts, performed)
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrDenied, err)
+		return nil, o.denied(opts.Authority, err)
 	}
 	report, err := func() (*engine.Report, error) {
 		if err := o.store.Sync(ctx); err != nil { // what is performed is known before it is
@@ -184,6 +184,17 @@ func (o *owner) Run(ctx context.Context, g *graph.Graph, opts engine.Options) (*
 		return o.Engine.Run(ctx, g, opts)
 	}()
 	return report, errors.Join(err, permit.End(report))
+}
+
+// denied is a refusal with the node's signed word for it, unless there is no
+// invocation that it could be about. Nothing is kept.
+func (o *owner) denied(container []byte, why error) error {
+	err := fmt.Errorf("%w: %w", ErrDenied, why)
+	denial, signErr := authority.Deny(o.key, container, why, o.Now())
+	if signErr != nil {
+		return err
+	}
+	return &rpc.DeniedError{Err: err, Denial: denial}
 }
 
 // recall reports what came of a workflow that was performed, as far as it is kept,

@@ -28,6 +28,18 @@ var (
 	ErrNoService = errors.New("no node serves this state directory")
 )
 
+// DeniedError is a refusal with the node's signed word for it, a container that
+// authority.ParseDenial reads. It wraps [ErrDenied].
+type DeniedError struct {
+	Err    error
+	Denial []byte
+}
+
+func (e *DeniedError) Error() string { return e.Err.Error() }
+
+// Unwrap is the refusal.
+func (e *DeniedError) Unwrap() error { return e.Err }
+
 // errPanic reports a bug of the node that serves.
 var errPanic = errors.New("the node failed")
 
@@ -101,7 +113,10 @@ func encodeError(err error) ipld.Value {
 	o.text("message", err.Error())
 	var faults workflow.FaultList
 	var corrupt *store.CorruptError
+	var denied *DeniedError
 	switch {
+	case errors.As(err, &denied):
+		o.value("denial", ipld.Bytes(denied.Denial))
 	case errors.As(err, &faults):
 		list := make([]ipld.Value, len(faults))
 		for i, f := range faults {
@@ -146,6 +161,13 @@ func decodeError(v ipld.Value) (remote, err error) {
 				break
 			}
 		}
+	}
+	switch denial, ok := f.value("denial"); {
+	case ok && !errors.Is(e.is, ErrDenied):
+		f.fail("denial", errors.New("of what is no refusal"))
+	case ok:
+		signed, _ := denial.AsBytes()
+		e.is = &DeniedError{Err: ErrDenied, Denial: []byte(signed)}
 	}
 	if err := f.end(); err != nil {
 		return nil, err

@@ -391,3 +391,23 @@ func TestWorkflowWithWhatLooksLikeACredential(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A refusal comes with the node's signed word for it, and only a refusal does.
+func TestDeniedError(t *testing.T) {
+	t.Parallel()
+	over := func(err error) error {
+		remote, err := decodeError(encodeError(err))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return remote
+	}
+	var denied *DeniedError
+	err := over(&DeniedError{Err: fmt.Errorf("%w: no", ErrDenied), Denial: []byte("signed")})
+	if !errors.Is(err, ErrDenied) || !errors.As(err, &denied) || string(denied.Denial) != "signed" || err.Error() != ErrDenied.Error()+": no" {
+		t.Errorf("%v, %+v", err, denied)
+	}
+	if err := over(ErrDenied); errors.As(err, &denied) || !errors.Is(err, ErrDenied) {
+		t.Errorf("without: %v", err)
+	}
+}

@@ -103,6 +103,7 @@ const (
 	kindDelegation = "delegation"
 	kindInvocation = "invocation"
 	kindReceipt    = "receipt"
+	kindDenial     = "denial"
 	kindWorkflow   = "workflow"
 	kindKey        = "key"
 	kindDID        = "did"

@@ -139,6 +139,10 @@ func (t *inspected) printInvocation(out io.Writer, v *inspection) {
 		field(out, "issued at", momentText(*inv.IssuedAt, v.now))
 	}
 	printRest(out, v, inv.Expires, inv.Nonce, t.inv.Tag(), inv.Meta)
+	if d := t.denial; d != nil {
+		field(out, "refused", "the invocation whose signed part has the sha2-256 "+hex.EncodeToString(d.Ran[:]), "at "+d.At.UTC().Format(time.RFC3339))
+		field(out, "because", shorten(printable(d.Reason), maxPolicyText))
+	}
 	if r := t.receipt; r != nil {
 		field(out, "task", r.Task.String())
 		field(out, "outcome", shorten(receiptOutcome(r), maxPolicyText))

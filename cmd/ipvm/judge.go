@@ -19,6 +19,7 @@ type inspected struct {
 	kind    string
 	dlg     *ucan.SignedDelegation
 	inv     *ucan.SignedInvocation
+	denial  *authority.Denial
 	receipt *receipt.Signed // what the invocation says, if it is one
 
 	chain     []proof // the root first, without the token itself
@@ -35,6 +36,15 @@ type proof struct {
 
 func newInspectedInvocation(inv *ucan.SignedInvocation) *inspected {
 	t := &inspected{kind: kindInvocation, inv: inv}
+	if inv.Invocation().Command == authority.DenyCommand {
+		d, err := authority.ReadDenial(inv)
+		if err != nil {
+			t.judged, t.refusal = true, err
+			return t
+		}
+		t.kind, t.denial = kindDenial, &d
+		return t
+	}
 	if inv.Invocation().Command != receipt.Command {
 		return t
 	}
@@ -126,7 +136,7 @@ func (t *inspected) judgeInvocation(c *ucan.Container, m ucan.Moment, executor d
 	}
 	f := ucan.Facts{Moment: m, Executor: executor, Proofs: c.Proof}
 	switch {
-	case inv.Command == receipt.Command:
+	case inv.Command == receipt.Command, inv.Command == authority.DenyCommand:
 		return
 	case inv.Command == ucan.RevokeCommand:
 		_, t.refusal = ucan.ReadRevocation(t.inv, f)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/rpc"
 )
 
 func newRun(a *app) *cobra.Command {
@@ -110,7 +112,7 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	report, err := node.Run(cmd.Context(), w, ipvm.RunOptions{Listen: named(cmd, signer, view.event), KeepGoing: o.keepGoing, Authority: signed})
 	view.stop()
 	if err != nil {
-		return refusal(err)
+		return errors.Join(o.tellDenied(cmd, w, signer, err), refusal(err))
 	}
 	if report.Performed {
 		fmt.Fprintln(cmd.ErrOrStderr(), "ipvm: this was performed before: nothing ran, and this is what is kept of it; sign again to run it again")
@@ -131,6 +133,25 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 		err = errFailed
 	}
 	return err
+}
+
+// deniedRunJSON is what `ipvm run --json` prints of a workflow that the node refused.
+type deniedRunJSON struct {
+	Schema   int    `json:"schema"`
+	Workflow string `json:"workflow"`
+	Signer   string `json:"signer"`
+	Status   string `json:"status"`
+	Reason   string `json:"reason"`
+	Denial   string `json:"denial"`
+}
+
+// tellDenied prints the node's signed word for a refusal.
+func (o *runOptions) tellDenied(cmd *cobra.Command, w *ipvm.Workflow, signer did.DID, err error) error {
+	var denied *rpc.DeniedError
+	if !o.json || !errors.As(err, &denied) {
+		return nil
+	}
+	return printJSON(cmd.OutOrStdout(), deniedRunJSON{jsonSchema, w.Link().String(), string(signer), "denied", err.Error(), string(denied.Denial)})
 }
 
 // signerOf is on whose behalf w would be run by an authority, or by that of its
