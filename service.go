@@ -79,8 +79,10 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 	log := n.options.Log
 	s.addr = l.Addr().String()
 	s.peers = homestar.New(homestar.Config{
-		Submit: func(ctx context.Context, w *workflow.Workflow) (*graph.Graph, error) { return n.submitOpen(ctx, own, w) },
-		Runs:   own.runs, Store: own.store, DID: own.key.DID(), Version: o.Version, Log: log,
+		Submit: func(ctx context.Context, w *workflow.Workflow) (*graph.Graph, error) {
+			return n.submitOpen(ctx, own, w)
+		},
+		Runs: own.runs, Store: own.store, DID: own.key.DID(), Version: o.Version, Log: log,
 		Listeners: func() []string { return []string{s.addr} },
 	})
 	native := api.New(api.Config{Node: visitor{n, own}, Runs: own.runs, Version: o.Version, Log: log})
