@@ -58,20 +58,25 @@ func (n *Node) Explain(ctx context.Context, f engine.Forecast) (*Explanation, er
 	if err != nil {
 		return nil, err
 	}
-	all, err := n.Backend().Trusted(ctx)
-	if err != nil {
-		return nil, err
-	}
-	counts := map[did.DID]bool{own: true}
-	for _, s := range all {
-		counts[s.DID] = true
+	counts, why := map[did.DID]bool{own: true}, map[did.DID]string{}
+	for _, r := range evidence {
+		if _, known := counts[r.Executor]; known {
+			continue
+		}
+		w, err := n.Backend().Word(ctx, r.Executor, f.Task)
+		if err != nil {
+			return nil, err
+		}
+		if counts[r.Executor] = w.Counts; w.Why != "" {
+			why[r.Executor] = ": " + w.Why
+		}
 	}
 	for _, r := range evidence {
 		switch {
 		case f.Remembered != nil && r.Link() == f.Remembered.Receipt:
 			e.Hit, e.Trusted = r, r.Executor != own
 		case !counts[r.Executor]:
-			e.Passed = append(e.Passed, Passed{r, "it is signed by " + string(r.Executor) + ", whom this node does not trust"})
+			e.Passed = append(e.Passed, Passed{r, "it is signed by " + string(r.Executor) + ", whom this node does not trust" + why[r.Executor]})
 		case contradicted(r, evidence, counts):
 			e.Passed = append(e.Passed, Passed{r, "another receipt contradicts it that would count as well"})
 		default:

@@ -46,6 +46,9 @@ type Options struct {
 	// here; empty is nobody. See [gateway.Config].
 	Gateways []string
 	Kubo     string
+	// TrustDepth is how many delegations may lead from this node to one whose
+	// receipts count by them, at most [ucan.MaxProofs]; 0 is 1.
+	TrustDepth int
 	// Log is where the node tells of its own troubles; nil is nowhere.
 	Log *slog.Logger
 	// Now is the clock; nil is time.Now.

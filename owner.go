@@ -57,8 +57,9 @@ type owner struct {
 	serving atomic.Bool
 	// trusted are those whose receipts count beside the node's own; trusting
 	// orders changes of it.
-	trusted  atomic.Pointer[[]did.DID]
-	trusting sync.Mutex
+	trusted    atomic.Pointer[engine.Trust]
+	trusting   sync.Mutex
+	trustDepth int
 	// server serves the state directory's other users.
 	server *rpc.Server
 }
@@ -69,7 +70,7 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	own = &owner{rooms: newRooms(dir, o)}
+	own = &owner{rooms: newRooms(dir, o), trustDepth: o.TrustDepth}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, own.Close())

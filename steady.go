@@ -100,6 +100,10 @@ func (s steady) Trust(ctx context.Context, signer rpc.Signer) error {
 	return s.tell(ctx, func(b rpc.Backend) error { return b.Trust(ctx, signer) })
 }
 
+func (s steady) Word(ctx context.Context, signer did.DID, id task.ID) (rpc.Word, error) {
+	return again(ctx, s.node, func(b rpc.Backend) (rpc.Word, error) { return b.Word(ctx, signer, id) })
+}
+
 func (s steady) Distrust(ctx context.Context, id did.DID) error {
 	return s.tell(ctx, func(b rpc.Backend) error { return b.Distrust(ctx, id) })
 }

@@ -2,9 +2,15 @@ package ipvm
 
 import (
 	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
@@ -27,7 +33,7 @@ func opened(t *testing.T, dir string) *Node {
 }
 
 // trusts are those whom the engine of an owner trusts.
-func trusts(n *Node) []did.DID { return n.current().(*owner).trusts() }
+func trusts(n *Node) []did.DID { return n.current().(*owner).trusts().Agents }
 
 func claim(t *testing.T, key did.PrivateKey, id string, v ipld.Value) *receipt.Signed {
 	t.Helper()
@@ -61,7 +67,7 @@ func TestTrustIsOfTheDirectory(t *testing.T) {
 	}
 	check := func(n *Node, want ...Signer) {
 		t.Helper()
-		if all, err := n.Backend().Trusted(t.Context()); err != nil || !slices.Equal(all, want) {
+		if all, err := n.Backend().Trusted(t.Context()); err != nil || !reflect.DeepEqual(all, append([]Signer(nil), want...)) {
 			t.Errorf("trusted: %v, %v", all, err)
 		}
 	}
@@ -82,6 +88,111 @@ func TestTrustIsOfTheDirectory(t *testing.T) {
 	check(guest)
 	if got := trusts(guest); len(got) != 0 {
 		t.Errorf("the engine trusts %v", got)
+	}
+}
+
+// A grant is kept, with what it rests on and nothing else, and judged each time.
+func TestTrustByProof(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	now := time.Unix(1_800_000_000, 0)
+	options := Options{Now: func() time.Time { return now }, ClockSkew: -1}
+	n, err := Open(dir, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { n.Close() }()
+	own, err := did.ReadKeyFile(filepath.Join(dir, KeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	friend, err := did.Generate(did.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := now.Unix() + 60
+	sign := func(by did.PrivateKey, to did.DID, expires *int64) *ucan.SignedDelegation {
+		d, err := ucan.SignDelegation(by, ucan.Delegation{Audience: to, Subject: own.DID(), Command: receipt.Command, Expires: expires})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	ago := now.Unix() - 1
+	good, late, forged := sign(own, friend.DID(), &end), sign(own, friend.DID(), &ago), sign(friend, friend.DID(), nil)
+	signer := Signer{DID: friend.DID(), Name: "friend"}
+	for what, proofs := range map[string][]*ucan.SignedDelegation{
+		"expired": {late}, "of nobody's authority": {forged}, "for another": {sign(own, "did:key:z6MkgGykN9ARNFjEzowVq4mLP2kL4NsyAaDGXeJFQ5qE1bfg", nil)},
+	} {
+		signer.Proofs = proofs
+		if err := n.Backend().Trust(t.Context(), signer); !errors.Is(err, ErrDenied) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	signer.Proofs = []*ucan.SignedDelegation{late, forged, good}
+	if err := n.Backend().Trust(t.Context(), signer); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err = Open(dir, options); err != nil {
+		t.Fatal(err)
+	}
+	said := claim(t, friend, "a", ipld.Int(1)).Task
+	check := func(counts bool, refused string) {
+		t.Helper()
+		all, err := n.Backend().Trusted(t.Context())
+		if err != nil || len(all) != 1 || len(all[0].Proofs) != 1 || all[0].Proofs[0].Link() != good.Link() || all[0].Name != "friend" || !strings.Contains(all[0].Refused, refused) || (refused == "") != (all[0].Refused == "") {
+			t.Errorf("trusted: %v, %v", all, err)
+		}
+		if w, err := n.Backend().Word(t.Context(), friend.DID(), said); err != nil || w.Counts != counts {
+			t.Errorf("%v, %v", w, err)
+		}
+	}
+	check(true, "")
+	now = now.Add(2 * time.Minute)
+	check(false, "Expired")
+	now = now.Add(-2 * time.Minute)
+	check(true, "")
+	revocation, err := authority.SignRevocation(own, good.Link(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Backend().Revoke(t.Context(), revocation); err != nil {
+		t.Fatal(err)
+	}
+	check(false, "Revoked")
+	if err := n.Backend().Distrust(t.Context(), friend.DID()); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := n.Backend().Trusted(t.Context()); err != nil || len(all) != 0 || len(n.current().(*owner).trusts().Grants.Delegations) != 0 {
+		t.Errorf("trusted: %v, %v", all, err)
+	}
+}
+
+// The grants that a node keeps are bounded.
+func TestGrantsAreBounded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	n := opened(t, dir)
+	own, err := did.ReadKeyFile(filepath.Join(dir, KeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	friend, err := did.Generate(did.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxGrants + 1 {
+		d, err := ucan.SignDelegation(own, ucan.Delegation{Audience: friend.DID(), Subject: own.DID(), Command: receipt.Command, Nonce: fmt.Sprintf("a nonce, %d", i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = n.Backend().Trust(t.Context(), Signer{DID: friend.DID(), Proofs: []*ucan.SignedDelegation{d}})
+		if (err != nil) != (i == maxGrants) {
+			t.Fatalf("%d: %v", i, err)
+		}
 	}
 }
 

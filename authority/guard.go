@@ -181,6 +181,9 @@ func (g *Guard) moment(now time.Time) ucan.Moment {
 	return ucan.Moment{Now: now, Skew: g.skew, Revoked: g.revoked.Revoked}
 }
 
+// Moment is when, and by what was revoked so far, authority is judged now.
+func (g *Guard) Moment() ucan.Moment { return g.moment(g.now()) }
+
 func (g *Guard) facts(c *ucan.Container, now time.Time) ucan.Facts {
 	return ucan.Facts{Moment: g.moment(now), Executor: g.node, Proofs: c.Proof, Cache: &g.cache}
 }

@@ -86,11 +86,12 @@ func compactOutcome(out task.Outcome) (task.Outcome, []ipld.Block, error) {
 	return out, blocks, nil
 }
 
-// recall returns what sp remembers of id where it answers under limits: by this
+// recall returns what sp remembers of c where it answers under limits: by this
 // node's own receipts, else by those of others that it trusts. A receipt whose
 // value is not whole in the store does not count, and none does of who
 // contradicts itself.
-func (e *Engine) recall(sp space, id task.ID, limits task.Limits, about ModuleInfo) (ran, bool, error) {
+func (e *Engine) recall(sp space, c *call, limits task.Limits) (ran, bool, error) {
+	id, about := c.id, c.about
 	all, err := sp.Receipts(id)
 	if err != nil {
 		return ran{}, false, fmt.Errorf("recall %s: %w", id, err)
@@ -98,7 +99,7 @@ func (e *Engine) recall(sp space, id task.ID, limits task.Limits, about ModuleIn
 	own := receipt.Evidence(all).Answers(e.Key.DID(), limits, wasm.Schedule, about.MaxMemory)
 	r, ok, err := e.firstWhole(sp, own)
 	if err == nil && !ok && !sp.private {
-		r, ok, err = e.firstWhole(sp, e.accepted(all, receipt.Question{Task: id, Limits: limits, Schedule: wasm.Schedule, DeclaredMax: about.MaxMemory}))
+		r, ok, err = e.firstWhole(sp, e.accepted(all, receipt.Question{Task: id, Call: task.Call{Module: ipld.LinkValue(c.module), Func: c.fun.Name}, Limits: limits, Schedule: wasm.Schedule, DeclaredMax: about.MaxMemory}))
 	}
 	if err != nil {
 		return ran{}, false, fmt.Errorf("recall %s: %w", id, err)
@@ -131,12 +132,12 @@ func (e *Engine) wordOf(signed *receipt.Signed) How {
 // accepted are the receipts that answer q by the word of who is trusted, if
 // nobody of them contradicts another, this node included.
 func (e *Engine) accepted(all receipt.Evidence, q receipt.Question) receipt.Evidence {
-	trusted := e.Trusts()
-	if !slices.ContainsFunc(all, func(r *receipt.Signed) bool { return slices.Contains(trusted, r.Executor) }) {
+	t := e.Trusts()
+	if !slices.ContainsFunc(all, func(r *receipt.Signed) bool { return t.hears(r.Executor) }) {
 		return nil
 	}
-	agents := append(slices.Clip(trusted), e.Key.DID())
-	j := receipt.Judge(receipt.Policy{Strategy: receipt.Attestation, Agents: agents}, q, all)
+	agents := append(slices.Clip(t.Agents), e.Key.DID())
+	j := receipt.Judge(receipt.Policy{Strategy: receipt.Attestation, Agents: agents, Grants: t.Grants}, q, all)
 	if j.Verdict != receipt.Accepted {
 		return nil
 	}

@@ -296,13 +296,13 @@ func (e *Engine) remembered(m Memory, id task.ID) (came, bool, error) {
 		return came{}, false, err
 	}
 	own, others := receipt.Evidence(nil), receipt.Evidence(nil)
-	trusted := e.Trusts()
+	t := e.Trusts()
 	for _, signed := range all {
 		switch {
 		case !signed.Remembered() || signed.Schedule != wasm.Schedule:
 		case signed.Executor == e.Key.DID():
 			own = append(own, signed)
-		case slices.Contains(trusted, signed.Executor):
+		case t.hears(signed.Executor):
 			others = append(others, signed)
 		}
 	}
@@ -316,7 +316,7 @@ func (e *Engine) remembered(m Memory, id task.ID) (came, bool, error) {
 	}
 	slices.SortStableFunc(others, compare)
 	for _, signed := range others {
-		q := receipt.Question{Task: id, Limits: signed.Limits, Schedule: wasm.Schedule}
+		q := receipt.Question{Task: id, Call: calls(m, id), Limits: signed.Limits, Schedule: wasm.Schedule}
 		if !slices.Contains(e.accepted(all, q), signed) {
 			continue
 		}
@@ -325,6 +325,16 @@ func (e *Engine) remembered(m Memory, id task.ID) (came, bool, error) {
 		}
 	}
 	return came{}, false, nil
+}
+
+// calls is the call that a task makes, as far as m has it.
+func calls(m Memory, id task.ID) (c task.Call) {
+	if data, err := m.Block(id.Link); err == nil {
+		if t, err := task.Parse(data); err == nil && t.Command == task.CommandRun {
+			c, _ = t.Call()
+		}
+	}
+	return c
 }
 
 // compare puts the receipt of a task first that counts before the other.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,9 +50,9 @@ type Config struct {
 	// Vault opens a room, which is asked for once; nil refuses jobs that are
 	// secret, and workflows of others.
 	Vault func(Room) (Vault, error)
-	// Trusts lists those whose receipts count beside this node's own; nil is
-	// nobody. They answer no secret, and nobody else's workflow.
-	Trusts func() []did.DID
+	// Trusts tells whose receipts count beside this node's own; nil is nobody's.
+	// They answer no secret, and nobody else's workflow.
+	Trusts func() Trust
 	// Fetcher is asked for modules and inputs that a document names and that are
 	// not in the store; nil is nobody. It is not asked for what a secret job needs.
 	Fetcher Fetcher
@@ -60,6 +61,19 @@ type Config struct {
 	Policy
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+}
+
+// Trust is whose receipts count beside a node's own.
+type Trust struct {
+	// Agents are those whose receipts all count.
+	Agents []did.DID
+	// Grants let some receipts of others count; their Owner is this node.
+	Grants receipt.Grants
+}
+
+// hears tells whether some receipt of a signer can count.
+func (t *Trust) hears(signer did.DID) bool {
+	return slices.Contains(t.Agents, signer) || t.Grants.Name(signer)
 }
 
 // DefaultLimits are the limits of a job that names none.
@@ -97,7 +111,7 @@ func New(c Config) *Engine {
 		c.Now = time.Now
 	}
 	if c.Trusts == nil {
-		c.Trusts = func() []did.DID { return nil }
+		c.Trusts = func() Trust { return Trust{} }
 	}
 	life, end := context.WithCancel(context.Background())
 	p := newPool(2 * c.Workers) // a step and its flight

@@ -133,7 +133,7 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 		f.Task = c.id
 		resolved := c.call()
 		f.Call = &resolved
-		r, ok, err := e.recall(spaces.of(s), c.id, f.Limits, c.about)
+		r, ok, err := e.recall(spaces.of(s), &c, f.Limits)
 		if err != nil {
 			return nil, showable(s, err)
 		}

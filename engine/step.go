@@ -321,7 +321,7 @@ func (s *step) settle(ctx context.Context, c call, limits task.Limits) (ran, How
 
 func (s *step) recallOrRun(ctx context.Context, c call, limits task.Limits) (ran, How, error) {
 	for {
-		r, ok, err := s.engine.recall(s.space, c.id, limits, c.about)
+		r, ok, err := s.engine.recall(s.space, &c, limits)
 		if err != nil || ok {
 			return r, r.how, err
 		}
@@ -330,7 +330,7 @@ func (s *step) recallOrRun(ctx context.Context, c call, limits task.Limits) (ran
 		}
 		r, leader, err := s.space.flights.do(ctx, c.id, func(ctx context.Context) (ran, error) {
 			// A flight that has ended since we looked left its receipt.
-			if r, ok, err := s.engine.recall(s.space, c.id, limits, c.about); err != nil || ok {
+			if r, ok, err := s.engine.recall(s.space, &c, limits); err != nil || ok {
 				return r, err
 			}
 			s.running()

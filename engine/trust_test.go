@@ -1,9 +1,11 @@
 package engine_test
 
 import (
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
@@ -13,13 +15,14 @@ import (
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/wasm"
 )
 
 // believer is a rig that trusts whom it was told to.
 type believer struct {
 	*rig
-	trusted atomic.Value // of []did.DID
+	trusted atomic.Value // of engine.Trust
 }
 
 func (b *believer) trust(all ...did.PrivateKey) {
@@ -27,13 +30,13 @@ func (b *believer) trust(all ...did.PrivateKey) {
 	for _, key := range all {
 		dids = append(dids, key.DID())
 	}
-	b.trusted.Store(dids)
+	b.trusted.Store(engine.Trust{Agents: dids})
 }
 
 func newBeliever(t *testing.T) *believer {
 	b := &believer{}
 	b.trust()
-	b.rig = newRig(t, ipvmtest.Options{Trusts: func() []did.DID { return b.trusted.Load().([]did.DID) }})
+	b.rig = newRig(t, ipvmtest.Options{Trusts: func() engine.Trust { return b.trusted.Load().(engine.Trust) }})
 	return b
 }
 
@@ -234,4 +237,80 @@ func TestSecretsTrustNobody(t *testing.T) {
 	if j.How != engine.Ran {
 		t.Error(j.How)
 	}
+}
+
+// RULES 39: a delegation of the node's makes what a friend says count as far as
+// it goes.
+func TestTrustByGrants(t *testing.T) {
+	t.Parallel()
+	friend, laptop := newKey(t), newKey(t)
+	now := time.Unix(1_800_000_000, 0)
+	past := now.Unix() - 1
+	for _, tt := range []struct {
+		name     string
+		to       did.PrivateKey
+		policy   string
+		expires  *int64
+		between  bool // the friend is between this node and its laptop
+		depth    int
+		revoked  bool
+		how      engine.How
+		byTaskID engine.JobStatus // of a job that awaits the task
+	}{
+		{name: "all", to: friend, policy: `[]`, how: engine.Trusted, byTaskID: engine.JobOK},
+		{name: "this function", to: friend, policy: `[["==", ".fun", "next"]]`, how: engine.Trusted, byTaskID: engine.JobUpstream},
+		{name: "another function", to: friend, policy: `[["==", ".fun", "spin"]]`, how: engine.Ran, byTaskID: engine.JobUpstream},
+		{name: "this module", to: friend, policy: `[["==", ".mod", GUEST]]`, how: engine.Trusted, byTaskID: engine.JobUpstream},
+		{name: "another module", to: friend, policy: `[["==", ".mod", HANDLER]]`, how: engine.Ran, byTaskID: engine.JobUpstream},
+		{name: "expired", to: friend, policy: `[]`, expires: &past, how: engine.Ran, byTaskID: engine.JobUpstream},
+		{name: "revoked", to: friend, policy: `[]`, revoked: true, how: engine.Ran, byTaskID: engine.JobUpstream},
+		{name: "to another", to: newKey(t), policy: `[]`, how: engine.Ran, byTaskID: engine.JobUpstream},
+		{name: "too deep", to: laptop, policy: `[]`, between: true, how: engine.Ran, byTaskID: engine.JobUpstream},
+		{name: "deep", to: laptop, policy: `[]`, between: true, depth: 2, how: engine.Trusted, byTaskID: engine.JobOK},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBeliever(t)
+			says := friend
+			dlg := ucan.Delegation{Audience: tt.to.DID(), Subject: b.Key.DID(), Command: receipt.Command, Expires: tt.expires}
+			v, err := ipld.DecodeJSON([]byte(b.expand(tt.policy)))
+			if err == nil {
+				dlg.Policy, err = ucan.ParsePolicy(v)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			grants := receipt.Grants{Owner: b.Key.DID(), Depth: tt.depth, Moment: ucan.Moment{
+				Now: now, Revoked: func(*ucan.SignedDelegation, []did.DID) bool { return tt.revoked },
+			}}
+			by := b.Key
+			if tt.between {
+				says, by = laptop, friend
+				grants.Delegations = append(grants.Delegations, delegated(t, b.Key, ucan.Delegation{Audience: friend.DID(), Subject: b.Key.DID(), Command: receipt.Command}))
+			}
+			grants.Delegations = append(grants.Delegations, delegated(t, by, dlg))
+			b.trusted.Store(engine.Trust{Grants: grants})
+			g := b.document(t, "job: next(1)\n")
+			b.claim(t, g, says, ipld.Int(7))
+			awaits := b.document(t, fmt.Sprintf("job: next({\"await/ok\": {\"/\": %s}}), time: 20ms\n", g.Step(0).ID))
+			if got := b.MustRun(t, awaits, engine.Options{}).Jobs[0].Status; got != tt.byTaskID {
+				t.Errorf("awaited it is %s, want %s", got, tt.byTaskID)
+			}
+			if got := b.MustRun(t, g, engine.Options{}).Jobs[0].How; got != tt.how {
+				t.Errorf("got %s, want %s", got, tt.how)
+			}
+			if got := b.MustRun(t, b.document(t, "job: next(1), secret: true\n"), engine.Options{}).Jobs[0].Hidden.Reveal().How; got == engine.Trusted {
+				t.Error("a secret is answered by a grant")
+			}
+		})
+	}
+}
+
+func delegated(t *testing.T, by did.PrivateKey, dlg ucan.Delegation) *ucan.SignedDelegation {
+	t.Helper()
+	s, err := ucan.SignDelegation(by, dlg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

@@ -177,9 +177,33 @@ func (p *Policy) accepts(signer did.DID, q Question) bool {
 	if p.Strategy != Attestation || p.Grants.Owner == "" {
 		return false
 	}
-	wish := ucan.Wish{Subject: p.Grants.Owner, Holder: signer, Command: Command, Args: q.assertion()}
-	chain, err := ucan.Prove(wish, p.Grants.Delegations, p.Grants.Moment)
-	return err == nil && len(chain) <= max(p.Grants.Depth, 1)
+	_, err := p.Grants.Prove(signer, q)
+	return err == nil
+}
+
+// Name tells whether some delegation is for a signer, whatever it is worth.
+func (g *Grants) Name(signer did.DID) bool {
+	return slices.ContainsFunc(g.Delegations, func(d *ucan.SignedDelegation) bool { return d.Delegation().Audience == signer })
+}
+
+// Prove returns the delegations, the root first, by which the word of a signer
+// counts about q, or says why it does not.
+func (g *Grants) Prove(signer did.DID, q Question) ([]*ucan.SignedDelegation, error) {
+	return g.prove(ucan.Wish{Subject: g.Owner, Holder: signer, Command: Command, Args: q.assertion()})
+}
+
+// Chain returns the delegations, the root first, by which the word of a signer
+// counts about the tasks that their policies allow, or says why it does not.
+func (g *Grants) Chain(signer did.DID) ([]*ucan.SignedDelegation, error) {
+	return g.prove(ucan.Wish{Subject: g.Owner, Holder: signer, Command: Command})
+}
+
+func (g *Grants) prove(w ucan.Wish) ([]*ucan.SignedDelegation, error) {
+	chain, err := ucan.Prove(w, g.Delegations, g.Moment)
+	if most := max(g.Depth, 1); err == nil && len(chain) > most {
+		err = fmt.Errorf("%d delegations lead from %s to %s, and at most %d count", len(chain), w.Subject, w.Holder, most)
+	}
+	return chain, err
 }
 
 // assertion is what the policies of grants see of a receipt.

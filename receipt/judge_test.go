@@ -3,6 +3,7 @@ package receipt
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -281,12 +282,88 @@ func pool(t testing.TB) (all Evidence) {
 	return all
 }
 
-// drawPolicy is a policy that can be followed, over the first five of the crowd.
-func drawPolicy(t *rapid.T) Policy {
+// grantedAt is when the grants of the property tests are judged.
+var grantedAt = time.Unix(1_800_000_000, 0)
+
+// edge is a delegation between two of the crowd, under the authority of crowd[0].
+type edge struct {
+	from, to int
+	good     bool // it holds for the question
+	dlg      *ucan.SignedDelegation
+}
+
+// edges are delegations between any two of the first five of the crowd: some
+// that hold, and some that do not, each for one reason; and the revoked ones.
+func edges(t testing.TB) (all []edge, revoked map[ipld.Link]bool) {
+	t.Helper()
+	revoked = make(map[ipld.Link]bool)
+	past, future := grantedAt.Unix()-1, grantedAt.Unix()+1
+	mustPolicy := func(op, selector string, v ipld.Value) ucan.Policy {
+		p, err := ucan.ParsePolicy(ipld.List(ipld.List(ipld.String(op), ipld.String(selector), v)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for from := range 5 {
+		for to := range 5 {
+			for i, edit := range []func(*ucan.Delegation){
+				func(*ucan.Delegation) {},
+				func(d *ucan.Delegation) { d.Policy = mustPolicy("==", ".mod", question(t).Call.Module) },
+				func(d *ucan.Delegation) { d.Policy = mustPolicy("==", ".fun", ipld.String("add_two")) },
+				func(d *ucan.Delegation) { d.Policy = mustPolicy("!=", ".cmd", ipld.String(task.CommandRun)) },
+				func(d *ucan.Delegation) { d.Expires = &past },
+				func(d *ucan.Delegation) { d.NotBefore = &future },
+				func(d *ucan.Delegation) { d.Command = "/ipvm/run" },
+				func(d *ucan.Delegation) { d.Subject = crowd[7].DID() },
+				func(d *ucan.Delegation) { d.Nonce = "revoked nonce" },
+			} {
+				if from == to {
+					continue
+				}
+				d := ucan.Delegation{Audience: crowd[to].DID(), Subject: crowd[0].DID(), Command: Command, Nonce: fmt.Sprintf("a nonce, %d", i)}
+				edit(&d)
+				s, err := ucan.SignDelegation(crowd[from], d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				revoked[s.Link()] = d.Nonce == "revoked nonce"
+				all = append(all, edge{from, to, i < 2, s})
+			}
+		}
+	}
+	return all, revoked
+}
+
+// policies draws policies that can be followed, over the first five of the crowd,
+// and tells with each whose word counts under it.
+type policies struct {
+	good, bad []edge
+	revoked   map[ipld.Link]bool
+}
+
+func newPolicies(t testing.TB) (p policies) {
+	all, revoked := edges(t)
+	p.revoked = revoked
+	for _, e := range all {
+		if e.good {
+			p.good = append(p.good, e)
+		} else {
+			p.bad = append(p.bad, e)
+		}
+	}
+	return p
+}
+
+func (ps *policies) draw(t *rapid.T) (Policy, []did.DID) {
 	n := rapid.IntRange(1, 5).Draw(t, "agents")
 	p := Policy{Strategy: rapid.SampledFrom([]string{Attestation, Oracle, Consensus}).Draw(t, "strategy")}
 	if p.Strategy == Oracle {
 		n = 1
+	}
+	if p.Strategy == Attestation && rapid.Bool().Draw(t, "grants") {
+		n = rapid.IntRange(0, 2).Draw(t, "agents beside grants")
+		return ps.granted(t, n)
 	}
 	for i := range n {
 		p.Agents = append(p.Agents, dids(i)...)
@@ -294,7 +371,38 @@ func drawPolicy(t *rapid.T) Policy {
 	if p.Strategy == Consensus {
 		p.Threshold = rapid.IntRange(0, n).Draw(t, "threshold")
 	}
-	return p
+	return p, p.Agents
+}
+
+// granted is attestation by agents, the last of the five, and by grants.
+func (ps *policies) granted(t *rapid.T, agents int) (Policy, []did.DID) {
+	some := append(rapid.SliceOfN(rapid.SampledFrom(ps.good), 0, 6).Draw(t, "delegations"), rapid.SliceOfN(rapid.SampledFrom(ps.bad), 0, 6).Draw(t, "more delegations")...)
+	p := Policy{Strategy: Attestation, Grants: Grants{
+		Owner: crowd[0].DID(), Depth: rapid.IntRange(0, 3).Draw(t, "depth"),
+		Moment: ucan.Moment{Now: grantedAt, Revoked: func(d *ucan.SignedDelegation, _ []did.DID) bool { return ps.revoked[d.Link()] }},
+	}}
+	reach := map[int]bool{0: true}
+	for range max(p.Grants.Depth, 1) {
+		next := maps.Clone(reach)
+		for _, e := range some {
+			if e.good && reach[e.from] {
+				next[e.to] = true
+			}
+		}
+		reach = next
+	}
+	for _, e := range some {
+		p.Grants.Delegations = append(p.Grants.Delegations, e.dlg)
+	}
+	for i := range agents {
+		p.Agents = append(p.Agents, dids(4-i)...)
+		reach[4-i] = true
+	}
+	var counts []did.DID
+	for i := range reach {
+		counts = append(counts, dids(i)...)
+	}
+	return p, counts
 }
 
 func drawEvidence(t *rapid.T, from Evidence, name string) Evidence {
@@ -320,9 +428,9 @@ func digest(j Judgement) string {
 // outcome takes its place; what is in conflict stays so.
 func TestJudgeIsMonotone(t *testing.T) {
 	t.Parallel()
-	all, q := pool(t), question(t)
+	all, q, ps := pool(t), question(t), newPolicies(t)
 	rapid.Check(t, func(t *rapid.T) {
-		p := drawPolicy(t)
+		p, _ := ps.draw(t)
 		e := drawEvidence(t, all, "evidence")
 		before := Judge(p, q, e)
 		after := Judge(p, q, append(slices.Clip(e), drawEvidence(t, all, "more")...))
@@ -341,14 +449,17 @@ func TestJudgeIsMonotone(t *testing.T) {
 // The order of evidence does not matter, and what is there twice is there once.
 func TestJudgeIsASet(t *testing.T) {
 	t.Parallel()
-	all, q := pool(t), question(t)
+	all, q, ps := pool(t), question(t), newPolicies(t)
 	rapid.Check(t, func(t *rapid.T) {
-		p := drawPolicy(t)
+		p, _ := ps.draw(t)
 		e := drawEvidence(t, all, "evidence")
 		want := digest(Judge(p, q, e))
 		mixed := append(slices.Clone(e), e...)
 		rnd := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "order"), 0))
 		rnd.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
+		rnd.Shuffle(len(p.Grants.Delegations), func(i, j int) {
+			p.Grants.Delegations[i], p.Grants.Delegations[j] = p.Grants.Delegations[j], p.Grants.Delegations[i]
+		})
 		rnd.Shuffle(len(p.Agents), func(i, j int) { p.Agents[i], p.Agents[j] = p.Agents[j], p.Agents[i] })
 		if got := digest(Judge(p, q, mixed)); got != want {
 			t.Fatalf("got %s\nwant %s", got, want)
@@ -359,13 +470,13 @@ func TestJudgeIsASet(t *testing.T) {
 // Who is not in the policy changes nothing.
 func TestJudgeIgnoresOthers(t *testing.T) {
 	t.Parallel()
-	all, q := pool(t), question(t)
+	all, q, ps := pool(t), question(t), newPolicies(t)
 	var others Evidence
 	for _, d := range dids(5, 6, 7) {
 		others = append(others, all.By(d)...)
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		p := drawPolicy(t)
+		p, _ := ps.draw(t)
 		e := drawEvidence(t, all, "evidence")
 		if got, want := digest(Judge(p, q, append(slices.Clip(e), others...))), digest(Judge(p, q, e)); got != want {
 			t.Fatalf("got %s\nwant %s", got, want)
@@ -377,9 +488,9 @@ func TestJudgeIgnoresOthers(t *testing.T) {
 // anything else.
 func TestJudgeNeedsItsSigners(t *testing.T) {
 	t.Parallel()
-	all, q := pool(t), question(t)
+	all, q, ps := pool(t), question(t), newPolicies(t)
 	rapid.Check(t, func(t *rapid.T) {
-		p := drawPolicy(t)
+		p, counts := ps.draw(t)
 		e := drawEvidence(t, all, "evidence")
 		needed := 1
 		if p.Strategy == Consensus {
@@ -388,7 +499,7 @@ func TestJudgeNeedsItsSigners(t *testing.T) {
 			}
 		}
 		says := make(map[string]int) // how many agents of one mind say each value
-		for _, agent := range p.Agents {
+		for _, agent := range counts {
 			values := make(map[string]bool)
 			wides := make(map[string]bool)
 			for _, r := range e.By(agent) {
@@ -411,6 +522,26 @@ func TestJudgeNeedsItsSigners(t *testing.T) {
 		for v, n := range says {
 			if n >= needed && j.Verdict == Pending {
 				t.Fatalf("%d say %s, %d are needed: %s", n, v, needed, j.Verdict)
+			}
+		}
+	})
+}
+
+// RULES 39: the word of one signer is accepted where the signer is an agent, or
+// delegations that all hold lead there from the owner, no more than are allowed.
+func TestJudgeAcceptsWhomGrantsReach(t *testing.T) {
+	t.Parallel()
+	q, ps := question(t), newPolicies(t)
+	var one []Evidence
+	for i := range crowd {
+		one = append(one, Evidence{said(t, i, 1)})
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		p, counts := ps.granted(t, rapid.IntRange(0, 2).Draw(t, "agents"))
+		for i, e := range one {
+			want := slices.Contains(counts, crowd[i].DID())
+			if got := Judge(p, q, e); (got.Verdict == Accepted) != want {
+				t.Fatalf("%d: %s, though it counts is %v", i, got.Verdict, want)
 			}
 		}
 	})

@@ -28,6 +28,22 @@ type Signer struct {
 	DID did.DID
 	// Name is for people; it may be empty.
 	Name string
+	// Proofs are the delegations by which receipts count as far as these go, the
+	// last of them for the signer; without any, all receipts of the signer count.
+	Proofs []*ucan.SignedDelegation
+	// Refused says why the proofs do not hold any more; empty while they do.
+	Refused string
+}
+
+// Word is what the word of somebody about a task is worth.
+type Word struct {
+	Counts bool
+	// Partly tells that it depends on what the task calls, which is not known here.
+	Partly bool
+	// Signer is by which entry it counts: the zero Signer for the node itself.
+	Signer Signer
+	// Why says why it does not count, where the node was told of its signer.
+	Why string
 }
 
 // maxName bounds the name of a signer, in bytes.
@@ -61,11 +77,16 @@ type Backend interface {
 	// PutReceipt keeps a receipt from elsewhere as evidence, durably. Its
 	// signature must hold.
 	PutReceipt(ctx context.Context, r *receipt.Signed) error
-	// Trusted lists those whose receipts count beside the node's own, by DID.
+	// Trusted lists those whose receipts count beside the node's own, by DID, and
+	// those whose receipts count as far as proofs go.
 	Trusted(ctx context.Context) ([]Signer, error)
-	// Trust makes the receipts of a signer count, and Distrust no more, durably.
+	// Trust makes the receipts of a signer count, durably. Proofs have to lead from
+	// the node to the signer, and to hold now; else the error wraps ErrDenied.
+	// Distrust lets none of the signer's receipts count any more.
 	Trust(ctx context.Context, s Signer) error
 	Distrust(ctx context.Context, id did.DID) error
+	// Word tells what the word of a signer about a task is worth here.
+	Word(ctx context.Context, signer did.DID, id task.ID) (Word, error)
 	// Scan calls yield for each receipt until it returns false.
 	Scan(ctx context.Context, yield func(*receipt.Signed) bool) error
 	// Module returns what is known of the module behind link, or why it can

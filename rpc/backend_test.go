@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
@@ -680,15 +682,37 @@ func TestTrust(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if all, err := c.Trusted(ctx); err != nil || !slices.Equal(all, []Signer{friend, nameless}) {
+	if all, err := c.Trusted(ctx); err != nil || !reflect.DeepEqual(all, []Signer{friend, nameless}) {
 		t.Errorf("%v, %v", all, err)
 	}
 	if err := c.Distrust(ctx, friend.DID); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(n.trusted, []Signer{nameless}) {
+	if !reflect.DeepEqual(n.trusted, []Signer{nameless}) {
 		t.Errorf("%v", n.trusted)
 	}
+	dlg, err := ucan.SignDelegation(n.key, ucan.Delegation{Audience: friend.DID, Subject: n.key.DID(), Command: receipt.Command})
+	if err != nil {
+		t.Fatal(err)
+	}
+	granted := Signer{DID: friend.DID, Name: "for a while", Proofs: []*ucan.SignedDelegation{dlg}, Refused: "it is late"}
+	if err := c.Trust(ctx, granted); err != nil {
+		t.Fatal(err)
+	}
+	same := func(s Signer) bool {
+		return s.DID == granted.DID && s.Name == granted.Name && s.Refused == granted.Refused && len(s.Proofs) == 1 && s.Proofs[0].Link() == dlg.Link()
+	}
+	if all, err := c.Trusted(ctx); err != nil || len(all) != 2 || !same(all[1]) || !same(n.trusted[1]) {
+		t.Errorf("%v, %v", all, err)
+	}
+	of := task.ID{Link: dlg.Link()}
+	if w, err := c.Word(ctx, friend.DID, of); err != nil || !w.Counts || !same(w.Signer) {
+		t.Errorf("%v, %v", w, err)
+	}
+	if w, err := c.Word(ctx, "did:key:zNobody", of); err != nil || w.Counts || !strings.Contains(w.Why, of.String()) {
+		t.Errorf("%v, %v", w, err)
+	}
+	n.trusted = n.trusted[:1]
 	for _, bad := range []Signer{
 		{DID: "did:web:example.com"}, {DID: friend.DID, Name: strings.Repeat("x", maxName+1)}, {DID: friend.DID, Name: "two\nlines"}, {DID: friend.DID, Name: "\xff"},
 	} {

@@ -307,8 +307,29 @@ func (c *Client) Trusted(ctx context.Context) ([]Signer, error) {
 
 // Trust makes the receipts of a signer count.
 func (c *Client) Trust(ctx context.Context, s Signer) error {
-	_, err := c.ask(ctx, http.MethodPut, "/v1/trust/"+url.PathEscape(string(s.DID)), []byte(s.Name), 0)
+	body, err := ipld.AppendCBOR(nil, encodeSigner(s))
+	if err != nil {
+		return err
+	}
+	_, err = c.ask(ctx, http.MethodPost, "/v1/trust", body, 0)
 	return err
+}
+
+// Word tells what the word of a signer about a task is worth.
+func (c *Client) Word(ctx context.Context, signer did.DID, id task.ID) (Word, error) {
+	data, err := c.fetch(ctx, "/v1/trust/"+url.PathEscape(string(signer))+"/"+id.String(), maxValue)
+	if err != nil {
+		return Word{}, err
+	}
+	v, err := ipld.DecodeCBOR(data)
+	if err != nil {
+		return Word{}, fmt.Errorf("%w: word: %w", errAnswer, err)
+	}
+	w, err := decodeWord(v)
+	if err != nil {
+		return w, fmt.Errorf("%w: word: %w", errAnswer, err)
+	}
+	return w, nil
 }
 
 // Distrust makes the receipts of a signer count no more.

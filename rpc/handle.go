@@ -46,7 +46,8 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/receipts/{task}":    (*request).receipts,
 		"POST /v1/receipts":          (*request).putReceipt,
 		"GET /v1/trust":              (*request).trusted,
-		"PUT /v1/trust/{did}":        (*request).trust,
+		"POST /v1/trust":             (*request).trust,
+		"GET /v1/trust/{did}/{task}": (*request).word,
 		"DELETE /v1/trust/{did}":     (*request).distrust,
 		"GET /v1/modules/{cid}":      (*request).module,
 		"GET /v1/notes/{task}":       (*request).note,
@@ -421,20 +422,37 @@ func (r *request) trusted() error {
 	return r.answerValue(typeCBOR, encodeSigners(all))
 }
 
-// trust makes a signer count, under the name in the body.
+// trust makes a signer count.
 func (r *request) trust() error {
-	name, err := r.read(maxName)
+	data, err := r.read(maxSigner)
 	if err != nil {
 		return err
 	}
-	s := Signer{DID: did.DID(r.PathValue("did")), Name: string(name)}
-	if err := s.Check(); err != nil {
+	v, err := ipld.DecodeCBORLimits(data, ipld.Limits{Bytes: maxSigner})
+	if err != nil {
+		return badRequest("signer", err)
+	}
+	s, err := decodeSigner(v)
+	if err != nil {
 		return badRequest("signer", err)
 	}
 	if err := r.server.backend.Trust(r.Context(), s); err != nil {
 		return err
 	}
 	return r.answer(http.StatusOK, typeCBOR, nil)
+}
+
+// word tells what the word of a signer about a task is worth.
+func (r *request) word() error {
+	link, err := r.link("task")
+	if err != nil {
+		return err
+	}
+	w, err := r.server.backend.Word(r.Context(), did.DID(r.PathValue("did")), task.ID{Link: link})
+	if err != nil {
+		return err
+	}
+	return r.answerValue(typeCBOR, encodeWord(w))
 }
 
 func (r *request) distrust() error {

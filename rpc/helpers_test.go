@@ -119,6 +119,14 @@ func (n *node) Trust(_ context.Context, s Signer) error {
 	return nil
 }
 
+func (n *node) Word(_ context.Context, signer did.DID, id task.ID) (Word, error) {
+	i := slices.IndexFunc(n.trusted, func(s Signer) bool { return s.DID == signer })
+	if i < 0 {
+		return Word{Why: "nothing is known of " + id.String()}, nil
+	}
+	return Word{Counts: true, Signer: n.trusted[i]}, nil
+}
+
 func (n *node) Distrust(_ context.Context, id did.DID) error {
 	n.trusted = slices.DeleteFunc(n.trusted, func(s Signer) bool { return s.DID == id })
 	return nil

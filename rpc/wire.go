@@ -15,7 +15,7 @@ import (
 // wireVersion is the version of what follows, and of the paths. Nodes of one
 // state directory talk only when theirs are equal, so it changes whenever
 // anything here does.
-const wireVersion = 10
+const wireVersion = 11
 
 // encoder gives the form that an engine's words have on the wire.
 type encoder struct {
@@ -563,15 +563,30 @@ func decodeBlocks(list []ipld.Value) ([]ipld.Block, error) {
 	return blocks, nil
 }
 
+// maxSigner bounds a signer with its proofs, in bytes.
+const maxSigner = 2 << 20
+
 func encodeSigners(all []Signer) ipld.Value {
 	list := make([]ipld.Value, len(all))
 	for i, s := range all {
-		var o object
-		o.text("did", string(s.DID))
-		o.text("name", s.Name)
-		list[i] = o.done()
+		list[i] = encodeSigner(s)
 	}
 	return ipld.List(list...)
+}
+
+func encodeSigner(s Signer) ipld.Value {
+	var o object
+	o.text("did", string(s.DID))
+	o.text("name", s.Name)
+	o.text("refused", s.Refused)
+	if len(s.Proofs) > 0 {
+		proofs := make([]ipld.Value, len(s.Proofs))
+		for i, d := range s.Proofs {
+			proofs[i] = ipld.Bytes(d.Bytes())
+		}
+		o.value("proofs", ipld.List(proofs...))
+	}
+	return o.done()
 }
 
 func decodeSigners(v ipld.Value) ([]Signer, error) {
@@ -580,15 +595,53 @@ func decodeSigners(v ipld.Value) ([]Signer, error) {
 	}
 	var all []Signer
 	for _, e := range v.Elems() {
-		f := fieldsOf(e)
-		s := Signer{DID: did.DID(f.text("did")), Name: f.text("name")}
-		if err := f.end(); err != nil {
-			return nil, err
-		}
-		if err := s.Check(); err != nil {
+		s, err := decodeSigner(e)
+		if err != nil {
 			return nil, err
 		}
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+func decodeSigner(v ipld.Value) (Signer, error) {
+	f := fieldsOf(v)
+	s := Signer{DID: did.DID(f.text("did")), Name: f.text("name"), Refused: f.text("refused")}
+	proofs := f.list("proofs")
+	if len(proofs) > ucan.MaxTokens {
+		f.fail("proofs", fmt.Errorf("%d, at most %d are taken", len(proofs), ucan.MaxTokens))
+		proofs = nil
+	}
+	for _, p := range proofs {
+		data, _ := p.AsBytes()
+		d, err := ucan.ParseDelegation([]byte(data))
+		f.fail("proofs", err)
+		s.Proofs = append(s.Proofs, d)
+	}
+	if err := f.end(); err != nil {
+		return Signer{}, err
+	}
+	return s, s.Check()
+}
+
+func encodeWord(w Word) ipld.Value {
+	var o object
+	o.bool("counts", w.Counts)
+	o.bool("partly", w.Partly)
+	o.text("why", w.Why)
+	if w.Signer.DID != "" {
+		o.value("signer", encodeSigner(w.Signer))
+	}
+	return o.done()
+}
+
+func decodeWord(v ipld.Value) (Word, error) {
+	f := fieldsOf(v)
+	w := Word{Counts: f.bool("counts"), Partly: f.bool("partly"), Why: f.text("why")}
+	if v, ok := f.value("signer"); ok {
+		s, err := decodeSigner(v)
+		f.fail("signer", err)
+		w.Signer = s
+	}
+	return w, f.end()
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/gateway"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/wasm"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -64,7 +65,8 @@ const (
 	keyCompileTime   = "compile-time"
 	keyCompileMemory = "compile-memory"
 
-	keyClockSkew = "clock-skew"
+	keyClockSkew  = "clock-skew"
+	keyTrustDepth = "trust-depth"
 
 	kindNumber = "NUMBER" // the kind of value that is written without quotes
 
@@ -93,6 +95,7 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyCompileTime, env: "IPVM_COMPILE_TIME", kind: "TIME", usage: "most time to compile a module", value: wasm.DefaultCompileTime.String(), check: asError(parseTime)},
 		{key: keyCompileMemory, env: "IPVM_COMPILE_MEMORY", kind: "SIZE", usage: "most memory to compile a module", value: size(wasm.DefaultCompileMemory), check: asError(workflow.ParseSize)},
 		{key: keyClockSkew, env: "IPVM_CLOCK_SKEW", kind: "TIME", usage: "how far the clocks of those may be off who sign what comes here, at most " + authority.MaxSkew.String(), value: authority.DefaultSkew.String(), check: asError(parseSkew)},
+		{key: keyTrustDepth, env: "IPVM_TRUST_DEPTH", kind: kindNumber, usage: "how many delegations may lead from this node to one whose receipts count by them", value: "1", check: asError(parseDepth)},
 	}
 	for _, s := range c.all {
 		s.from = "default"
@@ -204,6 +207,14 @@ func parseSkew(s string) (time.Duration, error) {
 		return -1, nil // exact
 	}
 	return d, nil
+}
+
+func parseDepth(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > ucan.MaxProofs {
+		return 0, fmt.Errorf("%q is not a number from 1 to %d", s, ucan.MaxProofs)
+	}
+	return n, nil
 }
 
 func parseTime(s string) (time.Duration, error) {
@@ -323,6 +334,7 @@ func (c *config) options() ipvm.Options {
 	labels, _ := parseLabels(c.find(keyLabels).value)
 	skew, _ := parseSkew(c.find(keyClockSkew).value)
 	gateways, _ := parseGateways(c.find(keyGateways).value)
+	depth, _ := parseDepth(c.find(keyTrustDepth).value)
 	compileMemory, _ := workflow.ParseSize(c.find(keyCompileMemory).value)
 	return ipvm.Options{
 		Workers: workers,
@@ -332,7 +344,7 @@ func (c *config) options() ipvm.Options {
 		},
 		Gateways: gateways, Kubo: c.find(keyKubo).value,
 		Compiler: compiler(), CompileTime: compileTime, CompileMemory: compileMemory,
-		ClockSkew: skew,
+		ClockSkew: skew, TrustDepth: depth,
 	}
 }
 

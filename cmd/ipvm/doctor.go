@@ -88,7 +88,7 @@ func evidenceHealth(ctx context.Context, say func(ok bool, what, format string, 
 		return err
 	}
 	isTrusted := func(id did.DID) bool {
-		return slices.ContainsFunc(trusted, func(s ipvm.Signer) bool { return s.DID == id })
+		return slices.ContainsFunc(trusted, func(s ipvm.Signer) bool { return s.DID == id && s.Refused == "" })
 	}
 	n := 0
 	err = node.Conflicts(ctx, func(c receipt.Conflict) bool {

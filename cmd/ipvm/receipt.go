@@ -98,7 +98,10 @@ func (a *app) listReceipts(cmd *cobra.Command, asJSON bool) (err error) {
 		} else {
 			by := ""
 			if r.Executor != k.own {
-				who, _ := k.whose(r.Executor)
+				var who string
+				if who, _, failed = k.whose(cmd, r.Executor, r.Task); failed != nil {
+					return false
+				}
 				by = fmt.Sprintf("  (by %s, %s)", r.Executor, who)
 			}
 			_, failed = fmt.Fprintf(out, "%s  %-20s  %s gas  %s%s\n", r.Task, printable(call.Func), count(r.Gas), shorten(receiptOutcome(r), 60), by)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -212,18 +213,18 @@ func lastDelegation(cmd *cobra.Command, file string) (ipld.Link, error) {
 	if err != nil {
 		return ipld.Link{}, err
 	}
+	last := leaves(all)
+	if len(last) != 1 {
+		return ipld.Link{}, misusef("name the CID that `ipvm inspect` shows", "%s holds %d delegations that no other rests on, not one", file, len(last))
+	}
+	return last[0].Link(), nil
+}
+
+// leaves are the delegations that no other of all rests on.
+func leaves(all []*ucan.SignedDelegation) []*ucan.SignedDelegation {
 	issued := make(map[did.DID]bool)
 	for _, d := range all {
 		issued[d.Delegation().Issuer] = true
 	}
-	var last []ipld.Link
-	for _, d := range all {
-		if !issued[d.Delegation().Audience] {
-			last = append(last, d.Link())
-		}
-	}
-	if len(last) != 1 {
-		return ipld.Link{}, misusef("name the CID that `ipvm inspect` shows", "%s holds %d delegations that no other rests on, not one", file, len(last))
-	}
-	return last[0], nil
+	return slices.DeleteFunc(slices.Clone(all), func(d *ucan.SignedDelegation) bool { return issued[d.Delegation().Audience] })
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/ucan"
@@ -22,8 +23,10 @@ type verdict struct {
 	receipt   *receipt.Signed
 	call      task.Call // zero if the task is not known here
 	signature error     // nil if it holds
-	who       string    // "this node", "trusted" or "not trusted"
+	who       string    // "this node", "trusted", "trusted in part" or "not trusted"
 	name      string    // of who is trusted
+	grant     ipld.Link // by which that is
+	why       string    // or is not, in spite of a grant
 	known     bool      // this node has it
 	conflicts []receipt.Conflict
 }
@@ -35,7 +38,7 @@ func (v *verdict) good() bool { return v.signature == nil && len(v.conflicts) ==
 type knowledge struct {
 	node    *ipvm.Node
 	own     did.DID
-	trusted []ipvm.Signer
+	trusted []ipvm.Signer // those who are, or have grants
 }
 
 func know(cmd *cobra.Command, node *ipvm.Node) (k knowledge, err error) {
@@ -47,15 +50,22 @@ func know(cmd *cobra.Command, node *ipvm.Node) (k knowledge, err error) {
 	return k, err
 }
 
-// whose is who signed, for this node.
-func (k *knowledge) whose(signer did.DID) (who, name string) {
+// whose is who signed a receipt about a task, for this node.
+func (k *knowledge) whose(cmd *cobra.Command, signer did.DID, id task.ID) (who string, w ipvm.Word, err error) {
 	if signer == k.own {
-		return "this node", ""
+		return "this node", w, nil
 	}
-	if i := slices.IndexFunc(k.trusted, func(s ipvm.Signer) bool { return s.DID == signer }); i >= 0 {
-		return "trusted", k.trusted[i].Name
+	if len(k.trusted) == 0 { // so that many need not be asked about
+		return "not trusted", w, nil
 	}
-	return "not trusted", ""
+	w, err = k.node.Backend().Word(cmd.Context(), signer, id)
+	switch {
+	case w.Counts:
+		return "trusted", w, err
+	case w.Partly:
+		return "trusted in part", w, err
+	}
+	return "not trusted", w, err
 }
 
 // judge reads a receipt and holds it against what the node knows.
@@ -69,7 +79,14 @@ func (k *knowledge) judge(cmd *cobra.Command, file string) (*verdict, error) {
 		return nil, misusef("`ipvm receipt export TASK` writes one; `ipvm inspect` tells what a file is", "%s: %v", printable(file), err)
 	}
 	v.signature = v.receipt.Verify()
-	v.who, v.name = k.whose(v.receipt.Executor)
+	who, word, err := k.whose(cmd, v.receipt.Executor, v.receipt.Task)
+	if err != nil {
+		return nil, err
+	}
+	v.who, v.name, v.why = who, word.Signer.Name, word.Why
+	if n := len(word.Signer.Proofs); n > 0 {
+		v.grant = word.Signer.Proofs[n-1].Link()
+	}
 	if v.call, _, err = k.node.Call(cmd.Context(), v.receipt.Task); err != nil {
 		return nil, err
 	}
@@ -137,6 +154,12 @@ func (v *verdict) print(out io.Writer) {
 	if v.name != "" {
 		who += ", as " + printable(v.name)
 	}
+	if v.grant.Defined() {
+		who += ", as far as " + v.grant.Base58() + " goes, which covers this task"
+	}
+	if v.why != "" {
+		who += ": " + printable(v.why)
+	}
 	fmt.Fprintf(out, "signer    %s\n", who)
 	if v.known {
 		fmt.Fprintln(out, "known     this node has it")
@@ -156,6 +179,8 @@ type verdictJSON struct {
 	Signature   string         `json:"signature"` // "holds", or why not
 	Signer      string         `json:"signer"`
 	Name        string         `json:"name,omitempty"`
+	Grant       string         `json:"grant,omitempty"`
+	Why         string         `json:"why,omitempty"`
 	Known       bool           `json:"known"`
 	Conflicts   []conflictJSON `json:"conflicts"`
 }
@@ -171,10 +196,13 @@ func (v *verdict) json() verdictJSON {
 	r := v.receipt
 	out := verdictJSON{
 		receiptJSON: newReceiptJSON(r, v.call), File: v.file, Schedule: r.Schedule, GasLimit: r.Limits.Gas, MemoryLimit: r.Limits.Memory,
-		Signature: "holds", Signer: v.who, Name: v.name, Known: v.known, Conflicts: []conflictJSON{},
+		Signature: "holds", Signer: v.who, Name: v.name, Why: v.why, Known: v.known, Conflicts: []conflictJSON{},
 	}
 	if v.signature != nil {
 		out.Signature = v.signature.Error()
+	}
+	if v.grant.Defined() {
+		out.Grant = v.grant.Base58()
 	}
 	for _, c := range v.conflicts {
 		out.Conflicts = append(out.Conflicts, conflictJSON{c.A.Link().String(), string(c.A.Executor), c.Equivocation()})
@@ -207,8 +235,15 @@ func (a *app) importReceipts(cmd *cobra.Command, files []string) (err error) {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", v.receipt.Task, printable(file))
-		if v.who == "not trusted" {
-			fmt.Fprintf(cmd.ErrOrStderr(), "note: it is kept as evidence, and answers nothing: %s is not trusted here (`ipvm trust add`)\n", v.receipt.Executor)
+		switch v.who {
+		case "trusted in part":
+			fmt.Fprintf(cmd.ErrOrStderr(), "note: it is kept as evidence; %s\n", v.why)
+		case "not trusted":
+			why := " (`ipvm trust add`)"
+			if v.why != "" {
+				why = ": " + printable(v.why)
+			}
+			fmt.Fprintf(cmd.ErrOrStderr(), "note: it is kept as evidence, and answers nothing: %s is not trusted here%s\n", v.receipt.Executor, why)
 		}
 		for _, c := range v.conflicts {
 			printConflict(cmd.ErrOrStderr(), c)

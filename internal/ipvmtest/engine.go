@@ -38,7 +38,7 @@ type Options struct {
 	// Wrap puts something between the engine and its store.
 	Wrap func(engine.Store) engine.Store
 	// Trusts, Fetcher, Policy and Now are those of [engine.Config].
-	Trusts  func() []did.DID
+	Trusts  func() engine.Trust
 	Fetcher engine.Fetcher
 	engine.Policy
 	Now func() time.Time
