@@ -16,6 +16,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/grant"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -24,7 +25,7 @@ import (
 type delegateFlags struct {
 	to, command, key, subject string
 	expires, notBefore        string
-	forever                   bool
+	forever, elsewhere        bool
 	proofs                    []string
 	gas, memory, limit, tasks string
 	functions, statements     []string
@@ -51,6 +52,7 @@ UCAN container. Anybody may see a delegation; only the one it is for can use it.
 	flags := cmd.Flags()
 	flags.StringVar(&f.to, "to", "", "who may use it: a `DID`, as `ipvm key show` prints it")
 	flags.StringVar(&f.command, "cmd", grant.RunCommand, "what may be done, with all `COMMAND`s below it")
+	flags.BoolVar(&f.elsewhere, "elsewhere", false, "the command is one of another service: no node of this version acts on it")
 	flags.StringVar(&f.key, "key", "", "sign with the key of this `NAME` or file (default: the node's own)")
 	flags.StringVar(&f.subject, "sub", "", "the `DID` whose authority is passed on (default: the key's, or that of the proofs)")
 	flags.StringVar(&f.expires, "expires", "", "last moment of its use: how long from now, such as `TIME` 10m or 7d, or a time")
@@ -91,6 +93,9 @@ func (a *app) delegate(cmd *cobra.Command, f *delegateFlags) error {
 	}
 	if err := checkGrant(g); err != nil {
 		return err
+	}
+	if strings.HasPrefix(g.Command, "/") && !f.elsewhere && !honoured(g.Command) {
+		return misusef("--elsewhere signs it all the same, for another service", "--cmd %s: no node of this version acts on it, only on %s", g.Command, strings.Join(honours, ", "))
 	}
 	chain, err := restsOn(&g, key.DID(), proofs, now)
 	if err != nil {
@@ -141,6 +146,16 @@ func (f *delegateFlags) grant(now time.Time) (g ucan.Grant, err error) {
 		return g, misusef("bound other commands with --policy", "--max-gas, --max-memory, --max-time, --max-tasks, --function and --pure are about %s", grant.RunCommand)
 	}
 	return g, nil
+}
+
+// honours are the commands that nodes act on by the authority of a delegation.
+var honours = []string{grant.RunCommand, receipt.Command, ucan.RevokeCommand}
+
+// honoured tells whether a delegation of a command lets somebody do something.
+func honoured(command string) bool {
+	return slices.ContainsFunc(honours, func(h string) bool {
+		return command == "/" || h == command || strings.HasPrefix(h, command+"/")
+	})
 }
 
 // checkGrant refuses what would grant more than anybody means to.
