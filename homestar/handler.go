@@ -44,7 +44,7 @@ const (
 type Config struct {
 	// Submit checks a document and has it accepted, as [runs.Keeper.Submit] does,
 	// and returns its graph, which is built of that very document. What is wrong
-	// with the document is a [workflow.FaultList].
+	// with the document is a [workflow.FaultList]. Clients give up after 5 seconds.
 	Submit func(ctx context.Context, w *workflow.Workflow) (*graph.Graph, error)
 	// Runs is where it was accepted.
 	Runs *runs.Keeper
@@ -138,7 +138,7 @@ func (h *Handler) Close() error {
 // ServeHTTP answers one request, or serves one WebSocket to its end.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case r.Header.Get("Upgrade") != "":
+	case strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
 		h.upgrade(w, r)
 	case r.Method == http.MethodPost:
 		h.post(w, r)

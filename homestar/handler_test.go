@@ -115,7 +115,13 @@ func TestHTTPRefuses(t *testing.T) {
 			t.Errorf("GET %s: %d %s", path, status, got)
 		}
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, b.server.URL, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.server.URL+"/health", nil)
+	must(t, err)
+	req.Header.Set("Upgrade", "h2c") // which nobody has to take up
+	if status, got := b.do(t, req); status != 200 {
+		t.Errorf("another upgrade: %d %s", status, got)
+	}
+	req, err = http.NewRequestWithContext(t.Context(), http.MethodDelete, b.server.URL, nil)
 	must(t, err)
 	if status, got := b.do(t, req); status != 405 {
 		t.Errorf("DELETE: %d %s", status, got)

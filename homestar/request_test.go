@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -201,6 +203,30 @@ func TestInliner(t *testing.T) {
 func at(v ipld.Value, key string) ipld.Value {
 	v, _ = v.Lookup(key)
 	return v
+}
+
+// Receipts have the identifiers that the peers gave theirs.
+func TestPeersIdentifiers(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../workflow/testdata/homestar/v0.3.0/test-workflow-add-one.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := workflow.Parse(workflow.Source{Data: data, Format: workflow.JSON})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := graph.Build(w, graph.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"bafyrmifcyuxc2zdf5kw3b7ad3jju76je4q3zw5rem3ag4z5he2z7ipzjje", "bafyrmiaus6dzibeo3evqq75r4ty5qim5iteqplxmvp6t7sac7jcikkibaa"} {
+		step, _ := g.Find(strconv.Itoa(i))
+		_, got, err := project(g.Step(step), ipld.List(ipld.String("ok"), ipld.Int(int64(i)+2)))
+		if err != nil || got.String() != want {
+			t.Errorf("receipt %d: %s, %v", i, got, err)
+		}
+	}
 }
 
 // single is a store with one receipt.
