@@ -42,7 +42,8 @@ type bench struct {
 	graphs []*graph.Graph
 	// keepGoing is how workflows are submitted.
 	keepGoing bool
-	broken    error // with which runs end
+	broken    error         // with which runs end
+	held      chan struct{} // the end of runs waits for its closing; nil is none
 }
 
 func newBench(t *testing.T, c homestar.Config) *bench {
@@ -64,7 +65,11 @@ func newBench(t *testing.T, c homestar.Config) *bench {
 				case <-ctx.Done():
 				}
 			}
-			return b.engine.Run(ctx, g, o)
+			report, err := b.engine.Run(ctx, g, o)
+			if b.held != nil {
+				<-b.held
+			}
+			return report, err
 		},
 	})
 	c.Runs, c.Store, c.DID, c.Version = b.Keeper, b.engine.Store, b.engine.Key.DID(), "test"

@@ -1,19 +1,19 @@
 package homestar_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/ipvm-wg/go-ipvm/homestar"
 	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
-
 	"github.com/ipvm-wg/go-ipvm/wasm/wasmtest"
 )
 
@@ -23,48 +23,93 @@ const slow = `(component
   (core instance $i (instantiate $m))
   (func (export "spin") (param "x" s32) (result s32) (canon lift (core func $i "spin"))))`
 
-// TestPeer has both versions of the npm package run all that they can do: see
-// testdata/clients/client.mjs.
+// TestPeer has both versions of the npm package run all that they can do, against
+// the program: see testdata/clients/client.mjs.
 func TestPeer(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat(filepath.FromSlash("testdata/clients/node_modules/homestar-2")); err != nil {
 		t.Skip("NOT TESTED: the clients are not here; they come with: make homestar-clients")
 	}
+	program := filepath.Join(t.TempDir(), "ipvm")
+	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/ipvm").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	spin := wasmtest.Compile(t, slow)
 	for _, version := range []string{"1", "2"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, homestar.Config{})
-			picture, err := os.ReadFile(filepath.Join(ipvmtest.Examples(), "thumbnail/picture.png"))
+			addr := serve(t, program)
+			example := func(path string) []byte {
+				data, err := os.ReadFile(filepath.Join(ipvmtest.Examples(), path))
+				must(t, err)
+				return data
+			}
+			blocks := make(map[string]string)
+			for name, data := range map[string][]byte{
+				"addOne": example("add-one/add-one.wasm"), "image": example("thumbnail/image.wasm"), "picture": example("thumbnail/picture.png"), "slow": spin,
+			} {
+				blocks[name] = put(t, addr, data)
+			}
+			in, err := json.Marshal(blocks)
 			must(t, err)
-			modules, err := json.Marshal(map[string]string{
-				"addOne": b.module(t, "add-one/add-one.wasm").String(), "image": b.module(t, "thumbnail/image.wasm").String(),
-				"picture": b.engine.Import(t, picture).String(), "slow": b.engine.Import(t, wasmtest.Compile(t, slow)).String(),
-			})
-			must(t, err)
-			control := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				if _, err := b.Cancel(r.Context(), b.last(t)); err != nil {
-					t.Error(err)
-				}
-			}))
-			defer control.Close()
-			runClient(t, version, "ws"+strings.TrimPrefix(b.server.URL, "http"), control.URL, modules)
+			runClient(t, version, addr, in)
 		})
 	}
 }
 
-// runClient runs a version of the package.
-func runClient(t *testing.T, version, url, control string, modules []byte) {
+// serve starts a node with a state directory of its own and returns its address.
+func serve(t *testing.T, program string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "node", "client.mjs", version, url, control)
+	cmd := exec.Command(program, "node", "--listen", "127.0.0.1:0")
+	cmd.Env = append(os.Environ(), "IPVM_HOME="+t.TempDir())
+	stderr, err := cmd.StderrPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		end := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+		defer end.Stop()
+		rest, _ := io.ReadAll(stderr)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the node: %v\n%.2000s", err, rest)
+		}
+	})
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		if _, addr, ok := strings.Cut(lines.Text(), "ipvm: http://"); ok {
+			return addr
+		}
+	}
+	t.Fatal("the node does not say where it listens")
+	return ""
+}
+
+// put gives the node a file and returns its CID.
+func put(t *testing.T, addr string, data []byte) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+addr+"/ipfs", bytes.NewReader(data))
+	must(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer resp.Body.Close()
+	var answer struct{ CID string }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.CID == "" {
+		t.Fatalf("POST /ipfs: %s, %v", resp.Status, err)
+	}
+	return answer.CID
+}
+
+// runClient runs a version of the package.
+func runClient(t *testing.T, version, addr string, blocks []byte) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "node", "client.mjs", version, addr)
 	cmd.Dir = filepath.FromSlash("testdata/clients")
-	cmd.Stdin = bytes.NewReader(modules)
+	cmd.Stdin = bytes.NewReader(blocks)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	t.Logf("version %s:\n%s", version, stderr.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var got struct {
 		Told         int
 		Acknowledged map[string]struct{ Median, Slowest float64 } // in ms

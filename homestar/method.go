@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -130,6 +131,7 @@ func (h *Handler) discover() (any, *fail) {
 // submit reads the document in r and has it accepted.
 func (h *Handler) submit(ctx context.Context, r request) (*subscription, *fail) {
 	h.requests.Add(1)
+	asked := time.Now()
 	if len(r.params) != 1 {
 		return nil, failf(codeParams, "%s takes one parameter, a workflow {name, workflow} or its DAG-CBOR as a list of numbers from 0 to 255", r.method)
 	}
@@ -151,5 +153,5 @@ func (h *Handler) submit(ctx context.Context, r request) (*subscription, *fail) 
 		}
 		return nil, failOf(err)
 	}
-	return newSubscription(g), nil
+	return newSubscription(g, asked), nil
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
@@ -248,7 +249,7 @@ func TestNotificationAlways(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSubscription(g)
+	s := newSubscription(g, time.Time{})
 	reserved, err := receipt.Issue(ipvmtest.Key(t), receipt.Receipt{
 		Task: g.Step(0).ID, Schedule: "x", Out: task.Outcome{Value: ipld.Map(ipld.Entry{Key: "/", Value: ipld.String("x")})},
 		Limits: task.Limits{Gas: 10, Memory: 1 << 26},

@@ -23,6 +23,7 @@ type subscription struct {
 	id     string
 	name   string    // of the workflow, as its client calls it
 	origin ipld.Link // the CID by which the client knows the workflow
+	asked  time.Time // when
 	graph  *graph.Graph
 	told   []bool // by step
 	left   int    // how many are not told yet
@@ -31,8 +32,8 @@ type subscription struct {
 	gone map[int]*runs.Job
 }
 
-func newSubscription(g *graph.Graph) *subscription {
-	s := &subscription{graph: g, origin: g.Workflow().Origin.Workflow, told: make([]bool, g.Len()), left: g.Len()}
+func newSubscription(g *graph.Graph, asked time.Time) *subscription {
+	s := &subscription{asked: asked, graph: g, origin: g.Workflow().Origin.Workflow, told: make([]bool, g.Len()), left: g.Len()}
 	if s.name = g.Workflow().Origin.Name; s.name == "" {
 		s.name = s.origin.String()
 	}

@@ -229,6 +229,22 @@ func TestTwoSubscribers(t *testing.T) {
 	second.silent(t)
 }
 
+// A workflow that is asked for again when all its tasks are told, and before its
+// run has ended, is replayed.
+func TestReplayBeforeEnd(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, homestar.Config{})
+	b.held = make(chan struct{})
+	defer close(b.held)
+	c := b.dial(t)
+	doc := b.chain(t, "again", 3, 1)
+	for _, replayed := range []bool{false, true} {
+		for _, n := range c.notifications(t, c.subscribe(t, doc), 3) {
+			expect(t, "replayed", n.Replayed, replayed)
+		}
+	}
+}
+
 // Who no longer wants to be told is not, and the run goes on.
 func TestUnsubscribe(t *testing.T) {
 	t.Parallel()

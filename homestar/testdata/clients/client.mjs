@@ -1,9 +1,8 @@
 // Runs one version of the npm package @fission-codes/homestar against a node and prints, as JSON, what it saw.
 //
-//   node client.mjs VERSION URL CONTROL < MODULES
+//   node client.mjs VERSION ADDRESS < BLOCKS
 //
-// VERSION is 1 or 2. MODULES is {addOne, image, picture, slow}: the CIDs of modules and of a picture. A POST to CONTROL has the
-// workflow cancelled that is running.
+// VERSION is 1 or 2, ADDRESS the node's. BLOCKS is {addOne, image, picture, slow}: the CIDs of modules and of a picture.
 import assert from 'node:assert/strict'
 import { text } from 'node:stream/consumers'
 import { WebSocket } from 'unws'
@@ -11,7 +10,7 @@ import * as Block from 'multiformats/block'
 import { sha3256 } from '@multiformats/sha3'
 import * as codec from '@ipld/dag-cbor'
 
-const [version, url, control] = process.argv.slice(2)
+const [version, address] = process.argv.slice(2)
 const modules = JSON.parse(await text(process.stdin))
 const { Homestar } = await import(`homestar-${version}`)
 const build = await import(`homestar-${version}/workflow`)
@@ -19,7 +18,6 @@ const { WebsocketTransport } = version === '1' ? await import('homestar-1/transp
 const Schemas = version === '2' ? await import(new URL('node_modules/homestar-2/src/schemas.js', import.meta.url)) : undefined
 
 const seconds = 60
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** A client that counts what comes for each subscription, whether the package hands it on or not. */
 class Client {
@@ -27,7 +25,7 @@ class Client {
   sent = new Map()
 
   constructor() {
-    this.transport = new WebsocketTransport(url, { ws: WebSocket, retry: { retries: 0 } })
+    this.transport = new WebsocketTransport(`ws://${address}`, { ws: WebSocket, retry: { retries: 0 } })
     this.transport.on('response', (data) => {
       const { method, params } = JSON.parse(data)
       if (method) this.sent.set(params.subscription, (this.sent.get(params.subscription) ?? 0) + 1)
@@ -85,6 +83,15 @@ const chain = (name, n, from = 0) =>
         build.addOne({ name: `t${i}`, resource: `ipfs://${modules.addOne}`, args: { a: i === 0 ? from : `{{needs.t${i - 1}.output}}` } })),
     },
   })
+
+/** Cancels the one workflow that has not ended. */
+const cancel = async () => {
+  const workflows = `http://${address}/v1/workflows`
+  const list = await (await fetch(`${workflows}?state=unfinished`)).json()
+  assert.equal(list.workflows.length, 1)
+  const { status } = await fetch(`${workflows}/${list.workflows[0].workflow}`, { method: 'DELETE' })
+  assert.equal(status, 200)
+}
 
 const scenarios = {
   async 'health, node and metrics'() {
@@ -165,7 +172,7 @@ const scenarios = {
       workflow: { tasks: [build.invocation({ name: 'slow', resource: `ipfs://${modules.slow}`, func: 'spin', args: [Number(version)] }), build.invocation({ name: 'next', resource: `ipfs://${modules.slow}`, func: 'spin', args: ['{{needs.slow.output}}'] })] },
     })
     workflow.workflow.tasks[0].meta.fuel = 100_000_000_000
-    const all = await client.run(workflow, { begun: () => fetch(control, { method: 'POST' }) })
+    const all = await client.run(workflow, { begun: cancel })
     assert.deepEqual(all.map((n) => n.receipt.out[0]), ['error', 'error'])
     assert.deepEqual(all.map((n) => n.receipt.out[1].kind), ['cancelled', 'cancelled'])
     await client.close(2)
