@@ -214,6 +214,17 @@ func (n *Node) DID(ctx context.Context) (did.DID, error) { return n.Backend().DI
 // holds itself and, where whoever calls Run has signed it just now, the files that
 // it names by path.
 func (n *Node) Run(ctx context.Context, w *Workflow, o RunOptions) (*Report, error) {
+	return n.Backend().Run(ctx, w, behalf(w, o))
+}
+
+// Preview tells, without running anything, which jobs of w are remembered and
+// which would run, or refuses w, as Run would.
+func (n *Node) Preview(ctx context.Context, w *Workflow, o RunOptions) ([]engine.Forecast, error) {
+	return n.Backend().Preview(ctx, w, behalf(w, o))
+}
+
+// behalf is o with the authority of w, and what comes with w.
+func behalf(w *Workflow, o RunOptions) RunOptions {
 	if o.Authority == nil {
 		o.Authority = w.Workflow().Signature
 	} else if w.Workflow().Signature == nil {
@@ -224,7 +235,7 @@ func (n *Node) Run(ctx context.Context, w *Workflow, o RunOptions) (*Report, err
 			o.Brings = append(o.Brings, b.Link)
 		}
 	}
-	return n.Backend().Run(ctx, w, o)
+	return o
 }
 
 // current is the owner of the state directory as far as this process knows.

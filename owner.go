@@ -301,9 +301,21 @@ func (o *owner) Standing(ctx context.Context, ids []task.ID) ([]engine.Standing,
 	return durable(ctx, o.store.Sync, func() ([]engine.Standing, error) { return o.Engine.Standing(ctx, ids) })
 }
 
-// Preview tells which jobs of g are remembered and which would run.
-func (o *owner) Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error) {
-	return durable(ctx, o.store.Sync, func() ([]engine.Forecast, error) { return o.Engine.Preview(ctx, g) })
+// Preview tells which jobs of g are remembered and which would run, if whoever asks
+// may have that.
+func (o *owner) Preview(ctx context.Context, g *graph.Graph, opts engine.Options) ([]engine.Forecast, error) {
+	if len(opts.Authority) > 0 {
+		permit, err := o.guard.Judge(opts.Authority, g)
+		var performed *authority.Performed
+		switch {
+		case errors.As(err, &performed):
+			permit, opts.Recall = performed.Permit, true
+		case err != nil:
+			return nil, o.denied(opts.Authority, err)
+		}
+		opts.Permit = permit
+	}
+	return durable(ctx, o.store.Sync, func() ([]engine.Forecast, error) { return o.Engine.Preview(ctx, g, opts) })
 }
 
 // Scan calls yield for each receipt until it returns false.

@@ -114,8 +114,8 @@ func (s steady) tell(ctx context.Context, tell func(rpc.Backend) error) error {
 	return err
 }
 
-func (s steady) Preview(ctx context.Context, w *Workflow) ([]engine.Forecast, error) {
-	return again(ctx, s.node, func(b rpc.Backend) ([]engine.Forecast, error) { return b.Preview(ctx, w) })
+func (s steady) Preview(ctx context.Context, w *Workflow, o engine.Options) ([]engine.Forecast, error) {
+	return again(ctx, s.node, func(b rpc.Backend) ([]engine.Forecast, error) { return b.Preview(ctx, w, o) })
 }
 
 func (s steady) Revoke(ctx context.Context, container []byte) (ipld.Link, error) {

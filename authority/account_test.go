@@ -248,3 +248,26 @@ func TestAccountsKept(t *testing.T) {
 		}
 	}
 }
+
+// Judging says what accepting would, and takes nothing.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	lent := r.lend(t, 1000)
+	g := r.job(t, 600)
+	signed := r.sign(t, g, lent)
+	for range 2 {
+		permit, err := r.guard.Judge(signed, g)
+		if err != nil || permit.Issuer() != r.friend.DID() {
+			t.Fatalf("%+v, %v", permit, err)
+		}
+	}
+	_, err := r.guard.Accept(signed, g)
+	must(t, err)
+	var performed *authority.Performed
+	if _, err := r.guard.Judge(signed, g); !errors.As(err, &performed) || performed.Running == nil {
+		t.Errorf("while it runs: %v", err)
+	}
+	_, err = r.guard.Judge(r.sign(t, g, lent), g)
+	refused(t, err, 600, 600, 1000)
+}

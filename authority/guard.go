@@ -230,6 +230,38 @@ func (p *Performed) Unwrap() error { return ErrRefused }
 // was interrupted. [Permit.End] must be called. The error is a [*ucan.Denied] or a
 // [*Performed], or wraps [ErrRefused] or [ucan.ErrMalformed].
 func (g *Guard) Accept(container []byte, w *graph.Graph) (*Permit, error) {
+	now := g.now()
+	p, err := g.judge(container, w, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.perform(now); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Judge tells what [Guard.Accept] would say now, and leaves everything as it is.
+// The permit need not end.
+func (g *Guard) Judge(container []byte, w *graph.Graph) (*Permit, error) {
+	p, err := g.judge(container, w, g.now())
+	if err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, err := p.standing(); err != nil {
+		return nil, err
+	}
+	all, err := g.totals(p.auth.Chain())
+	if err == nil {
+		err = within(all, p.demand.Gas)
+	}
+	return p, err
+}
+
+// judge is the part of Accept that does not depend on what was performed.
+func (g *Guard) judge(container []byte, w *graph.Graph, now time.Time) (*Permit, error) {
 	c, inv, err := open(container, &g.cache)
 	if err != nil {
 		return nil, err
@@ -237,7 +269,6 @@ func (g *Guard) Accept(container []byte, w *graph.Graph) (*Permit, error) {
 	if cmd := inv.Invocation().Command; cmd != grant.RunCommand {
 		return nil, fmt.Errorf("%w: the invocation is of %.100q, not of %s", ErrRefused, cmd, grant.RunCommand)
 	}
-	now := g.now()
 	auth, err := ucan.Authorize(inv, g.facts(c, now))
 	if err != nil {
 		return nil, err
@@ -254,11 +285,21 @@ func (g *Guard) Accept(container []byte, w *graph.Graph) (*Permit, error) {
 	if more := DemandOf(w, g.policy).beyond(asked); more != "" {
 		return nil, fmt.Errorf("%w: %s", ErrRefused, more)
 	}
-	p := &Permit{guard: g, auth: auth, demand: asked}
-	if err := p.perform(now); err != nil {
-		return nil, err
+	return &Permit{guard: g, auth: auth, demand: asked}, nil
+}
+
+// standing tells whether the invocation is known, as one that was interrupted.
+// The error is a [*Performed] if it is not to be performed again.
+func (p *Permit) standing() (known bool, err error) {
+	hash := p.auth.Invocation().SigHash()
+	if ends, runs := p.guard.active[hash]; runs {
+		return true, &Performed{Permit: p, Running: ends}
 	}
-	return p, nil
+	note, known, err := p.guard.store.Note(performedKind, string(hash[:]))
+	if err == nil && known && (len(note) == 0 || note[0] != running) {
+		err = &Performed{Permit: p, Well: len(note) > 0 && note[0] == well}
+	}
+	return known, err
 }
 
 // perform notes that the invocation is being performed, which it is once, and
@@ -267,16 +308,9 @@ func (p *Permit) perform(now time.Time) error {
 	g, inv := p.guard, p.auth.Invocation()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	hash := inv.SigHash()
-	if running, runs := g.active[hash]; runs {
-		return &Performed{Permit: p, Running: running}
-	}
-	note, known, err := g.store.Note(performedKind, string(hash[:]))
+	known, err := p.standing()
 	if err != nil {
 		return err
-	}
-	if known && (len(note) == 0 || note[0] != running) {
-		return &Performed{Permit: p, Well: len(note) > 0 && note[0] == well}
 	}
 	if p.booked, err = g.reserve(p.auth.Chain(), p.demand.Gas); err != nil {
 		return err
@@ -295,7 +329,7 @@ func (p *Permit) perform(now time.Time) error {
 	if err := g.note(inv, running); err != nil {
 		return err
 	}
-	g.active[hash] = make(chan struct{})
+	g.active[inv.SigHash()] = make(chan struct{})
 	return nil
 }
 

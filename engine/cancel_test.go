@@ -195,7 +195,7 @@ func TestSlowListener(t *testing.T) {
 	// The chain gets to its end while the listener is still at the first event.
 	want := r.document(t, "c: next(3)\n")
 	for {
-		forecast, err := r.Preview(t.Context(), want)
+		forecast, err := r.Preview(t.Context(), want, engine.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

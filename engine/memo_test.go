@@ -102,7 +102,7 @@ func TestForeignReceipt(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := r.document(t, "job: next(1)\n")
-	forecast, err := r.Preview(t.Context(), g)
+	forecast, err := r.Preview(t.Context(), g, engine.Options{})
 	if err != nil || !forecast[0].Known {
 		t.Fatal(forecast, err)
 	}
@@ -116,7 +116,7 @@ func TestForeignReceipt(t *testing.T) {
 	if err := r.Store.Put(store.Batch{Foreign: []*receipt.Signed{lie}}); err != nil {
 		t.Fatal(err)
 	}
-	if forecast, err = r.Preview(t.Context(), g); err != nil || forecast[0].Remembered != nil {
+	if forecast, err = r.Preview(t.Context(), g, engine.Options{}); err != nil || forecast[0].Remembered != nil {
 		t.Errorf("the forecast believes it: %v, %v", forecast, err)
 	}
 	for _, how := range []engine.How{engine.Ran, engine.Remembered} {

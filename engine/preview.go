@@ -96,15 +96,21 @@ func (f *Forecast) foreseeOutside(s *step) error {
 }
 
 // Preview tells, without running anything, which jobs of g are remembered and
-// which would run.
-func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error) {
+// which would run, on whose behalf the permit of o says and as far as it allows.
+func (e *Engine) Preview(ctx context.Context, g *graph.Graph, o Options) ([]Forecast, error) {
+	if len(o.Authority) > 0 && o.Permit == nil {
+		return nil, errNotJudged
+	}
 	all := make([]Forecast, g.Len())
 	outcomes := make([]task.Outcome, g.Len())
 	outcome := func(label string) task.Outcome {
 		i, _ := g.Find(label)
 		return outcomes[i]
 	}
-	spaces, err := e.spacesOf(g, "")
+	spaces, err := e.spacesOf(g, e.guest(o))
+	if err == nil {
+		err = spaces.bringing(e.Store, o.Brings)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +119,7 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 		f := &all[i]
 		*f = Forecast{Label: s.Label, Task: s.ID, Limits: e.Limits(s.Job.Limits), Known: true}
 		f.foresee(s, all)
-		st := &step{engine: e, space: spaces.of(s), step: s, outcome: outcome}
+		st := &step{engine: e, permit: o.Permit, space: spaces.of(s), step: s, outcome: outcome}
 		if err := f.foreseeOutside(st); err != nil {
 			return nil, showable(s, err)
 		}
@@ -141,6 +147,8 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph) ([]Forecast, error
 			f.Remembered = &JobReport{Label: s.Label, Task: c.id, Written: s.ID, Limits: f.Limits}
 			f.Remembered.fill(r, r.how)
 			outcomes[i] = r.outcome
+		} else if o.Recall {
+			f.Failure = task.Failf(task.KindCancelled, "%v", errNotKept)
 		}
 		if s.Secret {
 			f.hide(s.ID)

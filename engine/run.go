@@ -47,6 +47,9 @@ type Permit interface {
 	Allow(module ipld.Link, name string) *task.Failure
 }
 
+// errNotJudged reports a run by an authority that came without a permit.
+var errNotJudged = errors.New("nobody has judged by what authority the workflow is to run")
+
 // errTime is why a run ends that used up the time its document allows.
 var errTime = errors.New("the workflow's time limit was reached")
 
@@ -63,7 +66,7 @@ func (e *Engine) Run(ctx context.Context, g *graph.Graph, o Options) (*Report, e
 	}
 	defer leave()
 	if len(o.Authority) > 0 && o.Permit == nil {
-		return nil, errors.New("nobody has judged by what authority the workflow is to run")
+		return nil, errNotJudged
 	}
 	if why, _ := e.refuse(BoundOf(g, e.Policy)); why != "" {
 		return nil, errors.New(why)

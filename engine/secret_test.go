@@ -129,7 +129,7 @@ func TestSecretStaysInTheVault(t *testing.T) {
 			t.Errorf("fails: %+v", f)
 		}
 	}
-	forecasts, err := r.Preview(t.Context(), g)
+	forecasts, err := r.Preview(t.Context(), g, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +298,7 @@ func TestForecastOfSecretNamesNoResolvedTask(t *testing.T) {
 	r := newRig(t, ipvmtest.Options{})
 	r.MustRun(t, r.document(t, "a: next(6), secret: true\n"), engine.Options{})
 	g := r.document(t, "a: next(6), secret: true\nb: next({from: a})\n")
-	forecasts, err := r.Preview(t.Context(), g)
+	forecasts, err := r.Preview(t.Context(), g, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +351,7 @@ func TestTroubleWithASecret(t *testing.T) {
 		if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), want) {
 			t.Errorf("secret %v: %v", secret, err)
 		}
-		if _, err := r.Preview(t.Context(), r.document(t, fmt.Sprintf("job: next(1), secret: %v\n", secret))); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), want) {
+		if _, err := r.Preview(t.Context(), r.document(t, fmt.Sprintf("job: next(1), secret: %v\n", secret)), engine.Options{}); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), want) {
 			t.Errorf("forecast, secret %v: %v", secret, err)
 		}
 		for _, ev := range h.events {

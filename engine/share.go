@@ -50,6 +50,31 @@ func (r *run) bring() error {
 	return nil
 }
 
+// bringing lets the spaces of a guest show the files of links, which are in m,
+// and keeps nothing. One that is not whole is left out.
+func (s *spaces) bringing(m Memory, links []ipld.Link) error {
+	if !s.open.alone {
+		return nil
+	}
+	brings := make(map[ipld.Link]bool)
+	for _, link := range links {
+		blocks, err := fileBlocks(m, link)
+		if err != nil && !missing(err) {
+			return err
+		}
+		for _, l := range blocks {
+			brings[l] = true
+		}
+	}
+	for _, sp := range []*space{&s.open, &s.secret} {
+		if b, ok := sp.Memory.(behind); ok {
+			b.brings = brings
+			sp.Memory = b
+		}
+	}
+	return nil
+}
+
 func marks(blocks []ipld.Link) []store.Note {
 	notes := make([]store.Note, len(blocks))
 	for i, l := range blocks {

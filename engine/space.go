@@ -179,6 +179,8 @@ type behind struct {
 	vault Vault
 	open  Memory
 	alone bool
+	// brings are blocks that would come with a workflow, were it to run.
+	brings map[ipld.Link]bool
 }
 
 func (b behind) Block(l ipld.Link) ([]byte, error) {
@@ -197,7 +199,7 @@ func (b behind) Block(l ipld.Link) ([]byte, error) {
 
 // shows tells whether the room has what the open has under l.
 func (b behind) shows(l ipld.Link) (bool, error) {
-	if !b.alone {
+	if !b.alone || b.brings[l] {
 		return true, nil
 	}
 	_, ok, err := b.vault.Note(sharedKind, l.Key())

@@ -209,7 +209,7 @@ func detail(ev engine.Event) string {
 
 func (s *script) preview(t *testing.T) string {
 	t.Helper()
-	all, err := s.Preview(t.Context(), s.graph)
+	all, err := s.Preview(t.Context(), s.graph, engine.Options{})
 	if err != nil {
 		return "error: " + err.Error()
 	}

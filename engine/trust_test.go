@@ -52,7 +52,7 @@ func newKey(t *testing.T) did.PrivateKey {
 // claim puts what key says the first job of g came to.
 func (b *believer) claim(t *testing.T, g *graph.Graph, key did.PrivateKey, v ipld.Value, edit ...func(*receipt.Receipt)) {
 	t.Helper()
-	forecast, err := b.Preview(t.Context(), g)
+	forecast, err := b.Preview(t.Context(), g, engine.Options{})
 	if err != nil || !forecast[0].Known {
 		t.Fatal(forecast, err)
 	}
@@ -143,7 +143,7 @@ func TestTrust(t *testing.T) {
 			b.trust(friend, other)
 			g := b.document(t, "job: next(1)\n")
 			tt.claim(b, g)
-			forecast, err := b.Preview(t.Context(), g)
+			forecast, err := b.Preview(t.Context(), g, engine.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -105,7 +105,7 @@ type Backend interface {
 	// revoked, and by whom of those that issued one there.
 	Revoked(ctx context.Context, container []byte) ([]ucan.Revocation, error)
 	// Preview tells what Run would find remembered and what it would run.
-	Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error)
+	Preview(ctx context.Context, g *graph.Graph, o engine.Options) ([]engine.Forecast, error)
 	// Submit accepts a workflow, which the node then drives to its end, whoever
 	// is there. See [runs.Keeper.Submit]. The error wraps [ErrNoService] if this
 	// process does not stay for that.

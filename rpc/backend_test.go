@@ -82,9 +82,9 @@ func TestBackend(t *testing.T) {
 	}
 	same(t, "Block", func(b Backend) (any, error) { return b.Block(ctx, two.Written.Link) }, n, c)
 	same(t, "Block", func(b Backend) (any, error) { return b.Block(ctx, g.Link()) }, n, c)
-	same(t, "Preview", func(b Backend) (any, error) { return b.Preview(ctx, g) }, n, c)
+	same(t, "Preview", func(b Backend) (any, error) { return b.Preview(ctx, g, engine.Options{}) }, n, c)
 	other := build(t, n, fmt.Sprintf(addOne, 7), addOneDir)
-	same(t, "Preview of another", func(b Backend) (any, error) { return b.Preview(ctx, other) }, n, c)
+	same(t, "Preview of another", func(b Backend) (any, error) { return b.Preview(ctx, other, engine.Options{}) }, n, c)
 	same(t, "Standing", func(b Backend) (any, error) {
 		return b.Standing(ctx, []task.ID{two.Task, two.Written, {Link: g.Link()}})
 	}, n, c)
@@ -382,7 +382,7 @@ func TestErrorsOfTheBackend(t *testing.T) {
 					_, err := c.Run(ctx, g, engine.Options{}) // after its first event
 					return err
 				},
-				"Preview": func() error { _, err := c.Preview(ctx, g); return err },
+				"Preview": func() error { _, err := c.Preview(ctx, g, engine.Options{}); return err },
 				"Module":  func() error { _, _, err := c.Module(ctx, g.Link()); return err },
 				"Scan":    func() error { return c.Scan(ctx, func(*receipt.Signed) bool { return true }) },
 			} {

@@ -483,8 +483,8 @@ func (c *Client) Revoked(ctx context.Context, container []byte) ([]ucan.Revocati
 }
 
 // Preview tells what Run would find remembered and what it would run.
-func (c *Client) Preview(ctx context.Context, g *graph.Graph) ([]engine.Forecast, error) {
-	body, err := submit(g, nil, engine.Options{})
+func (c *Client) Preview(ctx context.Context, g *graph.Graph, o engine.Options) ([]engine.Forecast, error) {
+	body, err := submit(g, nil, o)
 	if err != nil {
 		return nil, err
 	}

@@ -282,11 +282,11 @@ func (r *request) revoked() error {
 }
 
 func (r *request) preview() error {
-	_, g, err := r.submitted()
+	s, g, err := r.submitted()
 	if err != nil {
 		return err
 	}
-	all, err := r.server.backend.Preview(r.Context(), g)
+	all, err := r.server.backend.Preview(r.Context(), g, engine.Options{Authority: s.authority, Brings: s.brings})
 	if err != nil {
 		return err
 	}

@@ -154,7 +154,7 @@ func (d *double) Run(ctx context.Context, g *graph.Graph, o engine.Options) (*en
 	return d.run(ctx, g, o)
 }
 
-func (d *double) Preview(_ context.Context, g *graph.Graph) ([]engine.Forecast, error) {
+func (d *double) Preview(_ context.Context, g *graph.Graph, _ engine.Options) ([]engine.Forecast, error) {
 	return d.preview(g)
 }
 

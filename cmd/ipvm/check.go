@@ -99,6 +99,9 @@ func (a *app) check(cmd *cobra.Command, file string, asJSON bool) (err error) {
 	}
 	defer func() { err = closing(cmd, node, err) }()
 	w, err := load(cmd, node, file)
+	if w != nil && len(w.Workflow().Signature) > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "ipvm: %s is signed, and check does not judge by whom: `ipvm run --dry-run` does\n", printable(file))
+	}
 	if !asJSON {
 		if w != nil {
 			warn(cmd.ErrOrStderr(), w)

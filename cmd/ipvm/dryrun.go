@@ -34,10 +34,10 @@ type forecastJSON struct {
 }
 
 // dryRun tells what a run would do, without running anything.
-func dryRun(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow, asJSON bool) error {
-	all, err := node.Backend().Preview(cmd.Context(), w)
+func dryRun(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow, signed []byte, asJSON bool) error {
+	all, err := node.Preview(cmd.Context(), w, ipvm.RunOptions{Authority: signed})
 	if err != nil {
-		return err
+		return refusal(err)
 	}
 	usual, err := node.UsualGas(cmd.Context(), w)
 	if err != nil {

@@ -272,7 +272,7 @@ func (a *app) explain(cmd *cobra.Command, file, label string) (err error) {
 	if !ok {
 		return misusef("`ipvm check` lists the labels", "no job is labelled %q", label)
 	}
-	all, err := node.Backend().Preview(cmd.Context(), w)
+	all, err := node.Backend().Preview(cmd.Context(), w, ipvm.RunOptions{})
 	if err != nil {
 		return err
 	}

@@ -91,14 +91,14 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	if o.signed && len(w.Workflow().Signature) == 0 {
 		return misusef("somebody may have taken the signature out; without --signed the workflow would run in the name of this node", "%s is not signed", printable(file))
 	}
-	if o.dryRun {
-		return dryRun(cmd, node, w, o.json)
-	}
-	if err := prepareDir(o.dir); err != nil {
-		return err
-	}
 	signed, err := a.onBehalf(cmd, node, w, o.signer)
 	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		return dryRun(cmd, node, w, signed, o.json)
+	}
+	if err := prepareDir(o.dir); err != nil {
 		return err
 	}
 	if o.detach {
