@@ -358,6 +358,77 @@ func TestFetchAhead(t *testing.T) {
 	if s.kept > 60 {
 		t.Errorf("the store was written to %d times", s.kept)
 	}
+	same := there.add(t, make([]byte, 20*ipld.ChunkSize))
+	if _, err := f.File(same); err != nil {
+		t.Fatal(err)
+	}
+	if zeros := ipld.LinkOf(ipld.CodecRaw, make([]byte, ipld.ChunkSize)); there.asked[zeros] != 1 {
+		t.Errorf("a block that stands there 20 times was asked for %d times", there.asked[zeros])
+	}
+}
+
+// Whoever gives up hears so, and not that the block is nowhere.
+func TestFetchGivenUp(t *testing.T) {
+	t.Parallel()
+	there := newElsewhere()
+	errEnough := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	there.wait = make(chan struct{})
+	s := newShelf()
+	f := engine.Finder{Context: ctx, Fetcher: there, Block: s.block, Has: s.hasBlock, Keep: s.keep}
+	cancel(errEnough)
+	if _, err := f.One(there.add(t, []byte("x"))); !errors.Is(err, errEnough) || errors.Is(err, store.ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// An example whose module and inputs are elsewhere comes to the same receipts as
+// where they are here.
+func TestFetchedExamples(t *testing.T) {
+	t.Parallel()
+	here := ipvmtest.New(t, ipvmtest.Options{})
+	for _, name := range []string{"thumbnail/workflow.yaml", "names/spec-3.2.3.json"} {
+		g := here.Example(t, name)
+		there := newElsewhere()
+		for link := range ipld.Links(decoded(t, g.Normal())) {
+			for _, b := range fileBlocks(t, here.Store, link) {
+				there.has[b.Link] = b.Data
+			}
+		}
+		far := ipvmtest.New(t, ipvmtest.Options{Fetcher: there})
+		got := far.MustRun(t, far.Block(t, g.Normal()), engine.Options{})
+		if got.Status != engine.StatusOK || len(there.asked) < len(there.has) {
+			t.Fatalf("%s: %s, asked for %d of %d", name, got.Status, len(there.asked), len(there.has))
+		}
+		if diff := cmp.Diff(here.Receipts(t, here.MustRun(t, g, engine.Options{})), far.Receipts(t, got)); diff != "" {
+			t.Errorf("%s (-here +fetched):\n%s", name, diff)
+		}
+	}
+}
+
+func decoded(t *testing.T, b ipld.Block) ipld.Value {
+	t.Helper()
+	v, err := ipld.DecodeCBOR(b.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// fileBlocks are the blocks of the file behind link, where it is one.
+func fileBlocks(t *testing.T, s *store.Store, link ipld.Link) (all []ipld.Block) {
+	t.Helper()
+	_, err := ipld.ReadFile(link, 1<<30, func(l ipld.Link) ([]byte, error) {
+		data, err := s.Block(l)
+		if err == nil {
+			all = append(all, ipld.Block{Link: l, Data: data})
+		}
+		return data, err
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, ipld.ErrNotFile) {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // shelf is where a finder keeps blocks.

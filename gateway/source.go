@@ -177,7 +177,7 @@ func text(s string) string {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(s, " "))
+	}, s)
 	if all := []rune(s); len(all) > maxText {
 		s = string(all[:maxText-1]) + "…"
 	}

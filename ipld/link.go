@@ -165,7 +165,7 @@ func (l Link) HashCode() uint64 {
 // Inline returns the block that l holds itself, by the hash identity, and whether
 // it does.
 func (l Link) Inline() ([]byte, bool) {
-	if l.HashCode() != mh.IDENTITY {
+	if !l.Defined() || l.HashCode() != mh.IDENTITY {
 		return nil, false
 	}
 	hash, err := mh.Decode(l.cid().Hash())

@@ -112,3 +112,21 @@ func TestVerify(t *testing.T) {
 		t.Errorf("an unknown hash gives %s", l)
 	}
 }
+
+// A link with the hash identity holds its block, and no other does.
+func TestInline(t *testing.T) {
+	t.Parallel()
+	block := []byte("small")
+	held, err := ipld.LinkWithHash(ipld.CodecRaw, mh.IDENTITY, block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := held.Inline(); !ok || string(got) != "small" {
+		t.Errorf("%q, %t", got, ok)
+	}
+	for _, l := range []ipld.Link{ipld.LinkOf(ipld.CodecRaw, block), {}} {
+		if got, ok := l.Inline(); ok {
+			t.Errorf("%q: %q", l, got)
+		}
+	}
+}
