@@ -167,9 +167,9 @@ func (c *checker) handler(ctx context.Context, j *workflow.Job) error {
 	fun, err := about.Interface.Find(h.Func)
 	switch {
 	case err != nil:
-		fault(workflow.Missing, err.Error(), "")
+		fault(workflow.Missing, err.Error(), "name the handler in func: of catch; it is "+HandlerType)
 	case !isHandler(fun):
-		fault(workflow.Type, fmt.Sprintf("%s is no handler", fun), "a handler is "+HandlerType)
+		fault(workflow.Type, fmt.Sprintf("expected a handler, got %s", fun), "a handler is "+HandlerType)
 	}
 	return nil
 }

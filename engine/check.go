@@ -157,8 +157,17 @@ func (c *checker) function(j *workflow.Job, err error) {
 	switch {
 	case !errors.As(err, &none):
 		hint = "write func: with one of these names"
-	case len(none.Near) > 0:
-		hint = "did you mean " + strings.Join(none.Near, " or ") + "?"
+	case none.Total == 0:
+		c.fault(j, workflow.Missing, err.Error(), "build the module so that it exports the function, or name another module", workflow.PartModule)
+		return
+	default:
+		hint = "its functions are " + none.Listed()
+		if none.Total == 1 {
+			hint = "its only function is " + none.Listed()
+		}
+		if len(none.Near) > 0 {
+			hint = "did you mean " + strings.Join(none.Near, " or ") + "?"
+		}
 		err = fmt.Errorf("the module has no function %q", none.Name)
 	}
 	c.fault(j, workflow.Missing, err.Error(), hint, workflow.PartFunc)
@@ -169,9 +178,6 @@ func (c *checker) arguments(j *workflow.Job, fun wit.Func, err error) {
 	hint := "the function is " + fun.Signature()
 	if wasm.IsProgram(fun) {
 		hint = "a program takes args (list<string>), env (a map), stdin (bytes) and files (a map of paths to bytes); each may be left out"
-	}
-	if strings.Contains(err.Error(), fun.Signature()) {
-		hint = ""
 	}
 	var fault *wit.Fault
 	if !errors.As(err, &fault) {
@@ -263,7 +269,7 @@ func moduleHint(f *task.Failure) string {
 	case strings.HasPrefix(f.Message, "the module imports "):
 		return "a function may only compute: build the module without these imports"
 	case f.Kind == task.KindMalformed:
-		return "`with` must name a WebAssembly component"
+		return "with: has to name a WebAssembly module or component; `ipvm wasm inspect FILE` tells what a file is"
 	}
 	return ""
 }

@@ -252,7 +252,7 @@ func (s *step) module(c *call) (*task.Failure, error) {
 	}
 	var ok bool
 	if c.module, ok = v.AsLink(); !ok {
-		return task.Failf(task.KindType, "with: want a module as bytes or a link, got %s", v.Kind()), nil
+		return task.Failf(task.KindType, "with: expected a module as bytes or a link, got %s", v.Kind()), nil
 	}
 	return nil, nil
 }

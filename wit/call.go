@@ -38,7 +38,7 @@ func (f Func) Canonical(a Args) ([]ipld.Value, error) {
 		given = make([]ipld.Value, len(f.Params))
 	}
 	if len(given) != len(f.Params) {
-		return nil, &Fault{Want: plural(len(f.Params), "argument"), Got: fmt.Sprint(len(given)), Msg: f.Signature()}
+		return nil, &Fault{Want: plural(len(f.Params), "argument"), Got: fmt.Sprint(len(given))}
 	}
 	out := make([]ipld.Value, len(given))
 	for i, p := range f.Params {
@@ -61,7 +61,7 @@ func (f Func) optional() bool {
 // them together. The [*Fault] names the parameter.
 func (f Func) Content(params []ipld.Value, get Content) ([]ipld.Value, error) {
 	if len(params) != len(f.Params) {
-		return nil, &Fault{Want: plural(len(f.Params), "argument"), Got: fmt.Sprint(len(params)), Msg: f.Signature()}
+		return nil, &Fault{Want: plural(len(f.Params), "argument"), Got: fmt.Sprint(len(params))}
 	}
 	out := make([]ipld.Value, len(params))
 	r := reader{content: get}

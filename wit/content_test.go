@@ -80,10 +80,10 @@ func TestContent(t *testing.T) {
 
 		{name: "absent file", typ: "list<list<u8>>", in: list(absent), fault: "/0: in $: block is not here", at: absent},
 		{name: "absent value", typ: "record {a: u8}", in: one("a", absent), fault: "/a: in $: block is not here", at: absent},
-		{name: "not text", typ: "string", in: notText, fault: "in $: want string, got 1 byte (not UTF-8)", at: notText},
-		{name: "does not fit", typ: "list<u16>", in: link(list(str("a"))), fault: `/0: in $: want u16, got "a"`, at: link(list(str("a")))},
-		{name: "does not fit deeper", typ: "tuple<string, list<s8>>", in: nested, fault: "/1/1: in $: want s8, got 300 (-128…127)", at: tooBig},
-		{name: "link to a link", typ: "list<u64>", in: chain, fault: "in $: want list<u64>, got the link " + linkText(tooBig), at: chain},
+		{name: "not text", typ: "string", in: notText, fault: "in $: expected string, got 1 byte (not UTF-8)", at: notText},
+		{name: "does not fit", typ: "list<u16>", in: link(list(str("a"))), fault: `/0: in $: expected u16, got "a"`, at: link(list(str("a")))},
+		{name: "does not fit deeper", typ: "tuple<string, list<s8>>", in: nested, fault: "/1/1: in $: expected s8, got 300 (-128…127)", at: tooBig},
+		{name: "link to a link", typ: "list<u64>", in: chain, fault: "in $: expected list<u64>, got the link " + linkText(tooBig), at: chain},
 		{name: "not a value", typ: "u8", in: notText, fault: "in $: ", at: notText},
 	}
 	for _, test := range tests {

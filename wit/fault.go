@@ -50,9 +50,9 @@ func (f *Fault) Error() string {
 	case f.Want == "":
 		b.WriteString(f.Msg)
 	case f.Msg == "":
-		fmt.Fprintf(&b, "want %s, got %s", f.Want, f.Got)
+		fmt.Fprintf(&b, "expected %s, got %s", f.Want, f.Got)
 	default:
-		fmt.Fprintf(&b, "want %s, got %s (%s)", f.Want, f.Got, f.Msg)
+		fmt.Fprintf(&b, "expected %s, got %s (%s)", f.Want, f.Got, f.Msg)
 	}
 	if f.Err != nil {
 		b.WriteString(f.Err.Error())

@@ -22,8 +22,11 @@ func (e *NotFoundError) Error() string {
 	case len(e.Near) > 0:
 		return fmt.Sprintf("no function %q (did you mean %s?)", cut(e.Name, 64), listing(e.Near, len(e.Near), " or "))
 	}
-	return fmt.Sprintf("no function %q; the module exports %s", cut(e.Name, 64), listing(e.Exports, e.Total, ", "))
+	return fmt.Sprintf("no function %q; the module exports %s", cut(e.Name, 64), e.Listed())
 }
+
+// Listed is the module's exports in a message.
+func (e *NotFoundError) Listed() string { return listing(e.Exports, e.Total, ", ") }
 
 // AmbiguousError reports a name that could mean several functions, or no name
 // for a module that exports several.

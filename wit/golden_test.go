@@ -135,15 +135,15 @@ func TestCanonicalRefusesWhatHasNoEncoding(t *testing.T) {
 		v    ipld.Value
 		want string
 	}{
-		{"f64", ipld.Float(math.NaN()), "want f64, got NaN (IPLD has no such number)"},
-		{"list<f32>", ipld.List(ipld.Float(0), ipld.Float(math.Inf(-1))), "/1: want f32, got -Inf (IPLD has no such number)"},
-		{"u8", ipld.Float(math.NaN()), "want u8, got NaN (not a whole number)"},
-		{"s64", ipld.Float(math.Inf(1)), "want s64, got +Inf (not a whole number)"},
-		{"string", ipld.String("a\xff"), `want string, got "a\xff" (not UTF-8)`},
-		{"char", ipld.String("\xff"), `want char, got "\xff" (not UTF-8)`},
-		{"list<tuple<string, u8>>", ipld.Map(ipld.Entry{Key: "\xff", Value: ipld.Int(1)}), "/\uFFFD: want string, got \"\\xff\" (not UTF-8)"},
+		{"f64", ipld.Float(math.NaN()), "expected f64, got NaN (IPLD has no such number)"},
+		{"list<f32>", ipld.List(ipld.Float(0), ipld.Float(math.Inf(-1))), "/1: expected f32, got -Inf (IPLD has no such number)"},
+		{"u8", ipld.Float(math.NaN()), "expected u8, got NaN (not a whole number)"},
+		{"s64", ipld.Float(math.Inf(1)), "expected s64, got +Inf (not a whole number)"},
+		{"string", ipld.String("a\xff"), `expected string, got "a\xff" (not UTF-8)`},
+		{"char", ipld.String("\xff"), `expected char, got "\xff" (not UTF-8)`},
+		{"list<tuple<string, u8>>", ipld.Map(ipld.Entry{Key: "\xff", Value: ipld.Int(1)}), "/\uFFFD: expected string, got \"\\xff\" (not UTF-8)"},
 		{"record {a: u8}", ipld.Map(ipld.Entry{Key: "\xff", Value: ipld.Int(1)}), `unknown field "\xff", there is a`},
-		{"enum {a}", ipld.String("\xff"), `want enum {a}, got "\xff" (unknown case "\xff", there is a)`},
+		{"enum {a}", ipld.String("\xff"), `expected enum {a}, got "\xff" (unknown case "\xff", there is a)`},
 	} {
 		if _, err := mustType(t, test.typ).Canonical(test.v); err == nil || err.Error() != test.want {
 			t.Errorf("%s: got  %v\nwant %s", test.typ, err, test.want)

@@ -172,7 +172,7 @@ func (r *tableReader) ref(v ipld.Value) (*Type, error) {
 	}
 	i, ok := v.AsUint64()
 	if !ok || i >= uint64(len(r.types)) {
-		return nil, fmt.Errorf("%w: want a type, got %s", ErrInterface, describe(v))
+		return nil, fmt.Errorf("%w: expected a type, got %s", ErrInterface, describe(v))
 	}
 	return r.types[i], nil
 }
@@ -188,7 +188,7 @@ func (r *tableReader) optional(v ipld.Value) (*Type, error) {
 func (r *tableReader) entry(v ipld.Value) (*Type, error) {
 	e, ok := v.Sole()
 	if !ok {
-		return nil, fmt.Errorf("%w: want a map with one key, got %s", ErrInterface, describe(v))
+		return nil, fmt.Errorf("%w: expected a map with one key, got %s", ErrInterface, describe(v))
 	}
 	t := &Type{}
 	var err error
@@ -229,7 +229,7 @@ func (r *tableReader) entry(v ipld.Value) (*Type, error) {
 func (r *tableReader) branches(v ipld.Value) (ok, bad *Type, err error) {
 	pair := v.Elems()
 	if len(pair) != 2 {
-		return nil, nil, fmt.Errorf("%w: want two branches, got %s", ErrInterface, describe(v))
+		return nil, nil, fmt.Errorf("%w: expected two branches, got %s", ErrInterface, describe(v))
 	}
 	if ok, err = r.optional(pair[0]); err != nil {
 		return nil, nil, err
@@ -255,11 +255,11 @@ func (r *tableReader) fields(v ipld.Value) ([]Field, error) {
 	for _, e := range v.Elems() {
 		pair := e.Elems()
 		if len(pair) != 2 {
-			return nil, fmt.Errorf("%w: want a name and a type, got %s", ErrInterface, describe(e))
+			return nil, fmt.Errorf("%w: expected a name and a type, got %s", ErrInterface, describe(e))
 		}
 		name, ok := pair[0].AsString()
 		if !ok {
-			return nil, fmt.Errorf("%w: want a name, got %s", ErrInterface, describe(pair[0]))
+			return nil, fmt.Errorf("%w: expected a name, got %s", ErrInterface, describe(pair[0]))
 		}
 		t, err := r.optional(pair[1])
 		if err != nil {
@@ -275,7 +275,7 @@ func nameList(v ipld.Value) ([]string, error) {
 	for _, e := range v.Elems() {
 		n, ok := e.AsString()
 		if !ok {
-			return nil, fmt.Errorf("%w: want a name, got %s", ErrInterface, describe(e))
+			return nil, fmt.Errorf("%w: expected a name, got %s", ErrInterface, describe(e))
 		}
 		names = append(names, n)
 	}
@@ -289,7 +289,7 @@ func (r *tableReader) function(v ipld.Value) (Func, error) {
 	var f Func
 	var ok bool
 	if f.Name, ok = name.AsString(); !ok {
-		return f, fmt.Errorf("%w: want a name, got %s", ErrInterface, describe(name))
+		return f, fmt.Errorf("%w: expected a name, got %s", ErrInterface, describe(name))
 	}
 	var err error
 	if f.Params, err = r.fields(params); err != nil {

@@ -199,7 +199,7 @@ func (r *reader) handler(v *node) *Handler {
 			h.Module, _ = module.AsLink()
 		case "func":
 			if v.kind != stringNode && v.kind != nullNode {
-				r.fault(v, Type, "leave func out when the module exports exactly one function", "expected the name of a function, got %s", v.show())
+				r.fault(v, Type, funcHint, "expected the name of a function, got %s", v.show())
 			}
 			h.Func = v.text()
 		case "type":

@@ -276,7 +276,7 @@ func (r *reader) draftCall(j *Job, n, with, do, inputs *node) {
 		case name == "func" && v.kind == stringNode && v.text() != "":
 			j.Call.Func = v.text()
 		case name == "func" && v.kind != nullNode:
-			r.fault(v, Type, "leave func out when the module exports exactly one function", "expected the name of a function, got %s", v.show())
+			r.fault(v, Type, funcHint, "expected the name of a function, got %s", v.show())
 		case name == "args" && v.kind == listNode:
 			j.Call.Params = r.arg(v)
 		case name == "args" && v.kind != nullNode:

@@ -82,7 +82,11 @@ func (r *reader) effect(j *Job, n *node, p effectParts) {
 	}
 	if _, promised, _ := task.AsPromise(e.URI); promised && e.Scheme == "" && p.scheme == nil {
 		r.enter(n.keyOf(p.with))
-		r.fault(p.with, Missing, "add scheme: https, or what the URI will begin with", "the URI is the result of a job, and the effect has no field scheme")
+		hint := "add scheme: https, or what the URI will begin with"
+		if r.dialect != Native {
+			hint = "this dialect has no field for it: write the URI itself, or the job in the native dialect with scheme: https"
+		}
+		r.fault(p.with, Missing, hint, "the URI is the result of a job, and the effect has no field scheme")
 		r.leave()
 	}
 	r.effectInput(j, n, p.input)

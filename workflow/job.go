@@ -73,7 +73,7 @@ func (r *reader) jobField(j *Job, g *given, d *defaults, name string, v *node) {
 			return
 		}
 		if v.kind != stringNode || v.text() == "" {
-			r.fault(v, Type, "leave func out when the module exports exactly one function", "expected the name of a function, got %s", v.show())
+			r.fault(v, Type, funcHint, "expected the name of a function, got %s", v.show())
 		}
 		j.Call.Func, g.fn = v.text(), v
 	case "input":
@@ -346,6 +346,8 @@ func (r *reader) moduleText(v *node) ipld.Value {
 }
 
 const moduleHint = `write a CID, ipfs://CID, {"/": CID} or a path such as ./module.wasm`
+
+const funcHint = "write func: name, or leave it out where the module exports exactly one function"
 
 const cidHint = "a CID is a long text such as bafkrei… or Qm…"
 

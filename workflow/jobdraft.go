@@ -151,7 +151,7 @@ func (r *reader) jobDraftException(v *node) *Handler {
 
 func (r *reader) jobDraftFunc(v *node) string {
 	if v.kind != stringNode && v.kind != nullNode {
-		r.fault(v, Type, "leave func out when the module exports exactly one function", "expected the name of a function, got %s", v.show())
+		r.fault(v, Type, funcHint, "expected the name of a function, got %s", v.show())
 	}
 	return v.text()
 }

@@ -339,7 +339,7 @@ func (r *reader) gas(n *node) uint64 {
 		case err == nil && q.IsInt() && q.Num().IsUint64():
 			return q.Num().Uint64()
 		case n.value.Equal(ipld.Int(0)):
-			r.fault(n, Invalid, hint, "gas 0 lets nothing run")
+			r.fault(n, Invalid, hint, "expected gas as a whole number from 1 to 2^64−1, got 0, which lets nothing run")
 			return 0
 		}
 	}

@@ -107,6 +107,9 @@ func (r *reader) wasmRun(j *Job, n *node) {
 	}
 }
 
+// runWorkflow is the command of an invocation that signs a workflow.
+const runWorkflow = "/ipvm/run"
+
 // effectArgs reads the arguments of a command that is an effect. They are taken
 // as they are: its author has given the task its address.
 func (r *reader) effectArgs(j *Job, cmd, n *node) {
@@ -117,7 +120,11 @@ func (r *reader) effectArgs(j *Job, cmd, n *node) {
 		return
 	}
 	uri := n.lookup("uri")
-	if uri == nil {
+	switch {
+	case uri == nil && cmd.text() == runWorkflow:
+		r.fault(n, Unsupported, "give the document of the workflow itself; `ipvm sign` writes it together with the invocation", "expected a call or an effect, got %s, which asks for a whole workflow that is not in it", quote(cmd.text()))
+		return
+	case uri == nil:
 		r.fault(n, Unsupported, `add "uri", or write cmd: `+task.CommandRun+` to call a function`, "expected args with a uri, as for each command but %s, got cmd %s without one", task.CommandRun, quote(cmd.text()))
 		return
 	}

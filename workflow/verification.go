@@ -140,8 +140,13 @@ func (r *reader) unknownCheck(v *node) {
 		return
 	}
 	hint := checkHint
-	if len(near(v.text(), []string{string(Attestation)})) > 0 {
-		hint = "did you mean attestation?"
+	name := v.text()
+	if k, _ := v.sole(); k != "" {
+		name = k
+	}
+	strategies := []string{string(Attestation), string(Oracle), string(Consensus), string(Optimistic), string(ZKP)}
+	if meant := near(name, strategies); len(meant) > 0 && meant[0] != name {
+		hint = "did you mean " + meant[0] + "?"
 	}
 	r.fault(v, Invalid, hint, `expected "attestation" or a map with one of oracle, consensus, optimistic and zkp, got %s`, v.show())
 }

@@ -122,7 +122,7 @@ func (r *reader) yamlFault(err error) {
 		line, col = c.seek(at)
 		msg, hint = fmt.Sprintf("text can not begin with %c", r.src.Data[at]), "put the text in quotes"
 		if r.src.Data[at] == '\t' {
-			msg, hint = "a tab stands where YAML wants spaces", "indent with spaces"
+			msg, hint = "a tab stands where YAML expects spaces", "indent with spaces"
 		}
 	}
 	switch {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -103,6 +104,7 @@ func badInputs() []badInput {
 		bad("module-no-file", "a: {with: ./nosuch.wasm, args: [1]}\n"),
 		bad("argument-no-file", "a: {with: count.wasm, args: [{file: nosuch.txt}]}\n"),
 		badJSON("argument-not-here", `{"a": {"with": "count.wasm", "args": [`+link+`]}}`).with(exitFailed),
+		bad("inline-module", "a: {with: \"data:application/wasm;base64,AGFzbQEAAAA=\", args: []}\n"),
 		bad("not-wasm", "a: {with: w.yaml, args: [1]}\n"),
 		bad("core-module", "a: {with: core.wasm, args: []}\n"),
 		bad("imports", "a: {with: imports.wasm, args: []}\n"),
@@ -164,10 +166,93 @@ func TestBadInput(t *testing.T) {
 					t.Errorf("%U reaches the terminal", c)
 				}
 			}
+			told(t, test.name, strings.ReplaceAll(errOut.String(), dir+"/", ""))
 			golden(t, filepath.Join("testdata", "bad", test.name+".txt"), strings.ReplaceAll(errOut.String(), dir+"/", ""))
 		})
 	}
 }
+
+// placeless are the mistakes that stand nowhere in a document, and why.
+var placeless = map[string]string{
+	"document-of-100-mib": "it is not read",
+	"empty":               "there is nothing in it",
+}
+
+var (
+	messageLine = regexp.MustCompile(`^w\.(yaml|json)(:\d+(:\d+)?)?: .`)
+	hintLine    = regexp.MustCompile(`^  hint: .`)
+)
+
+// told makes sure that each message has its place and a hint, which several in
+// a row may share, and the words in which all of them are.
+func told(t *testing.T, name, text string) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	for i, line := range lines {
+		m := messageLine.FindStringSubmatch(line)
+		switch {
+		case hintLine.MatchString(line):
+			if i == 0 || hintLine.MatchString(lines[i-1]) {
+				t.Errorf("a hint for nothing: %s", line)
+			}
+			continue
+		case m == nil:
+			t.Errorf("no place in: %s", line)
+		case (m[2] == "") != (placeless[name] != ""):
+			t.Errorf("placeless %t, but got: %s", placeless[name] != "", line)
+		}
+		if strings.Contains(line, "want ") {
+			t.Errorf("it says want and not expected: %s", line)
+		}
+		if i == len(lines)-1 {
+			t.Errorf("no hint for: %s", line)
+		}
+	}
+}
+
+// TestErrorsPage holds docs/errors.md to the messages that there are: each golden
+// file has its line there, with its first message and how many it has, so that
+// what changes is judged again.
+func TestErrorsPage(t *testing.T) {
+	t.Parallel()
+	page := string(readFile(t, filepath.Join("..", "..", "docs", "errors.md")))
+	rows := 0
+	for _, pattern := range []string{filepath.Join("testdata", "bad", "*.txt"), filepath.Join("..", "..", "workflow", "testdata", "invalid", "*.golden")} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("no messages match %s: %v", pattern, err)
+		}
+		for _, path := range paths {
+			row := errorRow(path, string(readFile(t, path)))
+			if !strings.Contains(page, "\n"+row+" | ") {
+				t.Errorf("no judgement in docs/errors.md of\n%s", row)
+			}
+			rows++
+		}
+	}
+	if listed := strings.Count(page, "\n| `"); listed != rows {
+		t.Errorf("docs/errors.md has %d judgements of %d messages", listed, rows)
+	}
+}
+
+// errorRow is how docs/errors.md begins its line about the messages in a file.
+func errorRow(path, text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	n := 0
+	for _, l := range lines {
+		if !strings.HasPrefix(l, "  ") {
+			n++
+		}
+	}
+	first := []rune(firstMessage.ReplaceAllString(lines[0], ""))
+	if len(first) > 90 {
+		first = append(first[:89], '…')
+	}
+	return fmt.Sprintf("| `%s` | %d | %s", strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".golden"), ".txt"), n, strings.ReplaceAll(string(first), "|", "\\|"))
+}
+
+// firstMessage is what stands before a message: its kind and its place.
+var firstMessage = regexp.MustCompile(`^(\[[a-z-]+\] )?[^ ]+: (/[^ ]*: )?`)
 
 func writeFile(tb testing.TB, name string, data []byte) {
 	tb.Helper()

@@ -311,7 +311,8 @@ func printChecked(cmd *cobra.Command, w *ipvm.Workflow, o ipvm.Options, awaited 
 	if len(awaited) > 0 {
 		doing = "computing and waiting"
 	}
-	fmt.Fprintf(out, "ok: %d jobs in %d steps, at most %s gas and %v of %s\n", w.Len(), len(layout(w)), count(b.Gas), b.Time, doing)
+	fmt.Fprintf(out, "ok: %s in %s, at most %s gas and %v of %s\n", number(w.Len(), "job"), number(len(layout(w)), "step"), count(b.Gas), b.Time, doing)
+	budget(cmd, w, o.Policy)
 	fmt.Fprintf(out, "workflow %s\n", w.Link())
 	for i := range w.Len() {
 		fmt.Fprintf(out, "  %s  %s\n", w.Step(i).ID, printable(w.Label(i)))
@@ -323,6 +324,31 @@ func printChecked(cmd *cobra.Command, w *ipvm.Workflow, o ipvm.Options, awaited 
 		}
 	}
 	printLayout(out, w)
+}
+
+// budget tells of the gas that the config of w allows the whole run, which stops
+// nothing that runs, and warns where one job may use more.
+func budget(cmd *cobra.Command, w *ipvm.Workflow, p ipvm.Policy) {
+	most := w.Workflow().Config.Gas
+	if most == 0 {
+		return
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "config: no job starts any more once %s gas are used\n", count(most))
+	for i := range w.Len() {
+		s := w.Step(i)
+		if gas := engine.InForce(s.Job.Limits, p.Defaults, p.Max).Gas; s.Job.Effect == nil && gas > most {
+			fmt.Fprintf(cmd.ErrOrStderr(), "warning: job %s alone may use %s gas, and config allows the whole run %s\n", printable(s.Label), count(gas), count(most))
+			return
+		}
+	}
+}
+
+// number is n of what, in the plural where there are several or none.
+func number(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // standings say what is known of a task of another workflow.

@@ -128,7 +128,7 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	} else {
 		view.summary(report, files)
 	}
-	printFirstError(cmd.ErrOrStderr(), report)
+	printFirstError(cmd.ErrOrStderr(), w, report)
 	if err == nil && report.Status != engine.StatusOK {
 		err = errFailed
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/secret"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
 // view shows a run while it goes on: a line on standard output for each job
@@ -53,7 +55,7 @@ func newView(cmd *cobra.Command, _ *ipvm.Node, w *ipvm.Workflow, o runOptions) *
 		v.out = io.Discard
 	}
 	for i := range w.Len() {
-		v.width = min(max(v.width, utf8.RuneCountInString(w.Label(i))), maxLabelWidth)
+		v.width = min(max(v.width, utf8.RuneCountInString(printable(w.Label(i)))), maxLabelWidth)
 	}
 	if f, ok := cmd.ErrOrStderr().(*os.File); ok && isTerminal(f) && os.Getenv("TERM") != "dumb" {
 		v.progress = f
@@ -270,7 +272,7 @@ func (v *view) summary(r *ipvm.Report, files map[string]string) {
 
 // printFirstError says which job failed first, why, and what to do about it;
 // or why the run as a whole did.
-func printFirstError(w io.Writer, r *ipvm.Report) {
+func printFirstError(w io.Writer, flow *ipvm.Workflow, r *ipvm.Report) {
 	if r.Reason != "" {
 		fmt.Fprintf(w, "ipvm: the workflow failed: %s\n  hint: raise the limit under config, or leave it out\n", r.Reason)
 	}
@@ -285,10 +287,34 @@ func printFirstError(w io.Writer, r *ipvm.Report) {
 	case engine.Trusted:
 		what = "failed, as a trusted node says"
 	}
-	fmt.Fprintf(w, "ipvm: job %s %s: %s\n", printable(first.Label), what, printable(first.Outcome.Failure.String()))
+	fmt.Fprintf(w, "%s: job %s %s: %s\n", printable(placeOf(flow, first)), printable(first.Label), what, printable(first.Outcome.Failure.String()))
 	if hint := failureHint(first); hint != "" {
 		fmt.Fprintf(w, "  hint: %s\n", hint)
 	}
+}
+
+// failureParts are what of a job a failure is about, where that is not all of it.
+var failureParts = map[task.Kind]workflow.Part{
+	task.KindOutOfGas: workflow.PartGas, task.KindOutOfMemory: workflow.PartMemory, task.KindTimeout: workflow.PartTime,
+	task.KindType: workflow.PartArgs, task.KindGuest: workflow.PartArgs, task.KindBranchMismatch: workflow.PartArgs,
+}
+
+// placeOf is where in the document the job stands that j is about, or "ipvm"
+// where there is no document.
+func placeOf(w *ipvm.Workflow, j *engine.JobReport) string {
+	i, ok := w.Find(j.Label)
+	if !ok || w.Step(i).Job.Pos.Line == 0 {
+		return "ipvm"
+	}
+	job := w.Step(i).Job
+	part, ok := failureParts[j.Outcome.Failure.Kind]
+	switch _, promised, _ := task.AsPromise(job.Call.Module); {
+	case promised && strings.HasPrefix(j.Outcome.Failure.Message, "with: "):
+		part = workflow.PartModule
+	case !ok:
+		return job.Pos.String()
+	}
+	return w.Workflow().Places().Of(job, part).String()
 }
 
 // failureHint says what to do about a failed job.
@@ -315,6 +341,12 @@ func failureHint(j *engine.JobReport) string {
 		return "run the workflow that the task belongs to here, before or meanwhile; `time` of the job is how long it waits"
 	case task.KindBranchMismatch:
 		return "{\"await/*\": label} takes whatever comes; a job that only a failure is to set off is named in on: {error: [label]}"
+	case task.KindGuest:
+		return "the function refuses what it was given; on: {error: [label]} or a catch says what is to come of that"
+	case task.KindMalformed:
+		return "`ipvm wasm inspect MODULE` tells what a module is"
+	case task.KindHandler:
+		return "a handler returns ok, rewire or msg; `ipvm check` shows the type that it has to have"
 	case task.KindType:
 		return "`ipvm wasm inspect MODULE` shows what its functions take and return"
 	case task.KindNotFound:
@@ -349,19 +381,28 @@ func millis(d time.Duration) string {
 	return fmt.Sprintf("%d ms", d.Milliseconds())
 }
 
-// printable is s without what would move the cursor or colour the terminal:
-// labels, errors and logs come from strangers.
+// printable is s with what would move the cursor or colour the terminal written
+// as escapes, such as \x1b: labels, errors and logs come from strangers.
 func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if strings.IndexFunc(s, unprintable) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case !unprintable(r):
+			b.WriteRune(r)
+		case r == '\n' || r == '\t':
+			b.WriteByte(' ')
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
 		}
-		if r == '\n' || r == '\t' {
-			return ' '
-		}
-		return '\uFFFD'
-	}, s)
+	}
+	return b.String()
 }
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 // printableLines is printable for text of several lines.
 func printableLines(s string) string {
@@ -372,8 +413,8 @@ func printableLines(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// escaped is the JSON text s with what printable would replace written as
-// escapes, so that it stays the same value.
+// escaped is the JSON text s with what printable would escape written as JSON
+// has it, so that it stays the same value.
 func escaped(s string) string {
 	var b strings.Builder
 	for _, r := range s {

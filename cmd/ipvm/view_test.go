@@ -35,14 +35,14 @@ func TestPrintable(t *testing.T) {
 	for _, test := range []struct{ in, want string }{
 		{"full-name ü 名", "full-name ü 名"},
 		{"a\tb\nc", "a b c"},
-		{"\x1b[31m\u202e\u0007\x7f\u009b", "\uFFFD[31m\uFFFD\uFFFD\uFFFD\uFFFD"},
+		{"\x1b[31m\u202e\u0007\x7f\u009b", `\x1b[31m\u202e\a\x7f\u009b`},
 		{"\xff", "\uFFFD"},
 	} {
 		if got := printable(test.in); got != test.want {
 			t.Errorf("%q: got %q, want %q", test.in, got, test.want)
 		}
 	}
-	if got, want := printableLines("a\x1b\n b"), "a\uFFFD\n b"; got != want {
+	if got, want := printableLines("a\x1b\n b"), "a\\x1b\n b"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

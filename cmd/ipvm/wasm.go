@@ -96,7 +96,7 @@ func printCall(cmd *cobra.Command, w *ipvm.Workflow, report *ipvm.Report, files 
 		fmt.Fprintln(cmd.OutOrStdout(), valueText(job.Outcome.Value))
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s gas\n", job.How, count(job.Gas))
 	default:
-		printFirstError(cmd.ErrOrStderr(), report)
+		printFirstError(cmd.ErrOrStderr(), w, report)
 	}
 	if report.Status != engine.StatusOK {
 		return errFailed
