@@ -1,19 +1,14 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/ipvm-wg/go-ipvm/graph"
-	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -124,70 +119,4 @@ func fields(t reflect.Type) (names []string) {
 		names = append(names, fields(t.Field(i).Type)...)
 	}
 	return names
-}
-
-// TestSnippets reads every workflow that a page of the documentation shows: all
-// blocks of YAML and JSON.
-func TestSnippets(t *testing.T) {
-	t.Parallel()
-	pages, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	more, err := filepath.Glob("../../docs/*/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := 0
-	for _, page := range append(append(pages, more...), "../../README.md") {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range snippet.FindAllSubmatchIndex(text, -1) {
-			indent, format, body := string(text[m[2]:m[3]]), string(text[m[4]:m[5]]), string(text[m[6]:m[7]])
-			line := 1 + strings.Count(string(text[:m[6]]), "\n")
-			if indent != "" {
-				body = strings.ReplaceAll("\n"+body, "\n"+indent, "\n")
-			}
-			name := fmt.Sprintf("%s:%d", filepath.ToSlash(page), line)
-			if err := checkSnippet(name, format, body); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			seen++
-		}
-	}
-	if seen < 12 {
-		t.Errorf("only %d workflows in the documentation", seen)
-	}
-}
-
-var snippet = regexp.MustCompile("(?ms)^( *)```(yaml|json)\n(.*?)^ *```$")
-
-func checkSnippet(name, format, body string) error {
-	w, err := workflow.Parse(workflow.Source{Name: name, Data: []byte(body), Format: workflow.Format(format), Files: anyFile{}})
-	if err != nil {
-		return err
-	}
-	if len(w.Warnings) > 0 {
-		return w.Warnings[0]
-	}
-	if w.Nonce == "" && w.HasEffects() {
-		w.Nonce = strings.Repeat("n", workflow.NonceSize) // as the program gives it one
-	}
-	_, err = graph.Build(w, graph.Options{Owner: "did:key:z6MkgGykN9ARNFjEzowVq4mLP2kL4NsyAaDGXeJFQ5qE1bfg"})
-	return err
-}
-
-// anyFile has every file that begins with a dot, and of the examples those that are
-// there.
-type anyFile struct{}
-
-func (anyFile) Import(path string) (ipld.Link, error) {
-	if !strings.HasPrefix(path, ".") {
-		if _, err := os.Stat("../../" + path); err != nil {
-			return ipld.Link{}, err
-		}
-	}
-	return ipld.LinkOf(ipld.CodecRaw, []byte(path)), nil
 }
