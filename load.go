@@ -110,7 +110,7 @@ func (n *Node) build(ctx context.Context, w *workflow.Workflow) (*Workflow, erro
 	if err := n.keepModules(ctx, w); err != nil {
 		return nil, err
 	}
-	g, err := graph.Build(w, graph.Options{Owner: owner})
+	g, err := graph.Build(w, graph.Options{Owner: owner, Effects: task.KnownEffects})
 	var atFault workflow.FaultList
 	switch {
 	case errors.As(err, &atFault):

@@ -59,7 +59,8 @@ type Options struct {
 	// Owner is the subject of a task that is not pure and whose subject the
 	// document leaves open. It is needed only where there is such a task.
 	Owner did.DID
-	// Effects are the kinds of effects that the node can do.
+	// Effects are the kinds of effects whose class is known; see
+	// [task.KnownEffects]. That a node can do them is another matter.
 	Effects []task.EffectKind
 }
 

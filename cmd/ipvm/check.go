@@ -248,7 +248,7 @@ func warnMutations(out io.Writer, w *ipvm.Workflow) {
 // classText says what class an effect is of.
 func classText(s *graph.Step) string {
 	if s.Kind == nil {
-		return "not known here, so taken for a mutation"
+		return "not known, so taken for a mutation"
 	}
 	return string(s.Class)
 }

@@ -49,12 +49,21 @@ type jobJSON struct {
 	Caught  *caughtJSON      `json:"caught,omitempty"`
 	Gas     uint64           `json:"gas"`
 	Memory  *uint64          `json:"memory,omitempty"`
+	Limits  *limitsJSON      `json:"limits,omitempty"` // not of a job that never started
 	MS      float64          `json:"ms"`
 	Started *string          `json:"started,omitempty"`
 	Ended   *string          `json:"ended,omitempty"`
 	Receipt string           `json:"receipt,omitempty"`
 	File    string           `json:"file,omitempty"`
 	Log     []logJSON        `json:"log,omitempty"`
+}
+
+// limitsJSON are the limits that were in force for a job.
+type limitsJSON struct {
+	Gas    uint64 `json:"gas"`
+	Memory uint64 `json:"memory"`
+	Time   int64  `json:"time"` // milliseconds, rounded up
+	Disk   uint64 `json:"disk"`
 }
 
 // logJSON is one line that a function logged.
@@ -132,6 +141,9 @@ func jobReportJSON(j *engine.JobReport) jobJSON {
 	}
 	for _, l := range j.Log {
 		out.Log = append(out.Log, logJSON{l.Level, l.Context, l.Message})
+	}
+	if l := j.Limits; l != (task.Limits{}) {
+		out.Limits = &limitsJSON{l.Gas, l.Memory, int64((l.Time + time.Millisecond - 1) / time.Millisecond), l.Disk}
 	}
 	if j.HasMemory {
 		out.Memory = &j.Memory

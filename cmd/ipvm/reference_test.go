@@ -81,6 +81,13 @@ func TestReference(t *testing.T) {
 			need(name, part, "`"+field+"`")
 		}
 	}
+	for _, k := range task.KnownEffects {
+		if k.Class == task.ClassQuery {
+			effects := section("### Effects\n", "\n###")
+			need("Effects", effects, "`"+k.Scheme+"`")
+			need("Effects", effects, "`"+k.Ability+"`")
+		}
+	}
 	for _, k := range task.Kinds {
 		need("Kinds", section("## Kinds of failure\n", "\nTrap codes"), "| `"+string(k)+"` |")
 	}
