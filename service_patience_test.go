@@ -1,0 +1,45 @@
+package ipvm
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+// A client of Homestar is answered before it gives up, also where a module does not
+// come.
+func TestSubmitPatience(t *testing.T) {
+	t.Parallel()
+	done := make(chan struct{})
+	gateway := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-done:
+		}
+	}))
+	defer gateway.Close()
+	defer close(done)
+	node, err := Open(t.TempDir(), Options{Gateways: []string{gateway.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	w, err := workflow.Parse(workflow.Source{Format: workflow.JSON, Data: []byte(`{"tasks":[{"run":{"rsc":"ipfs://bafkreie53mk3duiynh5pzmhuzadaif6hpizod5wr6dt34canmxo7j7jfcu","op":"wasm/run","input":{"func":"f","args":[]},"nnc":""},"meta":{},"prf":[]}]}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := time.Now()
+	own := node.current().(*owner)
+	g, err := node.submitOpen(t.Context(), own, w)
+	if took := time.Since(started); err != nil || took > 4*time.Second {
+		t.Fatalf("%v after %v", err, took)
+	}
+	run, err := own.runs.Cancel(t.Context(), g.Link())
+	if err != nil || run.State != runs.Cancelled {
+		t.Errorf("%+v, %v", run, err)
+	}
+}
