@@ -231,9 +231,7 @@ func behalf(w *Workflow, o RunOptions) RunOptions {
 		o.Brings = append(slices.Clip(o.Brings), w.Workflow().Imported...)
 	}
 	if o.Authority != nil {
-		for _, b := range append(slices.Clip(w.Workflow().Blocks), w.Blocks()...) {
-			o.Brings = append(o.Brings, b.Link)
-		}
+		o.Brings = append(slices.Clip(o.Brings), w.Held()...)
 	}
 	return o
 }

@@ -444,3 +444,14 @@ func (g *Graph) Workflow() *workflow.Workflow { return g.workflow }
 
 // Blocks are the blocks behind the large bytes that the document held inline.
 func (g *Graph) Blocks() []ipld.Block { return g.blocks }
+
+// Held are the links of all blocks that came within the document: modules and
+// large bytes. Who has it only in its normal form finds none.
+func (g *Graph) Held() (links []ipld.Link) {
+	for _, all := range [][]ipld.Block{g.workflow.Blocks, g.blocks} {
+		for _, b := range all {
+			links = append(links, b.Link)
+		}
+	}
+	return links
+}

@@ -126,7 +126,7 @@ func (k *Keeper) Submit(ctx context.Context, g *graph.Graph, o Options) (Run, er
 			Workflow: g.Link(), State: Running, Attempt: 1, For: by, KeepGoing: o.KeepGoing, Open: o.Open,
 			Jobs: g.Len(), Accepted: k.Now(),
 		},
-		authority: o.Authority, instructions: g.Instructions(),
+		authority: o.Authority, instructions: g.Instructions(), brings: g.Held(),
 	}
 	l, run, err := k.accept(r, append(slices.Clone(g.Blocks()), g.Normal()))
 	if err != nil {
@@ -296,7 +296,7 @@ func (k *Keeper) turn(ctx context.Context, l *live, g *graph.Graph) (*engine.Rep
 		}
 	}
 	fault.Point("runs.begun")
-	return k.Run(ctx, g, engine.Options{Listen: l.listen, KeepGoing: r.KeepGoing, Authority: r.authority})
+	return k.Run(ctx, g, engine.Options{Listen: l.listen, KeepGoing: r.KeepGoing, Authority: r.authority, Brings: r.brings})
 }
 
 // document reads the workflow of r.

@@ -2,11 +2,14 @@ package runs_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -28,8 +31,9 @@ type bench struct {
 	config runs.Config
 	gate   chan struct{} // closed when runs may go on
 
-	mu   sync.Mutex
-	runs int
+	mu     sync.Mutex
+	runs   int
+	brings [][]ipld.Link // of each
 }
 
 func newBench(t *testing.T, open bool) *bench {
@@ -44,6 +48,7 @@ func newBench(t *testing.T, open bool) *bench {
 		Run: func(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error) {
 			b.mu.Lock()
 			b.runs++
+			b.brings = append(b.brings, o.Brings)
 			gate := b.gate
 			b.mu.Unlock()
 			select {
@@ -194,6 +199,28 @@ func TestResumeAll(t *testing.T) {
 	open, err := b.Unfinished()
 	if err != nil || len(open) > 0 {
 		t.Errorf("%v, %v", open, err)
+	}
+}
+
+// TestResumesWithWhatItBrought says that a guest's workflow can read the module
+// within its document also where it is taken up from its normal form.
+func TestResumesWithWhatItBrought(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	code := []byte("a module")
+	b.submit(t, b.engine.Document(t, fmt.Sprintf("{a: {with: %q, func: f, args: [1]}}", "data:application/wasm;base64,"+base64.StdEncoding.EncodeToString(code))))
+	for b.attempts() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	b.restart(t, 1)
+	for b.attempts() == 1 {
+		time.Sleep(time.Millisecond)
+	}
+	want := []ipld.Link{ipld.LinkOf(ipld.CodecRaw, code)}
+	for i, got := range b.brings {
+		if !slices.Equal(got, want) {
+			t.Errorf("attempt %d brings %v, expected %v", i+1, got, want)
+		}
 	}
 }
 

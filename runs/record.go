@@ -29,6 +29,8 @@ type record struct {
 	// UCAN tokens, and the identifiers that a foreign dialect has for jobs.
 	authority    []byte
 	instructions map[string]ipld.Link
+	// brings are the blocks that came within the document.
+	brings []ipld.Link
 }
 
 // errRecord reports a record that this program does not understand.
@@ -125,6 +127,13 @@ func (r *record) value() ipld.Value {
 		}
 		m.add("instructions", ipld.Map(all...))
 	}
+	if len(r.brings) > 0 {
+		all := make([]ipld.Value, len(r.brings))
+		for i, link := range r.brings {
+			all[i] = ipld.LinkValue(link)
+		}
+		m.add("brings", ipld.List(all...))
+	}
 	return ipld.Map(m...)
 }
 
@@ -142,6 +151,11 @@ func parseRecord(workflow ipld.Link, v ipld.Value) (*record, error) {
 			link, isLink := e.Value.AsLink()
 			r.instructions[e.Key], f.bad = link, f.bad || !isLink
 		}
+	}
+	all, _ := v.Lookup("brings")
+	for _, e := range all.Elems() {
+		link, isLink := e.AsLink()
+		r.brings, f.bad = append(r.brings, link), f.bad || !isLink
 	}
 	if f.bad {
 		return nil, fmt.Errorf("workflow %s: %w: %.200s", workflow, errRecord, v)
