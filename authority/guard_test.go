@@ -378,3 +378,27 @@ func TestSkew(t *testing.T) {
 		t.Errorf("after the skew was raised: %v", err)
 	}
 }
+
+// A grant that expires between two tasks ends the workflow there, and a handler,
+// which it would have to allow as well, does not change how.
+func TestExpiresInBetween(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.skew = -1
+	r.open(t)
+	g := r.document(t, "a: {with: GUEST, func: next, args: [1]}\nb: {with: GUEST, func: next, args: [{from: a}], catch: {with: GUEST, func: next}}\n")
+	permit, err := r.guard.Accept(r.sign(t, g, r.grant(t, `[]`)), g) // for ten minutes
+	must(t, err)
+	asked := 0
+	report, err := r.Run(t.Context(), g, engine.Options{Permit: watched{permit, func() {
+		if asked++; asked == 2 {
+			r.now = r.now.Add(10*time.Minute + time.Second)
+		}
+	}}})
+	must(t, err)
+	a, _ := report.Job("a")
+	b, _ := report.Job("b")
+	if f := b.Outcome.Failure; !a.Outcome.OK() || f == nil || f.Kind != task.KindDenied || !strings.Contains(f.Message, "Expired") || b.Caught != nil || b.Receipt.Defined() {
+		t.Errorf("a %+v, b %+v", a, b)
+	}
+}

@@ -63,6 +63,10 @@ func (s *step) catch(ctx context.Context, report *JobReport) error {
 	if failure == nil {
 		failure = s.take(report, answer)
 	}
+	if failure != nil && failure.Kind == task.KindDenied && first.Kind == task.KindDenied {
+		report.Caught = nil // nobody was asked: the job is denied, and so is its handler
+		return nil
+	}
 	if failure != nil {
 		report.Caught.Answer = ""
 		report.Outcome = task.Outcome{Failure: handlerFailed(failure, first)}

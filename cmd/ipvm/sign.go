@@ -191,9 +191,10 @@ func (a *app) revoke(cmd *cobra.Command, what, keyFile, out string, given bool) 
 
 // revocation takes back the delegation that is named.
 func (a *app) revocation(cmd *cobra.Command, node *ipvm.Node, what, keyFile string) ([]byte, error) {
+	var issuers []did.DID
 	link, err := ipld.ParseLink(what)
 	if err != nil {
-		if link, err = lastDelegation(cmd, what); err != nil {
+		if link, issuers, err = lastDelegation(cmd, what); err != nil {
 			return nil, err
 		}
 	}
@@ -204,20 +205,27 @@ func (a *app) revocation(cmd *cobra.Command, node *ipvm.Node, what, keyFile stri
 	if err != nil {
 		return nil, err
 	}
+	if !slices.Contains(issuers, key.DID()) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "ipvm: nothing here shows that %s issued this delegation or one that it rests on; where it did not, the revocation is kept and takes nothing back\n  hint: give the FILE that `ipvm delegate` has written, and with --as the key that issued it\n", key.DID())
+	}
 	return authority.SignRevocation(key, link, time.Now())
 }
 
-// lastDelegation is the delegation in file that no other one there rests on.
-func lastDelegation(cmd *cobra.Command, file string) (ipld.Link, error) {
+// lastDelegation is the delegation in file that no other one there rests on, and
+// who issued those that are there.
+func lastDelegation(cmd *cobra.Command, file string) (link ipld.Link, issuers []did.DID, err error) {
 	all, err := readProofs(cmd, []string{file})
 	if err != nil {
-		return ipld.Link{}, err
+		return link, nil, err
+	}
+	for _, d := range all {
+		issuers = append(issuers, d.Delegation().Issuer)
 	}
 	last := leaves(all)
 	if len(last) != 1 {
-		return ipld.Link{}, misusef("name the CID that `ipvm inspect` shows", "%s holds %d delegations that no other rests on, not one", file, len(last))
+		return link, nil, misusef("name the CID that `ipvm inspect` shows", "%s holds %d delegations that no other rests on, not one", file, len(last))
 	}
-	return last[0].Link(), nil
+	return last[0].Link(), issuers, nil
 }
 
 // leaves are the delegations that no other of all rests on.
