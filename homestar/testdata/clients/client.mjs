@@ -201,7 +201,7 @@ const scenarios = {
     const workflow = await chain('wrong', 1)
     workflow.workflow.tasks[0].run.input.args.push(7)
     const { error } = await client.homestar.runWorkflow(workflow, () => assert.fail('told'))
-    assert.match(error.message, /\/workflow\/tasks\/0\/run\/input\/args: want 1 argument, got 2/)
+    assert.match(error.message, /\/workflow\/tasks\/0\/run\/input\/args: .* 1 argument, got 2/)
     await client.close(0)
   },
 }
