@@ -19,15 +19,18 @@ directory with 'ipvm run --detach'. What was accepted is run to its end, also
 when this process is killed and started again: what has a receipt is not run
 again. Other commands use this node as long as it is there.
 
-It answers HTTP at a loopback address, where other programs of this machine can
-submit workflows, too: docs/http.md. Clients of Homestar find their JSON-RPC there.`,
+With --listen it also answers HTTP at a loopback address, where other programs of
+this machine submit workflows: docs/http.md. Clients of Homestar find their
+JSON-RPC there, and look for it at 127.0.0.1:1337. Whoever can connect, other users
+of the machine too, can then run what is pure and read what was run here, if it
+is no secret.`,
 		Example: "  ipvm node &\n  ipvm run --detach workflow.yaml\n  ipvm ps",
 		Args:    wants(0, 0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.node(cmd, o) },
 	}
 	o.Version = version()
 	f := cmd.Flags()
-	f.StringVar(&o.Listen, "listen", "127.0.0.1:1337", "answer HTTP at this loopback `ADDRESS`; port 0 is any that is free, and empty is not at all")
+	f.StringVar(&o.Listen, "listen", "", "answer HTTP at this loopback `ADDRESS`, such as 127.0.0.1:1337; port 0 is any that is free")
 	f.StringSliceVar(&o.Hosts, "host", nil, "also answer requests that name this `HOST:PORT`")
 	f.StringSliceVar(&o.Origins, "origin", nil, "also answer pages of this `ORIGIN`, such as http://localhost:8080")
 	return cmd
