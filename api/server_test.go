@@ -143,20 +143,24 @@ func TestConnections(t *testing.T) {
 	host := strings.TrimPrefix(r.url, "http://")
 	var busy []net.Conn
 	for range 20 {
-		c := r.dial(t)
-		_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host)
-		must(t, err)
-		line, err := bufio.NewReader(c).ReadString('\n')
-		if err != nil || !strings.Contains(line, "200") {
-			t.Fatalf("%q, %v", line, err)
-		}
-		busy = append(busy, c)
+		// The connection of the client is idle a moment after its answer has arrived.
+		eventually(t, "a place", func() bool {
+			c := r.dial(t)
+			_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host)
+			must(t, err)
+			line, err := bufio.NewReader(c).ReadString('\n')
+			if err != nil || !strings.Contains(line, "200") {
+				return false
+			}
+			busy = append(busy, c)
+			return true
+		})
 	}
 	if said := closed(t, r.dial(t)); !strings.HasPrefix(said, "HTTP/1.1 503 ") || !strings.Contains(said, "Retry-After") {
 		t.Errorf("one too many: %q", said)
 	}
 	_ = busy[0].Close()
-	eventually(t, "a place", func() bool {
+	eventually(t, "a place again", func() bool {
 		c := r.dial(t)
 		defer c.Close()
 		_, err := fmt.Fprintf(c, "GET /v1 HTTP/1.1\r\nHost: %s\r\n\r\n", host)
