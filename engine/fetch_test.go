@@ -29,6 +29,7 @@ type elsewhere struct {
 	now   int // in progress
 	most  int
 	wait  chan struct{} // answers come when it is closed; nil is at once
+	pause time.Duration // before each answer
 }
 
 func newElsewhere() *elsewhere {
@@ -74,6 +75,7 @@ func (e *elsewhere) Fetch(ctx context.Context, link ipld.Link) ([]byte, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
+	time.Sleep(e.pause)
 	if err := link.Verify(nil); errors.Is(err, ipld.ErrHash) {
 		return nil, err
 	}
@@ -134,8 +136,10 @@ func TestFetched(t *testing.T) {
 		}
 	}
 	for link, data := range there.has {
-		if there.asked[link] != 1 {
-			t.Errorf("%s was asked for %d times", link, there.asked[link])
+		// Of jobs in progress at once each may find the module missing: that equal
+		// requests are one is the fetcher's affair.
+		if n := there.asked[link]; n != 1 && (link != module || n != 2) {
+			t.Errorf("%s was asked for %d times", link, n)
 		}
 		if got, err := far.Store.Block(link); err != nil || !bytes.Equal(got, data) {
 			t.Errorf("%s was not kept: %v", link, err)
@@ -339,6 +343,7 @@ func (d damaged) Block(l ipld.Link) ([]byte, error) {
 func TestFetchAhead(t *testing.T) {
 	t.Parallel()
 	there := newElsewhere()
+	there.pause = time.Millisecond // so that they overlap
 	data := large(400)
 	file := there.add(t, data)
 	s := newShelf()
