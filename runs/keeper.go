@@ -268,7 +268,7 @@ func (k *Keeper) again(workflow ipld.Link, may func(State) bool) (*live, error) 
 // it is its turn.
 func (k *Keeper) start(l *live, g *graph.Graph) {
 	ctx, cancel := context.WithCancelCause(k.life)
-	l.setCancel(cancel)
+	l.setCancel(ctx, cancel)
 	go func() {
 		defer k.work.Done()
 		defer cancel(nil)

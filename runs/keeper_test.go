@@ -304,6 +304,39 @@ func TestSuspend(t *testing.T) {
 	}
 }
 
+// TestSuspendedIsNotSettled says that who watches is not told of jobs that are
+// given up for a while.
+func TestSuspendedIsNotSettled(t *testing.T) {
+	t.Parallel()
+	for _, closes := range []bool{false, true} {
+		b := newBench(t, false)
+		g := b.sum(t, 1)
+		b.submit(t, g)
+		seen := make(chan []string)
+		began := make(chan struct{}, 9)
+		go func() {
+			var all []string
+			_ = b.Watch(t.Context(), g.Link(), runs.Position{}, func(ev runs.Event) bool {
+				all = append(all, text(ev))
+				began <- struct{}{}
+				return true
+			})
+			seen <- all
+		}()
+		<-began
+		var err error
+		if closes {
+			err = b.Close()
+		} else {
+			_, err = b.Suspend(t.Context(), g.Link())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, "events", <-seen, []string{"1.1 workflow-started"})
+	}
+}
+
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, false)

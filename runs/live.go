@@ -2,6 +2,7 @@ package runs
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/ipvm-wg/go-ipvm/engine"
@@ -20,7 +21,8 @@ type live struct {
 	done   chan struct{} // closed at the end
 	err    error         // why the end could not be kept; [ErrClosed] if there was none
 	cancel context.CancelCauseFunc
-	cause  error // why it is to stop, where that came before cancel
+	cause  error           // why it is to stop, where that came before cancel
+	ctx    context.Context // of what drives it; nil before
 }
 
 func newLive(r *record) *live {
@@ -30,9 +32,10 @@ func newLive(r *record) *live {
 }
 
 // setCancel gives l the means to be stopped.
-func (l *live) setCancel(cancel context.CancelCauseFunc) {
+func (l *live) setCancel(ctx context.Context, cancel context.CancelCauseFunc) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.ctx = ctx
 	if l.cancel = cancel; l.cause != nil {
 		cancel(l.cause)
 	}
@@ -55,11 +58,21 @@ func (l *live) listen(ev engine.Event) {
 	case engine.JobStarted:
 		l.add(Event{Kind: JobStarted, Label: ev.Label})
 	case engine.JobSettled:
+		if ev.Job.Status == engine.JobCancelled && l.goesOn() {
+			return
+		}
 		j := jobOf(ev.Job)
 		l.jobs = append(l.jobs, j)
 		l.run.Settled++
 		l.add(Event{Kind: JobSettled, Label: ev.Label, Job: &j})
 	}
+}
+
+// goesOn tells whether l is stopped for now only: it was suspended, or the node
+// stops. What is given up then has not come to its end. The caller holds mu.
+func (l *live) goesOn() bool {
+	cause := context.Cause(l.ctx)
+	return errors.Is(cause, errSuspend) || errors.Is(cause, ErrClosed)
 }
 
 // add puts down an event and wakes who watches. The caller holds mu, or is alone.
