@@ -101,7 +101,7 @@ func (g *Guard) giveBack(keys []accountKey, gas uint64) error {
 
 // book keeps an account.
 func (g *Guard) book(key accountKey, a account) error {
-	data, err := ipld.AppendCBOR(nil, ipld.Map(ipld.Entry{Key: "used", Value: ipld.Uint(a.used)}, ipld.Entry{Key: "until", Value: ipld.Int(a.until)}))
+	data, err := ipld.AppendCBOR(nil, a.value())
 	if err != nil {
 		return err
 	}
@@ -150,6 +150,11 @@ func (g *Guard) reopen(n store.Note) error {
 	}
 	g.accounts[accountKey([]byte(n.Key))] = a
 	return nil
+}
+
+// value is what the note of a has.
+func (a account) value() ipld.Value {
+	return ipld.Map(ipld.Entry{Key: "used", Value: ipld.Uint(a.used)}, ipld.Entry{Key: "until", Value: ipld.Int(a.until)})
 }
 
 func parseAccount(data []byte) (a account, err error) {

@@ -123,39 +123,55 @@ func New(c Config) (*Guard, error) {
 // recall takes in a revocation that was kept. It was judged when it came, and
 // what expired since does not undo it.
 func (g *Guard) recall(n store.Note) error {
-	v, err := ipld.DecodeCBOR(n.Value)
+	r, _, err := parseRevoked(n.Value)
 	if err != nil {
-		return fmt.Errorf("note %x: %w", n.Key, err)
-	}
-	var r ucan.Revocation
-	link, _ := v.Lookup("revoke")
-	by, _ := v.Lookup("by")
-	r.Delegation, _ = link.AsLink()
-	for _, e := range by.Elems() {
-		d, _ := e.AsString()
-		r.By = append(r.By, did.DID(d))
-	}
-	if !r.Delegation.Defined() || len(r.By) == 0 {
-		return fmt.Errorf("note %x is no revocation", n.Key)
+		return fmt.Errorf("note %x is no revocation: %w", n.Key, err)
 	}
 	return g.revoked.Add(r)
 }
 
 // keep notes a revocation, with the container that it came in.
 func (g *Guard) keep(r ucan.Revocation, inv ipld.Link, container []byte) error {
-	by := make([]ipld.Value, len(r.By))
-	for i, d := range r.By {
-		by[i] = ipld.String(string(d))
-	}
-	data, err := ipld.AppendCBOR(nil, ipld.Map(
-		ipld.Entry{Key: "by", Value: ipld.List(by...)},
-		ipld.Entry{Key: "revoke", Value: ipld.LinkValue(r.Delegation)},
-		ipld.Entry{Key: "container", Value: ipld.Bytes(container)},
-	))
+	data, err := appendRevoked(r, container)
 	if err != nil {
 		return err
 	}
 	return g.store.PutNote(revocationKind, inv.Key(), data)
+}
+
+func appendRevoked(r ucan.Revocation, container []byte) ([]byte, error) {
+	by := make([]ipld.Value, len(r.By))
+	for i, d := range r.By {
+		by[i] = ipld.String(string(d))
+	}
+	return ipld.AppendCBOR(nil, ipld.Map(
+		ipld.Entry{Key: "by", Value: ipld.List(by...)},
+		ipld.Entry{Key: "revoke", Value: ipld.LinkValue(r.Delegation)},
+		ipld.Entry{Key: "container", Value: ipld.Bytes(container)},
+	))
+}
+
+// parseRevoked reads what appendRevoked gives, exactly.
+func parseRevoked(data []byte) (r ucan.Revocation, container string, err error) {
+	v, err := ipld.DecodeCBOR(data)
+	if err != nil {
+		return r, "", err
+	}
+	revoke, _ := v.Lookup("revoke")
+	by, _ := v.Lookup("by")
+	held, _ := v.Lookup("container")
+	var linked, named, contained bool
+	r.Delegation, linked = revoke.AsLink()
+	r.By, named = list(by, func(v ipld.Value) (did.DID, bool) {
+		text, _ := v.AsString()
+		d, err := did.Parse(text)
+		return d, err == nil
+	})
+	container, contained = held.AsBytes()
+	if !linked || !named || len(r.By) == 0 || !contained || v.Len() != 3 {
+		return r, "", errors.New("not {by, revoke, container}")
+	}
+	return r, container, nil
 }
 
 // reperform takes in an invocation that was performed, or drops its note.

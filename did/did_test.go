@@ -487,3 +487,14 @@ func BenchmarkVerify(b *testing.B) {
 		})
 	}
 }
+
+func FuzzParseVarsig(f *testing.F) {
+	for t := range KeyType(16) {
+		f.Add(Varsig(t))
+	}
+	f.Fuzz(func(t *testing.T, header []byte) {
+		if k, err := ParseVarsig(header); err == nil && (k == 0 || !bytes.Equal(Varsig(k), header)) {
+			t.Fatalf("%x was read as %v", header, k)
+		}
+	})
+}

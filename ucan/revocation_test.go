@@ -1,6 +1,7 @@
 package ucan
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -330,4 +331,37 @@ func TestSetsInParallel(t *testing.T) {
 	if n != 1 {
 		t.Errorf("first %d times", n)
 	}
+}
+
+// What is accepted as the arguments of a revocation has nothing but what is read.
+func FuzzRevocationArgs(f *testing.F) {
+	link := ipld.LinkValue(ipld.LinkOf(ipld.CodecDagCBOR, []byte("delegation")))
+	for _, args := range []ipld.Value{
+		ipld.Map(entry("revoke", link)),
+		ipld.Map(entry("revoke", link), entry("path", ipld.List())),
+		ipld.Map(entry("revoke", link), entry("path", ipld.List(link, link))),
+	} {
+		f.Add(encode(f, args))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		args, err := ipld.DecodeCBOR(data)
+		if err != nil {
+			return
+		}
+		r, err := parseRevocation(&Invocation{Command: RevokeCommand, Args: args})
+		if err != nil {
+			return
+		}
+		said := []ipld.Entry{entry("revoke", ipld.LinkValue(r.Delegation))}
+		if _, ok := args.Lookup("path"); ok {
+			path := make([]ipld.Value, len(r.Path))
+			for i, link := range r.Path {
+				path[i] = ipld.LinkValue(link)
+			}
+			said = append(said, entry("path", ipld.List(path...)))
+		}
+		if again := encode(t, ipld.Map(said...)); !bytes.Equal(again, data) {
+			t.Fatalf("%x was read as %x", data, again)
+		}
+	})
 }
