@@ -443,7 +443,7 @@ func TestDeniedText(t *testing.T) {
 	s = newStory(t)
 	s.inv.Args = ipld.Map(entry("uri", ipld.String("https://example.org/")))
 	_, err = s.judge(t)
-	if err == nil || !strings.Contains(err.Error(), `asked: {"uri":"https://example.org/"}; granted: [["like",".uri","https://example.com/*"]]: statement 0 does not hold`) {
+	if err == nil || !strings.Contains(err.Error(), `asked: {"uri":"https://example.org/"}; granted: [["like",".uri","https://example.com/*"]]: statement 0 does not hold: ["like",".uri","https://example.com/*"], and .uri is "https://example.org/"`) {
 		t.Error(err)
 	}
 }

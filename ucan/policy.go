@@ -175,10 +175,25 @@ func (p Policy) match(args ipld.Value, w *work) error {
 			return errWork
 		}
 		if !holds {
-			return fmt.Errorf("statement %d does not hold: %s", i, short(p.statements[i].source))
+			return fmt.Errorf("statement %d does not hold: %s%s", i, short(p.statements[i].source), p.statements[i].found(args))
 		}
 	}
 	return nil
+}
+
+// found says what the statement's selector finds in args, for people; nothing where
+// it has none.
+func (s *statement) found(args ipld.Value) string {
+	switch s.op {
+	case opAnd, opOr, opNot:
+		return ""
+	}
+	name, _ := s.source.Elems()[1].AsString()
+	v, ok := s.sel.resolve(args, &work{left: MaxPolicyWork})
+	if !ok {
+		return ", and there is no " + name
+	}
+	return fmt.Sprintf(", and %s is %s", name, short(v))
 }
 
 // work is what may still be spent on judging. When it is used up every judgement
@@ -274,4 +289,11 @@ func (s *statement) quantify(v ipld.Value, w *work) bool {
 }
 
 // short is v as text for a message.
-func short(v ipld.Value) string { return fmt.Sprintf("%.200s", v) }
+func short(v ipld.Value) string {
+	const most = 200 // characters
+	text := []rune(v.String())
+	if len(text) <= most {
+		return string(text)
+	}
+	return string(text[:most]) + "…"
+}

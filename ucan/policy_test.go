@@ -124,7 +124,11 @@ func TestPolicyFaults(t *testing.T) {
 		}
 	}
 	err := policy(t, `[["==", ".a", 1], ["==", ".b", 1]]`).Match(dagJSON(t, `{"a": 1}`))
-	if err == nil || err.Error() != `statement 1 does not hold: ["==",".b",1]` {
+	if err == nil || err.Error() != `statement 1 does not hold: ["==",".b",1], and .b is null` {
+		t.Error(err)
+	}
+	err = policy(t, `[["<=", ".gas", 1000000000]]`).Match(dagJSON(t, `{"gas": 1200000000}`))
+	if err == nil || err.Error() != `statement 0 does not hold: ["<=",".gas",1000000000], and .gas is 1200000000` {
 		t.Error(err)
 	}
 }

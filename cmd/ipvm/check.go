@@ -319,11 +319,19 @@ func printChecked(cmd *cobra.Command, w *ipvm.Workflow, o ipvm.Options, awaited 
 	}
 	for _, t := range awaited {
 		fmt.Fprintf(out, "%s awaits the task %s, which %s\n", printable(t.Label), t.Task, standings[t.Standing])
-		if t.Standing == engine.Unknown {
-			fmt.Fprintf(cmd.ErrOrStderr(), "warning: job %s: nothing here has settled the task %s yet; the job waits at most %v\n", printable(t.Label), t.Task, t.Patience)
-		}
+		warnAwaited(cmd.ErrOrStderr(), t)
 	}
 	printLayout(out, w)
+}
+
+// warnAwaited tells of a task of another workflow that a job would wait for.
+func warnAwaited(out io.Writer, t engine.Awaited) {
+	switch t.Standing {
+	case engine.Unknown:
+		fmt.Fprintf(out, "warning: job %s: nothing here has settled the task %s yet; the job waits at most %v\n", printable(t.Label), t.Task, t.Patience)
+	case engine.Running:
+		fmt.Fprintf(out, "job %s waits for the task %s, which is running\n", printable(t.Label), t.Task)
+	}
 }
 
 // budget tells of the gas that the config of w allows the whole run, which stops

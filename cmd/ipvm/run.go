@@ -108,6 +108,9 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := a.warnAwaits(cmd, node, w); err != nil {
+		return err
+	}
 	view := newView(cmd, node, w, o)
 	report, err := node.Run(cmd.Context(), w, ipvm.RunOptions{Listen: named(cmd, signer, view.event), KeepGoing: o.keepGoing, Authority: signed})
 	view.stop()
@@ -214,4 +217,17 @@ func closing(cmd *cobra.Command, node *ipvm.Node, err error) error {
 		return closeErr
 	}
 	return err
+}
+
+// warnAwaits tells which tasks of other workflows w waits for that have not ended:
+// nothing else shows that it does.
+func (a *app) warnAwaits(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow) error {
+	awaited, err := engine.Awaits(cmd.Context(), node.Backend(), w, a.config.options().Policy)
+	if err != nil {
+		return err
+	}
+	for _, t := range awaited {
+		warnAwaited(cmd.ErrOrStderr(), t)
+	}
+	return nil
 }
