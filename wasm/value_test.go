@@ -99,8 +99,8 @@ func TestHostileArguments(t *testing.T) {
 		v        ipld.Value
 		want     string // in the message
 	}{
-		{"text not UTF-8", "string", bad, "parameter x: want string, got text that is not UTF-8"},
-		{"text not UTF-8 in a list", "strings", ipld.List(ipld.String(""), bad), "parameter x: /1: want string"},
+		{"text not UTF-8", "string", bad, "parameter x: expected string, got text that is not UTF-8"},
+		{"text not UTF-8 in a list", "strings", ipld.List(ipld.String(""), bad), "parameter x: /1: expected string"},
 		{"surrogate", "string", ipld.String("\xed\xa0\x80"), "not UTF-8"},
 		{"enum case not UTF-8", "level-of", bad, "parameter x"},
 		{"unknown enum case", "level-of", ipld.String("Low"), "parameter x"},
@@ -119,10 +119,10 @@ func TestHostileArguments(t *testing.T) {
 		{"char of two", "char", ipld.String("ab"), "parameter x"},
 		{"char of none", "char", ipld.String(""), "parameter x"},
 		{"char not UTF-8", "char", ipld.String("\xff"), "parameter x"},
-		{"bool from integer", "bool", ipld.Int(1), "want bool, got 1"},
-		{"integer from bool", "u8", ipld.Bool(true), "want u8, got true"},
+		{"bool from integer", "bool", ipld.Int(1), "expected bool, got 1"},
+		{"integer from bool", "u8", ipld.Bool(true), "expected u8, got true"},
 		{"integer from float", "u8", ipld.Float(1), "parameter x"},
-		{"u8 256", "u8", ipld.Int(256), "want u8, got 256"},
+		{"u8 256", "u8", ipld.Int(256), "expected u8, got 256"},
 		{"u8 -1", "u8", ipld.Int(-1), "parameter x"},
 		{"s8 128", "s8", ipld.Int(128), "parameter x"},
 		{"s8 -129", "s8", ipld.Int(-129), "parameter x"},
@@ -212,7 +212,7 @@ func TestHostileResults(t *testing.T) {
 			t.Errorf("%s: %v", fn, r.Outcome.Failure)
 		}
 	}
-	if r := run(t, m, roomy, "floats", ipld.Int(248)); !strings.Contains(r.Outcome.Failure.Message, "result: /0: want a finite f32, got NaN") {
+	if r := run(t, m, roomy, "floats", ipld.Int(248)); !strings.Contains(r.Outcome.Failure.Message, "result: /0: expected a finite f32, got NaN") {
 		t.Errorf("the place of the NaN is not named: %v", r.Outcome.Failure)
 	}
 	if r := run(t, m, roomy, "big-bytes"); kindOf(r) != "ok" {

@@ -32,7 +32,7 @@ func TestRefusedTakesLittle(t *testing.T) {
 		{"flags", flagsOf(32), UTF8, ones(4 * mib), mib, ErrTooLarge.Error()},
 		{"numbers", of(wit.U16), UTF8, make([]byte, 20*mib), 10 * mib, ErrTooLarge.Error()},
 		{"a breach at the end", enum(2), UTF8, append(make([]byte, 4*mib), 7), 4*mib + 1, "discriminant 7 out of range"},
-		{"NaN at the end", of(wit.F32), UTF8, append(make([]byte, 4*mib), 0, 0, 0xc0, 0x7f), mib + 1, "/1048576: want a finite f32, got NaN (IPLD has no such number)"},
+		{"NaN at the end", of(wit.F32), UTF8, append(make([]byte, 4*mib), 0, 0, 0xc0, 0x7f), mib + 1, "/1048576: expected a finite f32, got NaN (IPLD has no such number)"},
 	}
 	for _, tt := range tests {
 		f, err := Lifted(wit.Func{Name: "f", Result: list(tt.elem)}, tt.encoding)
