@@ -81,6 +81,18 @@ func (r *rig) sign(t *testing.T, g *graph.Graph, proofs ...*ucan.SignedDelegatio
 	return c
 }
 
+// forge is an invocation of the friend's with the given demand, which nobody has
+// held against anything.
+func (r *rig) forge(t *testing.T, d authority.Demand, proof *ucan.SignedDelegation) []byte {
+	t.Helper()
+	inv, err := ucan.Invoke(r.friend, ucan.Call{Subject: r.Key.DID(), Command: grant.RunCommand, Args: d.Value(), Proofs: []*ucan.SignedDelegation{proof}, Expires: r.now.Add(time.Hour)}, r.now)
+	must(t, err)
+	c := ucan.Container{Invocations: []*ucan.SignedInvocation{inv}, Delegations: []*ucan.SignedDelegation{proof}}
+	data, err := c.Append(nil, ucan.Plain)
+	must(t, err)
+	return data
+}
+
 // watched is a permit that is told before it is asked.
 type watched struct {
 	*authority.Permit
@@ -105,12 +117,7 @@ func TestAccept(t *testing.T) {
 	forged := func(change func(*authority.Demand)) []byte {
 		d := authority.DemandOf(g, engine.Policy{})
 		change(&d)
-		inv, err := ucan.Invoke(r.friend, ucan.Call{Subject: r.Key.DID(), Command: grant.RunCommand, Args: d.Value(), Proofs: []*ucan.SignedDelegation{lent}, Expires: r.now.Add(time.Hour)}, r.now)
-		must(t, err)
-		c := ucan.Container{Invocations: []*ucan.SignedInvocation{inv}, Delegations: []*ucan.SignedDelegation{lent}}
-		data, err := c.Append(nil, ucan.Plain)
-		must(t, err)
-		return data
+		return r.forge(t, d, lent)
 	}
 	two := r.sign(t, r.document(t, one+"other: {with: GUEST, func: next, args: [1], gas: 5}\n"), r.grant(t, `[]`))
 	for _, test := range []struct {
@@ -150,6 +157,33 @@ func TestAccept(t *testing.T) {
 	must(t, err)
 	if _, err := r.guard.Accept(far, g); !errors.Is(err, authority.ErrRefused) {
 		t.Errorf("a request that can be kept for long: %v", err)
+	}
+}
+
+// What effects a workflow has is part of what is asked: grants bound them, and an
+// invocation that leaves one out does not cover it.
+func TestAcceptEffects(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	g := r.document(t, `nonce: {"/": {"bytes": AAECAwQFBgcICQoLDA0ODw}}
+jobs:
+  read: {with: "https://example.com/a", do: crud/read}
+`)
+	for _, test := range []struct{ policy, want string }{
+		{`[["==", ".effects", []]]`, `does not hold: ["==",".effects",[]], and .effects is [{"do":"crud/read","uri":"https://example.com/a"}]`},
+		{`[["all", ".effects", ["==", ".do", "crud/update"]]]`, "MatchError"},
+		{`[["all", ".effects", ["like", ".uri", "https://example.org/*"]]]`, "MatchError"},
+		{`[["all", ".effects", ["and", [["like", ".uri", "https://example.com/*"], ["==", ".do", "crud/read"]]]]]`, ""},
+	} {
+		_, err := r.guard.Accept(r.forge(t, authority.DemandOf(g, engine.Policy{}), r.grant(t, test.policy)), g)
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: %v, expected %q", test.policy, err, test.want)
+		}
+	}
+	less := authority.DemandOf(g, engine.Policy{})
+	less.Effects = nil
+	if _, err := r.guard.Accept(r.forge(t, less, r.grant(t, `[["==", ".effects", []]]`)), g); !errors.Is(err, authority.ErrRefused) || !strings.Contains(err.Error(), "crud/read") {
+		t.Errorf("an effect that was not asked for: %v", err)
 	}
 }
 
