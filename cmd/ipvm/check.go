@@ -319,18 +319,22 @@ func printChecked(cmd *cobra.Command, w *ipvm.Workflow, o ipvm.Options, awaited 
 	}
 	for _, t := range awaited {
 		fmt.Fprintf(out, "%s awaits the task %s, which %s\n", printable(t.Label), t.Task, standings[t.Standing])
-		warnAwaited(cmd.ErrOrStderr(), t)
+		warnAwaited(cmd.ErrOrStderr(), w, t)
 	}
 	printLayout(out, w)
 }
 
-// warnAwaited tells of a task of another workflow that a job would wait for.
-func warnAwaited(out io.Writer, t engine.Awaited) {
+// warnAwaited tells of a task of another workflow that a job of w would wait for.
+func warnAwaited(out io.Writer, w *ipvm.Workflow, t engine.Awaited) {
+	place := "ipvm"
+	if i, ok := w.Find(t.Label); ok && w.Step(i).Job.Pos.Line > 0 {
+		place = printable(w.Step(i).Job.Pos.String())
+	}
 	switch t.Standing {
 	case engine.Unknown:
-		fmt.Fprintf(out, "warning: job %s: nothing here has settled the task %s yet; the job waits at most %v\n", printable(t.Label), t.Task, t.Patience)
+		fmt.Fprintf(out, "%s: warning: job %s: nothing here has settled the task %s yet; the job waits at most %v\n", place, printable(t.Label), t.Task, t.Patience)
 	case engine.Running:
-		fmt.Fprintf(out, "job %s waits for the task %s, which is running\n", printable(t.Label), t.Task)
+		fmt.Fprintf(out, "%s: job %s waits for the task %s, which is running\n", place, printable(t.Label), t.Task)
 	}
 }
 

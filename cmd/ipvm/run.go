@@ -227,7 +227,7 @@ func (a *app) warnAwaits(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow) 
 		return err
 	}
 	for _, t := range awaited {
-		warnAwaited(cmd.ErrOrStderr(), t)
+		warnAwaited(cmd.ErrOrStderr(), w, t)
 	}
 	return nil
 }
