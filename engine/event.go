@@ -29,7 +29,8 @@ type Event struct {
 	Jobs int
 	// Label is the job's, in JobStarted and JobSettled.
 	Label string
-	// Job is what the job came to, in JobSettled. It is durable.
+	// Job is what the job came to, in JobSettled. It is durable. Whether a failure is
+	// handled is only in the report: it shows at the end.
 	Job *JobReport
 	// Status is how the workflow ended, in WorkflowEnded.
 	Status Status

@@ -363,7 +363,9 @@ func (r *run) enter(i int, report JobReport, events *teller) {
 		report = hide(report)
 	}
 	r.report.Jobs[i] = report
-	events.add(Event{Kind: JobSettled, Label: report.Label, Job: &r.report.Jobs[i]})
+	if r.options.Listen != nil { // its own, since the end of the run adds to the report
+		events.add(Event{Kind: JobSettled, Label: report.Label, Job: &report})
+	}
 }
 
 // drop gives up the steps in the queue, and those that wait for other workflows.

@@ -118,6 +118,21 @@ func TestBackend(t *testing.T) {
 	}
 }
 
+// That a failure was taken care of shows at the end, and reaches a guest too.
+func TestHandled(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	_, c := serve(t, n)
+	g := build(t, n, `{"a": {"with": "./add-one.wasm", "args": [1], "gas": 1, "on": {"error": ["b"]}}, "b": {"with": "./add-one.wasm", "args": [1]}}`, addOneDir)
+	report, err := c.Run(bounded(t), g, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, _ := report.Job("a"); !a.Handled || report.Status != engine.StatusOK {
+		t.Errorf("%+v", report)
+	}
+}
+
 // The identifiers of a foreign dialect, which are not in the normal form of a
 // document, reach the node: it knows its tasks by them.
 func TestInstructions(t *testing.T) {

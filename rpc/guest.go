@@ -132,6 +132,8 @@ func (w *watcher) take(item ipld.Entry) (done bool, err error) {
 	switch item.Key {
 	case "event":
 		err = w.event(item.Value)
+	case "handled":
+		err = w.handled(item.Value)
 	case "report":
 		done, err = true, w.end(item.Value)
 	case "error":
@@ -180,6 +182,19 @@ func (w *watcher) settle(ev *engine.Event) error {
 	w.n++
 	w.report.Jobs[i] = *ev.Job
 	ev.Job = &w.report.Jobs[i]
+	return nil
+}
+
+// handled takes in the labels of the jobs whose failure was taken care of.
+func (w *watcher) handled(v ipld.Value) error {
+	for _, label := range v.Elems() {
+		text, _ := label.AsString()
+		i, ok := w.graph.Find(text)
+		if !ok || !w.told[i] {
+			return fmt.Errorf("job %s, which has not settled", label)
+		}
+		w.report.Jobs[i].Handled = true
+	}
 	return nil
 }
 

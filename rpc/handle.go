@@ -249,7 +249,23 @@ func (r *request) run() error {
 		return err
 	}
 	fault.Point("rpc.report")
+	if handled := handledOf(report); len(handled) > 0 {
+		if err := r.stream.send("handled", true, func(encoder) ipld.Value { return ipld.List(handled...) }); err != nil {
+			return err
+		}
+	}
 	return r.stream.send("report", true, func(encoder) ipld.Value { return encodeReport(report) })
+}
+
+// handledOf are the labels of the jobs that failed and were taken care of, which no
+// event tells.
+func handledOf(report *engine.Report) (labels []ipld.Value) {
+	for i := range report.Jobs {
+		if report.Jobs[i].Handled {
+			labels = append(labels, ipld.String(report.Jobs[i].Label))
+		}
+	}
+	return labels
 }
 
 // maxRevocation bounds a revocation with its proofs, in bytes.

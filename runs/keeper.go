@@ -344,7 +344,7 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 	cause := context.Cause(ctx)
 	stopped := report == nil || report.Status == engine.StatusCancelled
 	r := *l.record
-	jobs := l.settled()
+	jobs := withHandled(l.settled(), report)
 	switch {
 	case stopped && errors.Is(cause, errSuspend):
 		r.State, jobs = Suspended, nil
@@ -383,6 +383,28 @@ func (k *Keeper) keep(l *live, r *record, jobs []Job) error {
 	defer k.mu.Unlock()
 	r.Open = l.snapshot().Open
 	return k.Store.Put(r.batch(jobs))
+}
+
+// withHandled is jobs with what only the report of a run tells: whose failure was
+// taken care of.
+func withHandled(jobs []Job, report *engine.Report) []Job {
+	if report == nil {
+		return jobs
+	}
+	handled := make(map[string]bool)
+	for i := range report.Jobs {
+		if report.Jobs[i].Handled {
+			handled[report.Jobs[i].Label] = true
+		}
+	}
+	if len(handled) == 0 {
+		return jobs
+	}
+	jobs = slices.Clone(jobs) // events have the others
+	for i := range jobs {
+		jobs[i].Handled = handled[jobs[i].Label]
+	}
+	return jobs
 }
 
 func stateOf(s engine.Status) State {

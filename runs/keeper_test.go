@@ -473,6 +473,24 @@ b: {with: ./add-one/add-one.wasm, args: [{from: a}]}`)
 	}
 }
 
+// TestHandled says that what was taken care of, which shows at the end, is kept.
+func TestHandled(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, true)
+	g := b.engine.Document(t, `
+a: {with: ./add-one/add-one.wasm, args: [1], gas: 1, on: {error: [b]}}
+b: {with: ./add-one/add-one.wasm, args: [1]}`)
+	b.submit(t, g)
+	b.events(t, g.Link(), runs.Position{})
+	jobs, err := b.Jobs(g.Link())
+	if err != nil || len(jobs) != 2 || !jobs[0].Handled || jobs[1].Handled {
+		t.Errorf("%+v, %v", jobs, err)
+	}
+	if r, _ := b.Get(g.Link()); r.State != runs.OK {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestPages has a run with more jobs than one page of its record holds.
 func TestPages(t *testing.T) {
 	t.Parallel()
