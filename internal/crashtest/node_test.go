@@ -117,6 +117,10 @@ var ranNow = regexp.MustCompile(`^\S+ +ran `)
 func (s *served) verify(t *testing.T, program string) {
 	t.Helper()
 	node := s.serve(t, program, "")
+	s.use(t, program, random(t), node) // where each node was killed before it accepted anything
+	if len(s.docs) == 0 {
+		t.Error("nothing was accepted")
+	}
 	await(t, "all that was accepted", func() bool {
 		p := start(t, program, s.home, "", "ps")
 		p.succeed(t)
@@ -148,9 +152,6 @@ func (s *served) verify(t *testing.T, program string) {
 		if i := slices.IndexFunc(again.out, ranNow.MatchString); i >= 0 {
 			t.Errorf("%s has ended, and this ran again: %s", workflow, again.out[i])
 		}
-	}
-	if len(s.docs) == 0 {
-		t.Error("nothing was accepted")
 	}
 	node.kill()
 	node.wait(t)
