@@ -27,7 +27,7 @@ func (n *Node) Submit(ctx context.Context, w *Workflow, o runs.Options) (runs.Ru
 }
 
 // errSignedLater is why a signed workflow is not accepted.
-var errSignedLater = errors.New("a signed workflow runs only while who submits it waits: run it without --detach")
+var errSignedLater = errors.New("a signed workflow runs only while who submits it waits (ipvm run)")
 
 // judge tells on whose behalf an accepted workflow runs.
 func (o *owner) judge(_ *graph.Graph, authority []byte) (did.DID, error) {

@@ -218,7 +218,8 @@ func (k *Keeper) load(workflow ipld.Link) (*record, error) {
 }
 
 // ResumeAll takes up all workflows that are to be run and that nobody drives,
-// and returns how many. One that can not be taken up ends as [Broken].
+// and returns how many. One whose record is damaged is logged and left; one whose
+// document can not be read ends as [Broken].
 func (k *Keeper) ResumeAll(ctx context.Context) (n int, err error) {
 	open, err := k.open()
 	if err != nil {
