@@ -8,7 +8,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
 )
 
 // A seal stands at the end of each entry of the cache and tells that this node
@@ -21,6 +25,8 @@ const (
 	saltLen  = 16
 	sealLen  = saltLen + sha256.Size
 	macPiece = 128 << 10
+	// macReaders is how many goroutines tag the pieces of one entry.
+	macReaders = 4
 )
 
 // seal is the seal of the first size bytes of code under name.
@@ -43,17 +49,41 @@ func sealWith(key, salt []byte, name string, code io.ReaderAt, size int64) ([]by
 	if err != nil {
 		return nil, err
 	}
+	pieces := int((size + macPiece - 1) / macPiece)
 	tags := binary.BigEndian.AppendUint64(nil, uint64(size))
-	buf := make([]byte, min(size, macPiece))
-	for at := int64(0); at < size; at += macPiece {
-		piece := buf[:min(size-at, macPiece)]
-		if _, err := code.ReadAt(piece, at); err != nil {
-			return nil, err
-		}
-		nonce := binary.BigEndian.AppendUint64(make([]byte, 4, 12), uint64(at/macPiece))
-		tags = tagger.Seal(tags, nonce, nil, piece)
+	tags = append(tags, make([]byte, pieces*tagger.Overhead())...)
+	var next atomic.Int64
+	errs := make([]error, min(pieces, macReaders, runtime.GOMAXPROCS(0)))
+	var readers sync.WaitGroup
+	for r := range errs {
+		readers.Go(func() {
+			buf := make([]byte, min(size, macPiece))
+			for errs[r] == nil {
+				n := next.Add(1) - 1
+				if n >= int64(pieces) {
+					return
+				}
+				errs[r] = tagPiece(tags[8+int(n)*tagger.Overhead():], tagger, uint64(n), buf, code, size)
+			}
+		})
+	}
+	readers.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return append(bytes.Clone(salt), keyed(key, "entry", name, salt, tags)...), nil
+}
+
+// tagPiece writes the tag of piece n of the first size bytes of code to dst.
+func tagPiece(dst []byte, tagger cipher.AEAD, n uint64, buf []byte, code io.ReaderAt, size int64) error {
+	at := int64(n) * macPiece
+	piece := buf[:min(size-at, macPiece)]
+	if _, err := code.ReadAt(piece, at); err != nil {
+		return err
+	}
+	nonce := binary.BigEndian.AppendUint64(make([]byte, 4, 12), n)
+	copy(dst, tagger.Seal(nil, nonce, nil, piece))
+	return nil
 }
 
 func newTagger(key []byte) (cipher.AEAD, error) {
