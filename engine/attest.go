@@ -49,7 +49,7 @@ func (e *Engine) attest(sp space, id task.ID, blocks []ipld.Block, also []store.
 		return ran{}, fmt.Errorf("keep the receipt: %w", err)
 	}
 	for _, a := range also {
-		e.kept.add(a)
+		sp.circle.kept.add(a)
 	}
 	return ran{signed: signed, outcome: out, log: log}, nil
 }

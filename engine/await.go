@@ -3,8 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"hash/maphash"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -203,8 +201,9 @@ func (ws *waits) ended(out came, ids ...task.ID) {
 	}
 }
 
-// await looks for what the tasks of other workflows that s awaits came to. What
-// has not ended by now the wait that is returned hears of.
+// await looks for what the tasks of other workflows that s awaits came to, as far
+// as its circle hears of them. What has not ended by now the wait that is returned
+// hears of.
 func (e *Engine) await(sp space, s *graph.Step, wake func()) (*wait, error) {
 	w := newWait(s.Job.Outside, wake)
 	w.secret = s.Secret
@@ -213,7 +212,7 @@ func (e *Engine) await(sp space, s *graph.Step, wake func()) (*wait, error) {
 		if w.has(id) {
 			continue
 		}
-		out, ok, err := e.lookFor(sp, w, id)
+		out, ok, err := e.look(sp, w, id)
 		if err != nil {
 			return w, err
 		}
@@ -222,64 +221,6 @@ func (e *Engine) await(sp space, s *graph.Step, wake func()) (*wait, error) {
 		}
 	}
 	return w, nil
-}
-
-// lookFor is what the task id is known to have come to, of which w hears if it
-// is not known yet. A guest knows only what its own workflows came to.
-func (e *Engine) lookFor(sp space, w *wait, id task.ID) (came, bool, error) {
-	if sp.alone {
-		return e.remembered(sp, id)
-	}
-	names, err := e.names(id)
-	if err != nil {
-		return came{}, false, err
-	}
-	for _, name := range names { // before looking, so that nothing is missed
-		e.waits.enter(w, name, id)
-	}
-	return e.known(names)
-}
-
-// maxNames bounds the IDs of one task: an instruction of Homestar, the task as
-// written, and as resolved.
-const maxNames = 3
-
-// names are the IDs under which a task is known here that is asked for as id:
-// itself first.
-func (e *Engine) names(id task.ID) ([]task.ID, error) {
-	names := []task.ID{id}
-	for len(names) < maxNames {
-		to, ok, err := e.Store.Resolve(names[len(names)-1])
-		if err != nil {
-			return nil, fmt.Errorf("look for task %s: %w", id, err)
-		}
-		if !ok {
-			break
-		}
-		names = append(names, to)
-	}
-	return names, nil
-}
-
-// known is what the task with these names is remembered to have come to. Of
-// several receipts one that tells how the function returned counts before one
-// that tells of a limit, and then that of the highest limits. One that tells of
-// a limit does not count while the task runs.
-func (e *Engine) known(names []task.ID) (came, bool, error) {
-	for _, name := range names {
-		out, ok, err := e.remembered(e.Store, name)
-		if err != nil {
-			return came{}, false, fmt.Errorf("look for task %s: %w", name, err)
-		}
-		if !ok {
-			continue
-		}
-		if limited(out.Outcome) && e.running(names...)[0] {
-			return came{}, false, nil
-		}
-		return out, true, nil
-	}
-	return came{}, false, nil
 }
 
 // limited tells whether a limit ended the task, so that under a higher one it
@@ -372,32 +313,7 @@ func (s Standing) String() string {
 // Standing tells for each of ids, which are Task IDs or instructions of
 // Homestar, what this node knows of the task.
 func (e *Engine) Standing(_ context.Context, ids []task.ID) ([]Standing, error) {
-	all := make([]Standing, len(ids))
-	var open []task.ID
-	var of []int // whose name each of open is
-	for i, id := range ids {
-		names, err := e.names(id)
-		if err != nil {
-			return nil, err
-		}
-		_, ok, err := e.known(names)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			all[i] = Settled
-			continue
-		}
-		for _, name := range names {
-			open, of = append(open, name), append(of, i)
-		}
-	}
-	for k, runs := range e.running(open...) {
-		if runs {
-			all[of[k]] = Running
-		}
-	}
-	return all, nil
+	return e.standing(e.public(), ids)
 }
 
 // Awaited is a task of another workflow that a job awaits.
@@ -435,23 +351,6 @@ func Awaits(ctx context.Context, k Knowledge, g *graph.Graph, p Policy) ([]Await
 	return all, err
 }
 
-// running tells for each of ids whether it is a task that runs here, or a job
-// that has not ended of a workflow that does.
-func (e *Engine) running(ids ...task.ID) []bool {
-	out := make([]bool, len(ids))
-	for i, id := range ids {
-		out[i] = e.flights.has(id)
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for r := range e.active {
-		for i, id := range ids {
-			out[i] = out[i] || r.will(id)
-		}
-	}
-	return out
-}
-
 // will tells whether a job that has not ended is the task id. The caller holds
 // the engine's mu.
 func (r *run) will(id task.ID) bool {
@@ -470,42 +369,6 @@ func (r *run) will(id task.ID) bool {
 	}
 	return slices.ContainsFunc(r.byID[id], func(i int) bool { return !r.over[i].Load() })
 }
-
-// also keeps what a task is called, if that is not kept.
-func (e *Engine) also(aliases []store.Alias) error {
-	for _, a := range aliases {
-		if e.kept.has(a) {
-			continue
-		}
-		known, ok, err := e.Store.Resolve(a.From)
-		if err == nil && (!ok || known != a.To) {
-			err = e.Store.Put(store.Batch{Aliases: []store.Alias{a}})
-		}
-		if err != nil {
-			return fmt.Errorf("keep that task %s is %s: %w", a.From, a.To, err)
-		}
-		e.kept.add(a)
-	}
-	return nil
-}
-
-// kept are aliases of which it is known that the store has them, most of the
-// latest: to ask it each time a task is recalled would take a fifth of that.
-type kept struct {
-	slots [1 << 15]atomic.Pointer[store.Alias]
-	seed  maphash.Seed
-}
-
-func (k *kept) slot(from task.ID) *atomic.Pointer[store.Alias] {
-	return &k.slots[maphash.String(k.seed, from.Key())%uint64(len(k.slots))]
-}
-
-func (k *kept) has(a store.Alias) bool {
-	known := k.slot(a.From).Load()
-	return known != nil && *known == a
-}
-
-func (k *kept) add(a store.Alias) { k.slot(a.From).Store(&a) }
 
 // instructions are the identifiers that a foreign dialect has for the jobs of g.
 func instructions(g *graph.Graph) (all []store.Alias) {
@@ -595,5 +458,5 @@ func (r *run) release(i int) {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
-	r.engine.waits.leave(w)
+	r.spaces.open.circle.waits.leave(w)
 }

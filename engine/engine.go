@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"runtime"
 	"slices"
 	"sync"
@@ -91,15 +90,13 @@ type Engine struct {
 	slots   chan struct{} // one for each step in progress
 	pool    *pool
 	flights flights
-	waits   waits
-	kept    kept
+	own     *circle // of the owner's workflows
 	rooms   rooms
 	modules modules
 	runs    sync.WaitGroup
-	active  map[*run]struct{} // the runs that go on
-	life    context.Context   // ends when the engine closes
+	life    context.Context // ends when the engine closes
 	end     context.CancelFunc
-	mu      sync.Mutex // of active; orders runs.Add before the wait of Close
+	mu      sync.Mutex // of the runs of circles; orders runs.Add before the wait of Close
 }
 
 // New returns an engine over c. Close it to wait for what it runs.
@@ -115,7 +112,9 @@ func New(c Config) *Engine {
 	}
 	life, end := context.WithCancel(context.Background())
 	p := newPool(2 * c.Workers) // a step and its flight
-	return &Engine{Config: c, slots: make(chan struct{}, c.Workers), pool: p, flights: flights{pool: p}, kept: kept{seed: maphash.MakeSeed()}, active: make(map[*run]struct{}), life: life, end: end}
+	e := &Engine{Config: c, slots: make(chan struct{}, c.Workers), pool: p, flights: flights{pool: p}, life: life, end: end}
+	e.own = newCircle(c.Store, c.Store.Put, &e.flights)
+	return e
 }
 
 // Close cancels what runs, keeps what was finished, and returns when all is

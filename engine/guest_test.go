@@ -42,9 +42,9 @@ func TestGuestsKnowOnlyTheirOwn(t *testing.T) {
 		{plain, alice, engine.Remembered},
 		{plain, bob, engine.Ran},
 		{plain, owner, engine.Remembered},
-		{hidden, alice, engine.Ran},
 		{hidden, alice, engine.Remembered},
-		{hidden, bob, engine.Ran},
+		{hidden, alice, engine.Remembered},
+		{hidden, bob, engine.Remembered},
 		{hidden, nil, engine.Remembered},
 		{"job: next(2)\n", alice, engine.Ran},
 		{"job: next(2)\n", nil, engine.Ran},
@@ -98,6 +98,68 @@ func TestGuestsAwaitOnlyTheirOwn(t *testing.T) {
 		if got := run("awaits", who); got != want {
 			t.Errorf("%v awaits alice's: %s, want %s", who, got, want)
 		}
+	}
+}
+
+// held is a guest whose functions wait until it is let go.
+type held struct {
+	guest
+	begun, free chan struct{}
+}
+
+func (h held) Allow(ipld.Link, string) *task.Failure {
+	select {
+	case h.begun <- struct{}{}:
+	default:
+	}
+	<-h.free
+	return nil
+}
+
+// A guest's workflows hear of each other's tasks while these run, and find them by
+// every name; others do not.
+func TestGuestsHearTheirOwn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{Workers: 4})
+	first := r.document(t, "a: next(1)\nb: next({from: a})\n")
+	text := "j: next({from: " + link(t, first, "a") + "})"
+	alice := held{"did:key:alice", make(chan struct{}, 1), make(chan struct{})}
+	one := start(t.Context(), r.Engine.Engine, first, engine.Options{Permit: alice})
+	<-alice.begun
+	view := func(who did.DID) engine.Standing {
+		v, err := r.View(who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, _ := first.Find("a")
+		all, err := v.Standing(t.Context(), []task.ID{first.Step(i).ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all[0]
+	}
+	if a, b, owner := view("did:key:alice"), view("did:key:bob"), view(""); a != engine.Running || b != engine.Unknown || owner != engine.Unknown {
+		t.Errorf("alice sees %s, bob %s, the owner %s", a, b, owner)
+	}
+	two := start(t.Context(), r.Engine.Engine, r.document(t, text+patient), engine.Options{Permit: guest("did:key:alice")})
+	bob := r.MustRun(t, r.document(t, text+", time: 20ms\n"), engine.Options{Permit: guest("did:key:bob")})
+	if bob.Jobs[0].Status != engine.JobUpstream {
+		t.Errorf("bob awaits alice's: %s", bob.Jobs[0].Status)
+	}
+	close(alice.free)
+	report, err := two()
+	if err != nil {
+		t.Fatal(err)
+	}
+	end(t, report, "j", 3)
+	if _, err := one(); err != nil {
+		t.Fatal(err)
+	}
+	// What is awaited by its name as written, which is another than that of the receipt.
+	report = r.MustRun(t, r.document(t, "j: next({from: "+link(t, first, "b")+"})\n"), engine.Options{Permit: guest("did:key:alice")})
+	end(t, report, "j", 4)
+	if a := view("did:key:alice"); a != engine.Settled {
+		t.Errorf("alice sees %s", a)
 	}
 }
 
@@ -245,7 +307,7 @@ func TestGuestsReadWhatTheyBring(t *testing.T) {
 		{told(alice, ""), "not-found"},
 		{told(alice, "", missing, file), "ok"},
 		{told(alice, ""), "ok"},
-		{told(alice, secret), "not-found"},
+		{told(alice, secret), "ok"},
 		{told(alice, secret, file), "ok"},
 		{told(bob, "", missing), "not-found"},
 	} {

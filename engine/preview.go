@@ -85,7 +85,7 @@ func (f *Forecast) foreseeOutside(s *step) error {
 	if w == nil || err != nil {
 		return err
 	}
-	s.engine.waits.leave(w)
+	s.space.circle.waits.leave(w)
 	id, failure := w.blocked(0)
 	if f.Known = w.ready(); f.Known {
 		f.Failure = failure

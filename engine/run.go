@@ -97,22 +97,23 @@ func (e *Engine) Run(ctx context.Context, g *graph.Graph, o Options) (*Report, e
 	if r.plan, err = plan.New(g, plan.Options{KeepGoing: o.KeepGoing}); err != nil {
 		return nil, err
 	}
-	if !spaces.open.private && !o.Recall {
+	if !o.Recall {
 		defer e.show(r)()
 	}
 	return r.drive(ctx)
 }
 
-// show makes the jobs of r known to who awaits them, until the func returned is
+// show makes the jobs of r known in its circle to who awaits them, until the func returned is
 // called.
 func (e *Engine) show(r *run) func() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.active[r] = struct{}{}
+	c := r.spaces.open.circle
+	c.runs[r] = struct{}{}
 	return func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		delete(e.active, r)
+		delete(c.runs, r)
 	}
 }
 

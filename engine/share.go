@@ -66,11 +66,12 @@ func (s *spaces) bringing(m Memory, links []ipld.Link) error {
 			brings[l] = true
 		}
 	}
-	for _, sp := range []*space{&s.open, &s.secret} {
-		if b, ok := sp.Memory.(behind); ok {
-			b.brings = brings
-			sp.Memory = b
-		}
+	front := s.open.Memory.(behind)
+	front.brings = brings
+	s.open.Memory = front
+	if b, ok := s.secret.Memory.(behind); ok {
+		b.open = front
+		s.secret.Memory = b
 	}
 	return nil
 }

@@ -38,6 +38,7 @@ type Room struct {
 type room struct {
 	vault   Vault
 	flights flights
+	circle  *circle // nil in one of secrets
 }
 
 // rooms are those that were needed so far.
@@ -66,9 +67,15 @@ func (e *Engine) room(r Room) (*room, error) {
 	if e.rooms.all == nil {
 		e.rooms.all = make(map[Room]*room)
 	}
-	e.rooms.all[r] = &room{vault: v, flights: flights{pool: e.pool}}
-	return e.rooms.all[r], nil
+	open := &room{vault: v, flights: flights{pool: e.pool}}
+	if r.Guest != "" && !r.Secret {
+		open.circle = newCircle(behind{vault: v, open: e.Store, alone: true}, open.put, &open.flights)
+	}
+	e.rooms.all[r] = open
+	return open, nil
 }
+
+func (r *room) put(b store.Batch) error { return r.vault.Put(secret.New(b)) }
 
 // wait returns when nothing runs in any room.
 func (r *rooms) wait() {
@@ -86,7 +93,11 @@ type space struct {
 	Memory
 	put     func(store.Batch) error
 	flights *flights
-	// private tells that nobody outside hears of what comes of the step.
+	circle  *circle
+	// silent tells that nobody hears of what comes of the step: it is a secret.
+	silent bool
+	// private tells that it is kept in a room, where the word of others does not
+	// count.
 	private bool
 	// alone tells that the step hears of nothing outside, neither what others
 	// have run nor how long that takes to find: it is a guest's.
@@ -94,7 +105,9 @@ type space struct {
 }
 
 // public is the space of the owner's steps that are no secrets.
-func (e *Engine) public() space { return space{Memory: e.Store, put: e.Store.Put, flights: &e.flights} }
+func (e *Engine) public() space {
+	return space{Memory: e.Store, put: e.Store.Put, flights: &e.flights, circle: e.own}
+}
 
 // space is that of a room.
 func (e *Engine) space(r Room) (space, error) {
@@ -102,13 +115,21 @@ func (e *Engine) space(r Room) (space, error) {
 	if err != nil {
 		return space{}, err
 	}
-	return space{
-		Memory:  behind{vault: open.vault, open: e.Store, alone: r.Guest != ""},
-		put:     func(b store.Batch) error { return open.vault.Put(secret.New(b)) },
-		flights: &open.flights,
-		private: true,
-		alone:   r.Guest != "",
-	}, nil
+	sp := space{
+		Memory: behind{vault: open.vault, open: e.Store}, put: open.put, flights: &open.flights,
+		circle: e.own, silent: true, private: true, alone: r.Guest != "",
+	}
+	switch {
+	case open.circle != nil:
+		sp.Memory, sp.circle, sp.silent = open.circle.Memory, open.circle, false
+	case r.Guest != "": // a guest's secrets are before what it has in the open
+		front, err := e.space(Room{Guest: r.Guest})
+		if err != nil {
+			return space{}, err
+		}
+		sp.Memory, sp.circle = behind{vault: open.vault, open: front.Memory}, front.circle
+	}
+	return sp, nil
 }
 
 // spaces are those of one run.
@@ -162,6 +183,18 @@ func (e *Engine) RevealFile(link ipld.Link) ([]byte, error) {
 	}
 	return ipld.ReadFile(link, maxFile, sp.Block)
 }
+
+// Anyone is the guest for whom workflows run whose submitters have shown no
+// authority.
+const Anyone did.DID = "anyone"
+
+// Unsigned is the permit of [Anyone], which allows all that there is.
+var Unsigned Permit = unsigned{}
+
+type unsigned struct{}
+
+func (unsigned) Issuer() did.DID                       { return Anyone }
+func (unsigned) Allow(ipld.Link, string) *task.Failure { return nil }
 
 // guest is on whose behalf a run is; empty is the owner of the node.
 func (e *Engine) guest(o Options) did.DID {

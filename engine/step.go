@@ -48,7 +48,7 @@ var errNotKept = errors.New("nothing is kept of what it came to")
 func (s *step) begin(ctx context.Context, wake func()) finished {
 	w, err := s.look(wake)
 	if w != nil && s.recall {
-		s.engine.waits.leave(w)
+		s.space.circle.waits.leave(w)
 		w, err = nil, errNotKept
 	}
 	report := s.report()
@@ -73,7 +73,7 @@ func (s *step) look(wake func()) (*wait, error) {
 		if err == nil && !w.goesOn() {
 			return w, nil
 		}
-		s.engine.waits.leave(w)
+		s.space.circle.waits.leave(w)
 		if err != nil {
 			return nil, err
 		}
@@ -122,13 +122,13 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 		return nil
 	}
 	report.Task = c.id
-	if !s.strayed && !s.space.private && c.id != report.Written {
+	if !s.strayed && !s.space.silent && c.id != report.Written {
 		c.also = []store.Alias{{From: report.Written, To: c.id}}
 	}
 	r, how, err := s.settle(ctx, c, report.Limits)
 	report.fill(r, how)
 	if err == nil && how != Ran {
-		err = s.engine.also(c.also)
+		err = s.space.circle.also(c.also)
 	}
 	if err != nil {
 		return err
@@ -151,17 +151,17 @@ func (s *step) denied(module ipld.Link, name string) *task.Failure {
 	return s.permit.Allow(module, name)
 }
 
-// tell tells who awaits the task as written what it came to. What is private is
-// told to nobody.
+// tell tells who awaits the task as written what it came to. A secret is told to
+// nobody.
 func (s *step) tell(report *JobReport) {
-	if s.strayed || s.space.private {
+	if s.strayed || s.space.silent {
 		return
 	}
 	names := []task.ID{report.Written}
 	if in := s.step.Job.Instruction; in.Defined() {
 		names = append(names, task.ID{Link: in})
 	}
-	s.engine.waits.ended(came{report.Outcome, report.How == Trusted}, names...)
+	s.space.circle.waits.ended(came{report.Outcome, report.How == Trusted}, names...)
 }
 
 // fill enters what a run or a memory came to.
@@ -313,8 +313,8 @@ func (e *Engine) canonical(c *call, written task.Task, name string, params ipld.
 // settle recalls c or runs it, and tells who awaits it.
 func (s *step) settle(ctx context.Context, c call, limits task.Limits) (ran, How, error) {
 	r, how, err := s.recallOrRun(ctx, c, limits)
-	if err == nil && !s.space.private {
-		s.engine.waits.ended(came{r.outcome, how == Trusted}, c.id)
+	if err == nil && !s.space.silent {
+		s.space.circle.waits.ended(came{r.outcome, how == Trusted}, c.id)
 	}
 	return r, how, err
 }
