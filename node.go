@@ -1,6 +1,7 @@
 package ipvm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/rpc"
 	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/supervise"
 )
 
 // Options configure a node. The zero value works.
@@ -49,6 +51,10 @@ type Options struct {
 	// TrustDepth is how many delegations may lead from this node to one whose
 	// receipts count by them, at most [ucan.MaxProofs]; 0 is 1.
 	TrustDepth int
+	// Supervised tells that this process is the child of one that holds the state
+	// directory, as package supervise has it. Other processes leave the state
+	// directory to it.
+	Supervised bool
 	// Log is where the node tells of its own troubles; nil is nowhere.
 	Log *slog.Logger
 	// Now is the clock; nil is time.Now.
@@ -151,13 +157,13 @@ func (n *Node) open(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		own, err := newOwner(n.dir, n.options)
+		own, err := n.own()
 		if err == nil {
 			n.backend, n.close = own, own.Close
 			return nil
 		}
 		var locked *store.ErrLocked
-		if !errors.As(err, &locked) {
+		if !errors.As(err, &locked) && !errors.Is(err, errKept) {
 			return err
 		}
 		if patience.Err() != nil {
@@ -169,6 +175,19 @@ func (n *Node) open(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// errKept reports a state directory whose node starts, or comes back.
+var errKept = errors.New("a supervisor keeps the state directory for its node")
+
+// own takes the state directory, unless it is kept for another process.
+func (n *Node) own() (*owner, error) {
+	if !n.options.Supervised {
+		if held, err := supervise.Held(n.dir); held || err != nil {
+			return nil, cmp.Or(err, errKept)
+		}
+	}
+	return newOwner(n.dir, n.options)
 }
 
 // Close stops what this process runs, keeps what was finished, and returns

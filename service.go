@@ -27,6 +27,8 @@ type ServeOptions struct {
 	// Listen is a loopback address and port for HTTP, such as 127.0.0.1:1337;
 	// port 0 is any that is free.
 	Listen string
+	// Listener is used instead, where it is set. It is closed with the service.
+	Listener net.Listener
 	// Hosts and Origins are taken beside the loopback addresses; see
 	// [api.NewDoor].
 	Hosts, Origins []string
@@ -52,7 +54,7 @@ func (n *Node) Serve(ctx context.Context, o ServeOptions) (*Service, error) {
 		return nil, ErrGuest
 	}
 	s := &Service{}
-	if o.Listen != "" {
+	if o.Listen != "" || o.Listener != nil {
 		if err := s.listen(ctx, n, own, o); err != nil {
 			return nil, err
 		}
@@ -72,10 +74,11 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 	if err != nil {
 		return err
 	}
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", o.Listen)
-	if err != nil {
-		return fmt.Errorf("listen at %s: %w", o.Listen, err)
+	l := o.Listener
+	if l == nil {
+		if l, err = Listen(ctx, o.Listen); err != nil {
+			return err
+		}
 	}
 	log := n.options.Log
 	s.addr = l.Addr().String()
@@ -98,6 +101,16 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 		return errors.Join(err, l.Close())
 	}
 	return nil
+}
+
+// Listen listens at an address as [ServeOptions] have it.
+func Listen(ctx context.Context, addr string) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", addr, err)
+	}
+	return l, nil
 }
 
 // Addr is the address at which HTTP is answered; empty where it is not.

@@ -81,11 +81,14 @@ func (p pipe) Write(data []byte) (int, error) {
 func report(err error, errOut io.Writer) int {
 	var faults workflow.FaultList
 	var misuse *misuseError
+	var child childError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errFailed):
 		return exitFailed
+	case errors.As(err, &child):
+		return int(child)
 	case errors.Is(err, errFaults):
 		return exitMisuse
 	case errors.As(err, &faults):
@@ -120,6 +123,7 @@ func misusef(hint, format string, args ...any) error {
 type app struct {
 	config       config
 	allowLiteral bool // documents may hold what looks like a credential
+	isSupervised bool // this process is a child of the one that holds the state directory
 	as           string
 	key          did.PrivateKey // the one that as names, once it was read
 }
@@ -135,7 +139,7 @@ func (a *app) open(cmd *cobra.Command) (*ipvm.Node, error) {
 		return nil, err
 	}
 	o := a.config.options()
-	o.AllowCredentials = a.allowLiteral
+	o.AllowCredentials, o.Supervised = a.allowLiteral, a.isSupervised
 	if a.as != "" {
 		key, err := a.readKey(cmd, a.as)
 		if err != nil {

@@ -1,16 +1,22 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/supervise"
 )
 
 func newNode(a *app) *cobra.Command {
 	var o ipvm.ServeOptions
+	var alone bool
 	cmd := &cobra.Command{
 		Use:   "node",
 		Short: "Stay, and run the workflows that are submitted to this state directory",
@@ -19,6 +25,10 @@ directory with 'ipvm run --detach'. What was accepted is run to its end, also
 when this process is killed and started again: what has a receipt is not run
 again. Other commands use this node as long as it is there.
 
+The node runs as a child of this process, which starts it again when it dies. With
+--no-supervisor it is this process itself, for systems that look after it: systemd
+and the like.
+
 With --listen it also answers HTTP at a loopback address, where other programs of
 this machine submit workflows: docs/http.md. Clients of Homestar find their
 JSON-RPC there, and look for it at 127.0.0.1:1337. Whoever can connect, other users
@@ -26,14 +36,129 @@ of the machine too, can then run what is pure and read what was run here, if it
 is no secret.`,
 		Example: "  ipvm node &\n  ipvm run --detach workflow.yaml\n  ipvm ps",
 		Args:    wants(0, 0),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.node(cmd, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if alone {
+				return a.node(cmd, o)
+			}
+			return a.supervised(cmd, o)
+		},
 	}
 	o.Version = version()
 	f := cmd.Flags()
 	f.StringVar(&o.Listen, "listen", "", "answer HTTP at this loopback `ADDRESS`, such as 127.0.0.1:1337; port 0 is any that is free")
 	f.StringSliceVar(&o.Hosts, "host", nil, "also answer requests that name this `HOST:PORT`")
 	f.StringSliceVar(&o.Origins, "origin", nil, "also answer pages of this `ORIGIN`, such as http://localhost:8080")
+	f.BoolVar(&alone, "no-supervisor", false, "be the node, and do not start it again when it dies")
 	return cmd
+}
+
+// supervised is the node if this process was started for that, else its
+// supervisor.
+func (a *app) supervised(cmd *cobra.Command, o ipvm.ServeOptions) error {
+	files := 1 // the lock of the state directory, which lasts until the node is gone
+	if o.Listen != "" {
+		files++
+	}
+	child, err := supervise.Inherit(files)
+	switch {
+	case err != nil:
+		return err
+	case child == nil:
+		return a.supervise(cmd, o)
+	}
+	if o.Listen != "" {
+		if o.Listener, err = net.FileListener(child.Files[1]); err != nil {
+			return err
+		}
+	}
+	a.isSupervised = true
+	err = a.node(cmd, o)
+	return errors.Join(err, child.Done())
+}
+
+// supervise keeps a node running. It holds the address at which HTTP is answered:
+// who connects while there is no node is answered by the next.
+func (a *app) supervise(cmd *cobra.Command, o ipvm.ServeOptions) error {
+	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+		return err
+	}
+	dir, err := makeStateDir(a.config.dir())
+	if err != nil {
+		return err
+	}
+	lock, err := supervise.Hold(cmd.Context(), dir)
+	if errors.Is(err, supervise.ErrHeld) {
+		return fmt.Errorf("%s: %w: another node runs there\n  hint: end it, or use another state directory", dir, ipvm.ErrGuest)
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n  hint: --no-supervisor does without one", err)
+	}
+	defer lock.Close()
+	files := []*os.File{lock}
+	if o.Listen != "" {
+		socket, err := listenFile(cmd.Context(), o.Listen)
+		if err != nil {
+			return err
+		}
+		defer socket.Close()
+		files = append(files, socket)
+	}
+	self := program()
+	if self == "" {
+		return errors.New("this program does not know where it is, so it can not be started again\n  hint: --no-supervisor does not need that")
+	}
+	status, err := supervise.Run(cmd.Context(), supervise.Config{
+		Path: self, Args: os.Args, Files: files,
+		Died: func(d supervise.Death) { fmt.Fprintln(cmd.ErrOrStderr(), "ipvm: "+obituary(d)) },
+	})
+	if err != nil {
+		return fmt.Errorf("the node: %w\n  hint: what it wrote above says why, and `ipvm doctor` whether the state directory is well", err)
+	}
+	switch status {
+	case exitOK:
+		return nil
+	case -1:
+		return errors.New("the node was killed while it ended; what it had acknowledged is kept")
+	}
+	return childError(status)
+}
+
+// makeStateDir is the state directory, which exists from now on.
+func makeStateDir(dir string) (string, error) {
+	if dir == "" {
+		var err error
+		if dir, err = ipvm.DefaultDir(); err != nil {
+			return "", err
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("state directory: %w", err)
+	}
+	return dir, nil
+}
+
+// childError is the exit status of a child that has said why.
+type childError int
+
+func (e childError) Error() string { return fmt.Sprintf("the node ended with status %d", int(e)) }
+
+// listenFile is a socket that listens at addr.
+func listenFile(ctx context.Context, addr string) (*os.File, error) {
+	l, err := ipvm.Listen(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	return l.(*net.TCPListener).File()
+}
+
+// obituary says that the node died, for people.
+func obituary(d supervise.Death) string {
+	text := fmt.Sprintf("the node died (%s) after %v; it is started again", d.How, d.After.Round(time.Millisecond))
+	if d.Pause > 0 {
+		text += fmt.Sprintf(" in %v, after %d deaths within %v", d.Pause, d.Count, supervise.Window)
+	}
+	return text
 }
 
 func (a *app) node(cmd *cobra.Command, o ipvm.ServeOptions) (err error) {

@@ -67,7 +67,7 @@ type served struct {
 // serve starts a node and returns when it answers.
 func (s *served) serve(t *testing.T, program, faults string) *process {
 	t.Helper()
-	node := start(t, program, s.home, faults, "node", "--listen", "127.0.0.1:0")
+	node := start(t, program, s.home, faults, "node", "--no-supervisor", "--listen", "127.0.0.1:0")
 	await(t, "the node to serve", func() bool {
 		if node.ended() {
 			return true

@@ -1,0 +1,10 @@
+//go:build !(linux || darwin || freebsd || netbsd || openbsd || dragonfly)
+
+package supervise
+
+import "os"
+
+const supported = false
+
+// flock has no lock to give.
+func flock(*os.File, bool) (bool, error) { return false, ErrUnsupported }
