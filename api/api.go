@@ -188,5 +188,5 @@ func (h *Handler) about(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.writeJSON(w, http.StatusOK, aboutJSON{Schema: schema, DID: id, Version: h.Version})
+	return h.writeJSON(w, http.StatusOK, aboutJSON{Schema: schema, DID: id, Version: h.Version, Revision: revision, Serves: serves})
 }

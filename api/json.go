@@ -20,10 +20,19 @@ import (
 // under one version; none changes its meaning or goes away.
 const schema = 1
 
+// revision counts what was added to the API, and serves is the oldest one whose
+// clients are still answered as they expect.
+const (
+	revision = 1
+	serves   = 1
+)
+
 type aboutJSON struct {
-	Schema  int     `json:"schema"`
-	DID     did.DID `json:"did"`
-	Version string  `json:"version,omitempty"`
+	Schema   int     `json:"schema"`
+	DID      did.DID `json:"did"`
+	Version  string  `json:"version,omitempty"`
+	Revision int     `json:"revision"`
+	Serves   int     `json:"serves"`
 }
 
 // runJSON is how the latest run of a workflow stands.

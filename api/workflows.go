@@ -100,9 +100,10 @@ func (h *Handler) document(w http.ResponseWriter, r *http.Request) (*graph.Graph
 	if err != nil {
 		return nil, err
 	}
-	format, ok := documents[kind]
-	if !ok {
-		return nil, problemf(Unsupported, "a document is not %s", shorten(kind)).hint("YAML is application/yaml, JSON application/json, DAG-CBOR " + typeCBOR)
+	if kind != typeForm {
+		if _, err := documentFormat(kind); err != nil {
+			return nil, err
+		}
 	}
 	data, done, err := h.read(w, r, h.Document)
 	if err != nil {
@@ -112,13 +113,22 @@ func (h *Handler) document(w http.ResponseWriter, r *http.Request) (*graph.Graph
 	if len(data) == 0 {
 		return nil, problemf(BadRequest, "there is no body").hint("it is to be the document")
 	}
+	src := workflow.Source{Data: data, MaxBytes: int(h.Document)}
+	if kind == typeForm {
+		err = readForm(r, &src)
+	} else {
+		src.Format, err = documentFormat(kind)
+	}
+	if err != nil {
+		return nil, err
+	}
 	select {
 	case h.reading <- struct{}{}:
 		defer func() { <-h.reading }()
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
-	return h.Node.Check(r.Context(), workflow.Source{Name: "", Data: data, Format: format, MaxBytes: int(h.Document)})
+	return h.Node.Check(r.Context(), src)
 }
 
 // pure refuses what takes more than pure work.
