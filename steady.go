@@ -3,6 +3,7 @@ package ipvm
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
@@ -90,6 +91,10 @@ func (s steady) Standing(ctx context.Context, ids []task.ID) ([]engine.Standing,
 
 func (s steady) PutReceipt(ctx context.Context, r *receipt.Signed) error {
 	return s.tell(ctx, func(b rpc.Backend) error { return b.PutReceipt(ctx, r) })
+}
+
+func (s steady) Rerun(ctx context.Context, r *receipt.Signed, limit time.Duration) (engine.Again, error) {
+	return again(ctx, s.node, func(b rpc.Backend) (engine.Again, error) { return b.Rerun(ctx, r, limit) })
 }
 
 func (s steady) Trusted(ctx context.Context) ([]rpc.Signer, error) {

@@ -15,24 +15,12 @@ import (
 // attest signs what task id came to and puts it, with the blocks that go with
 // it and what else it is called, into sp. The plan may go on; showing it waits for a sync.
 func (e *Engine) attest(sp space, id task.ID, blocks []ipld.Block, also []store.Alias, result wasm.Result, limits task.Limits, log []LogLine) (ran, error) {
-	out, outBlocks, err := compactOutcome(result.Outcome)
+	rc, out, outBlocks, err := claim(id, result, limits)
 	if err != nil {
 		return ran{}, err
 	}
-	boxed, box, err := receipt.BoxOutcome(out)
-	if err != nil {
-		return ran{}, fmt.Errorf("box the value: %w", err)
-	}
-	rc := receipt.Receipt{
-		Executor: e.Key.DID(), Task: id, Out: boxed,
-		Gas: result.Gas, Memory: result.Memory, HasMemory: result.HasMemory,
-		Limits: task.Limits{Gas: limits.Gas, Memory: limits.Memory}, Schedule: wasm.Schedule,
-	}
+	rc.Executor = e.Key.DID()
 	blocks = append(blocks, outBlocks...)
-	if box != nil {
-		rc.Boxed = box.Link
-		blocks = append(blocks, *box)
-	}
 	signed, err := receipt.Issue(e.Key, rc)
 	if err != nil {
 		return ran{}, fmt.Errorf("sign the receipt: %w", err)
@@ -52,6 +40,28 @@ func (e *Engine) attest(sp space, id task.ID, blocks []ipld.Block, also []store.
 		sp.circle.kept.add(a)
 	}
 	return ran{signed: signed, outcome: out, log: log}, nil
+}
+
+// claim is what a receipt says of a run of task id, the outcome itself, and the
+// blocks that go with it.
+func claim(id task.ID, result wasm.Result, limits task.Limits) (rc receipt.Receipt, out task.Outcome, blocks []ipld.Block, err error) {
+	if out, blocks, err = compactOutcome(result.Outcome); err != nil {
+		return rc, out, nil, err
+	}
+	boxed, box, err := receipt.BoxOutcome(out)
+	if err != nil {
+		return rc, out, nil, fmt.Errorf("box the value: %w", err)
+	}
+	rc = receipt.Receipt{
+		Task: id, Out: boxed,
+		Gas: result.Gas, Memory: result.Memory, HasMemory: result.HasMemory,
+		Limits: task.Limits{Gas: limits.Gas, Memory: limits.Memory}, Schedule: wasm.Schedule,
+	}
+	if box != nil {
+		rc.Boxed = box.Link
+		blocks = append(blocks, *box)
+	}
+	return rc, out, blocks, nil
 }
 
 // compactOutcome is out with large bytes as links, and the blocks behind them.

@@ -130,6 +130,9 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 	if err == nil && how != Ran {
 		err = s.space.circle.also(c.also)
 	}
+	if err == nil && how == Trusted {
+		err = s.know(&c)
+	}
 	if err != nil {
 		return err
 	}
@@ -140,6 +143,16 @@ func (s *step) attempt(ctx context.Context, report *JobReport) error {
 		report.Outcome, report.Status = task.Outcome{Failure: failure}, JobError
 	}
 	return err
+}
+
+// know keeps the task that the word of another answered, if it is not known yet, so
+// that it can be told what that was about and be run here.
+func (s *step) know(c *call) error {
+	known, err := s.space.Has(c.id.Link)
+	if known || err != nil {
+		return err
+	}
+	return s.space.put(store.Batch{Blocks: append(c.blocks, c.block)})
 }
 
 // denied is why the function may not be called; nil when it may. It is asked

@@ -158,6 +158,9 @@ func TestTrust(t *testing.T) {
 			if j.How != tt.how || !j.Outcome.Value.Equal(value(tt.want)) {
 				t.Errorf("%s %s, want %s %d", j.How, j.Outcome.Value, tt.how, tt.want)
 			}
+			if _, err := b.Store.Block(j.Task.Link); err != nil && j.How != engine.Remembered {
+				t.Error("the task that was answered:", err)
+			}
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -89,6 +90,10 @@ type Backend interface {
 	Word(ctx context.Context, signer did.DID, id task.ID) (Word, error)
 	// Scan calls yield for each receipt until it returns false.
 	Scan(ctx context.Context, yield func(*receipt.Signed) bool) error
+	// Rerun runs the task of a receipt again, for as long as limit at most, and
+	// compares. What proves a receipt of this node's store wrong is kept there. See
+	// [engine.Engine.Rerun].
+	Rerun(ctx context.Context, r *receipt.Signed, limit time.Duration) (engine.Again, error)
 	// Module returns what is known of the module behind link, or why it can
 	// not be used.
 	Module(ctx context.Context, link ipld.Link) (engine.ModuleInfo, *task.Failure, error)

@@ -93,6 +93,23 @@ func TestBackend(t *testing.T) {
 	same(t, "Receipts of none", func(b Backend) (any, error) { return links(b.Receipts(ctx, task.ID{Link: g.Link()})) }, n, c)
 	same(t, "Scan", func(b Backend) (any, error) { return scanned(ctx, b, 10) }, n, c)
 	same(t, "Scan of one", func(b Backend) (any, error) { return scanned(ctx, b, 1) }, n, c)
+	ran, err := n.Receipts(ctx, two.Task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "Rerun", func(b Backend) (any, error) {
+		a, err := b.Rerun(ctx, ran[0], time.Minute)
+		return []any{a.Verdict, a.Why, a.Kept}, err
+	}, n, c)
+	lie := ran[0].Receipt
+	lie.Out.Value, lie.Gas = ipld.Int(4), 1
+	lied, err := receipt.Issue(n.key, lie)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := c.Rerun(ctx, lied, time.Minute); err != nil || a.Verdict != engine.Different || !a.Now.Out.Value.Equal(ipld.Int(3)) || a.Now.Gas != ran[0].Gas || a.Kept != ran[0].Link() {
+		t.Errorf("Rerun of a lie: %+v, %v", a, err)
+	}
 	note := engine.Note{Message: "it went well", Log: []engine.LogLine{{Level: "info", Context: "test", Message: "hello"}}}
 	data, _, err := ipld.Encode(note.Value())
 	if err == nil {

@@ -45,6 +45,7 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/receipts":           (*request).scan,
 		"GET /v1/receipts/{task}":    (*request).receipts,
 		"POST /v1/receipts":          (*request).putReceipt,
+		"POST /v1/rerun":             (*request).rerun,
 		"GET /v1/trust":              (*request).trusted,
 		"POST /v1/trust":             (*request).trust,
 		"GET /v1/trust/{did}/{task}": (*request).word,

@@ -109,6 +109,10 @@ func (n *node) PutReceipt(ctx context.Context, r *receipt.Signed) error {
 	return n.store.Sync(ctx)
 }
 
+func (n *node) Rerun(ctx context.Context, r *receipt.Signed, limit time.Duration) (engine.Again, error) {
+	return n.Engine.Rerun(ctx, n.store.Block, n.store.Put, r, limit)
+}
+
 func (n *node) Trusted(context.Context) ([]Signer, error) { return n.trusted, nil }
 
 func (n *node) Trust(_ context.Context, s Signer) error {

@@ -130,23 +130,17 @@ type receiptJSON struct {
 
 func newReceiptJSON(r *receipt.Signed, call task.Call) receiptJSON {
 	module, _ := call.Module.AsLink()
-	out := receiptJSON{
+	came := cameTo(&r.Receipt)
+	return receiptJSON{
 		Schema: jsonSchema,
 		Task:   r.Task.String(), Receipt: r.Link().String(), Executor: string(r.Executor),
-		Module: module.String(), Func: call.Func, Boxed: r.Boxed.Defined(), Gas: r.Gas,
+		Module: module.String(), Func: call.Func, Value: came.Value, Error: came.Error, Boxed: came.Boxed, Gas: came.Gas,
 	}
-	if f := r.Out.Failure; f != nil {
-		out.Error = &errorJSON{Kind: string(f.Kind), Trap: f.Trap}
-		if f.Kind == task.KindGuest {
-			out.Error.Value = rawJSON(f.Value)
-		}
-	} else {
-		out.Value = rawJSON(r.Out.Value)
-	}
-	return out
 }
 
-func receiptOutcome(r *receipt.Signed) string {
+func receiptOutcome(r *receipt.Signed) string { return saidText(&r.Receipt) }
+
+func saidText(r *receipt.Receipt) string {
 	if r.Out.OK() {
 		return "ok " + printable(r.Out.Value.String())
 	}

@@ -2,252 +2,268 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"math/rand/v2"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/task"
-	"github.com/ipvm-wg/go-ipvm/ucan"
 )
 
-// verdict is what is known of one file that should be a receipt.
-type verdict struct {
-	file      string
-	receipt   *receipt.Signed
-	call      task.Call // zero if the task is not known here
-	signature error     // nil if it holds
-	who       string    // "this node", "trusted", "trusted in part" or "not trusted"
-	name      string    // of who is trusted
-	grant     ipld.Link // by which that is
-	why       string    // or is not, in spite of a grant
-	known     bool      // this node has it
-	conflicts []receipt.Conflict
+// maxFindings bounds what `ipvm verify --json` tells one by one.
+const maxFindings = 10_000
+
+// usualSample is how many receipts are drawn where nothing says how many.
+const usualSample = 100
+
+// verifyOptions are the flags of ipvm verify.
+type verifyOptions struct {
+	sample int
+	all    bool
+	seed   uint64
+	json   bool
 }
 
-// good tells whether nothing speaks against the receipt.
-func (v *verdict) good() bool { return v.signature == nil && len(v.conflicts) == 0 }
+func newVerify(a *app) *cobra.Command {
+	var o verifyOptions
+	cmd := &cobra.Command{
+		Use:   "verify [TASK…]",
+		Short: "Run what is remembered again, and compare",
+		Long: `Draw some of the receipts, run their tasks again in fresh memory, and compare: the
+outcome, and the gas that was used. With TASK look at all receipts about these
+tasks. Nothing is recalled, fetched or remembered by that, with one exception: if
+a receipt of this state directory is wrong, what its task came to now is kept
+beside it, and then the wrong one counts no more.
 
-// knowledge is what receipts are held against.
-type knowledge struct {
-	node    *ipvm.Node
-	own     did.DID
-	trusted []ipvm.Signer // those who are, or have grants
+A task has the time of a job that names none (--time), and --workers run at once.
+Secrets are left out.
+
+Exit status 1 means that a receipt is wrong.`,
+		Example: "  ipvm verify --sample 20\n  ipvm verify --all --json\n  ipvm verify bafyreihx3f2v…",
+		Args:    wants(0, -1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case o.all && cmd.Flags().Changed("sample"):
+				return misusef("take one of them", "--all and --sample say different things")
+			case o.sample < 1:
+				return misusef("--all looks at all of them", "--sample %d is not a positive number", o.sample)
+			case !cmd.Flags().Changed("seed"):
+				o.seed = uint64(rand.Uint32())
+			}
+			return a.verify(cmd, args, o)
+		},
+	}
+	cmd.Flags().IntVar(&o.sample, "sample", usualSample, "how many receipts to draw")
+	cmd.Flags().BoolVar(&o.all, "all", false, "look at all receipts")
+	cmd.Flags().Uint64Var(&o.seed, "seed", 0, "draw what was drawn with this `NUMBER`; without it any")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON object, described in docs/reference.md")
+	return cmd
 }
 
-func know(cmd *cobra.Command, node *ipvm.Node) (k knowledge, err error) {
-	k.node = node
-	if k.own, err = node.DID(cmd.Context()); err != nil {
-		return k, err
-	}
-	k.trusted, err = node.Backend().Trusted(cmd.Context())
-	return k, err
+// tally is what ipvm verify found out.
+type tally struct {
+	own      did.DID
+	each     bool // tell of those that are right, too
+	counts   map[engine.Verdict]int
+	findings []findingJSON
 }
 
-// whose is who signed a receipt about a task, for this node.
-func (k *knowledge) whose(cmd *cobra.Command, signer did.DID, id task.ID) (who string, w ipvm.Word, err error) {
-	if signer == k.own {
-		return "this node", w, nil
+func (a *app) verify(cmd *cobra.Command, args []string, o verifyOptions) (err error) {
+	w := ipvm.VerifyOptions{Seed: o.seed, Sample: o.sample}
+	if o.all || len(args) > 0 && !cmd.Flags().Changed("sample") {
+		w.Sample = 0
 	}
-	if len(k.trusted) == 0 { // so that many need not be asked about
-		return "not trusted", w, nil
-	}
-	w, err = k.node.Backend().Word(cmd.Context(), signer, id)
-	switch {
-	case w.Counts:
-		return "trusted", w, err
-	case w.Partly:
-		return "trusted in part", w, err
-	}
-	return "not trusted", w, err
-}
-
-// judge reads a receipt and holds it against what the node knows.
-func (k *knowledge) judge(cmd *cobra.Command, file string) (*verdict, error) {
-	data, err := readBounded(cmd, file)
-	if err != nil {
-		return nil, err
-	}
-	v := &verdict{file: file}
-	if v.receipt, err = receipt.Parse(data); err != nil {
-		return nil, misusef("`ipvm receipt export TASK` writes one; `ipvm inspect` tells what a file is", "%s: %v", printable(file), err)
-	}
-	v.signature = v.receipt.Verify()
-	who, word, err := k.whose(cmd, v.receipt.Executor, v.receipt.Task)
-	if err != nil {
-		return nil, err
-	}
-	v.who, v.name, v.why = who, word.Signer.Name, word.Why
-	if n := len(word.Signer.Proofs); n > 0 {
-		v.grant = word.Signer.Proofs[n-1].Link()
-	}
-	if v.call, _, err = k.node.Call(cmd.Context(), v.receipt.Task); err != nil {
-		return nil, err
-	}
-	var e receipt.Evidence
-	if e, err = k.node.Backend().Receipts(cmd.Context(), v.receipt.Task); err != nil {
-		return nil, err
-	}
-	v.known = slices.ContainsFunc(e, func(r *receipt.Signed) bool { return r.Link() == v.receipt.Link() })
-	if v.signature != nil { // it is nobody's word
-		return v, nil
-	}
-	for _, other := range e {
-		if pair := (receipt.Evidence{other, v.receipt}).Conflicts(); len(pair) > 0 {
-			v.conflicts = append(v.conflicts, pair...)
+	for _, arg := range args {
+		link, err := ipld.ParseLink(arg)
+		if err != nil {
+			return misusef("a Task ID looks like bafyrei…; `ipvm receipt ls` lists them", "%q is not a CID", arg)
 		}
+		w.Tasks = append(w.Tasks, task.ID{Link: link})
 	}
-	return v, nil
-}
-
-func (a *app) verifyReceipts(cmd *cobra.Command, files []string, asJSON bool) (err error) {
 	node, err := a.open(cmd)
 	if err != nil {
 		return err
 	}
 	defer func() { err = closing(cmd, node, err) }()
-	k, err := know(cmd, node)
-	if err != nil {
+	w.Time, _ = parseTime(a.config.find(keyTime).value)
+	w.Workers, _ = parseWorkers(a.config.find(keyWorkers).value)
+	t := tally{each: len(args) > 0, counts: make(map[engine.Verdict]int)}
+	if t.own, err = node.DID(cmd.Context()); err != nil {
 		return err
 	}
-	var failed error
-	for i, file := range files {
-		v, err := k.judge(cmd, file)
-		var misuse *misuseError
+	return t.verify(cmd, node, w, o)
+}
+
+// verify draws and runs, and tells what came of it.
+func (t *tally) verify(cmd *cobra.Command, node *ipvm.Node, w ipvm.VerifyOptions, o verifyOptions) error {
+	live := newLine(cmd)
+	out := cmd.OutOrStdout()
+	var fail error
+	of, err := node.Verify(cmd.Context(), w, func(v ipvm.Verification) bool {
+		t.counts[v.Verdict]++
+		live.clear()
 		switch {
-		case errors.As(err, &misuse):
-			fmt.Fprintln(cmd.ErrOrStderr(), printableLines("ipvm: "+err.Error()))
-			failed = errFaults
-			continue
-		case err != nil:
-			return err
-		case failed == nil && !v.good():
-			failed = errFailed
+		case v.Verdict == engine.Same && !t.each:
+		case o.json && len(t.findings) < maxFindings:
+			t.findings = append(t.findings, newFinding(&v))
+		case !o.json:
+			fail = t.print(out, &v)
 		}
-		if asJSON {
-			if err := json.NewEncoder(cmd.OutOrStdout()).Encode(v.json()); err != nil {
-				return err
-			}
-			continue
-		}
-		if i > 0 {
-			fmt.Fprintln(cmd.OutOrStdout())
-		}
-		v.print(cmd.OutOrStdout())
+		live.show("%s run again", countOf(t.n(), "task"))
+		return fail == nil
+	})
+	live.clear()
+	given := cmd.Context().Err() != nil
+	switch {
+	case err != nil && !given:
+		return err
+	case fail != nil:
+		return fail
+	case len(w.Tasks) > 0 && of == 0 && !given:
+		return misusef("`ipvm receipt ls` lists what is remembered", "nothing is remembered of %s", countOf(len(w.Tasks), "task"))
+	case o.json:
+		err = printJSON(out, t.json(w.Seed, of))
+	default:
+		t.sum(cmd, w, of)
+		err = nil
 	}
-	return failed
+	if err == nil && (given || t.counts[engine.Different]+t.counts[engine.Forged] > 0) {
+		err = errFailed
+	}
+	return err
 }
 
-func (v *verdict) print(out io.Writer) {
-	fmt.Fprintf(out, "%s is a receipt\ntask      %s\n", printable(v.file), v.receipt.Task)
-	if v.call.Func != "" {
-		fmt.Fprintf(out, "module    %s\nfunction  %s\narguments %s\n", printable(v.call.Module.String()), printable(v.call.Func), printable(v.call.Params.String()))
+// n is how many receipts were looked at.
+func (t *tally) n() (n int) {
+	for _, c := range t.counts {
+		n += c
 	}
-	printReceipt(out, v.receipt)
-	who := v.who
-	if v.name != "" {
-		who += ", as " + printable(v.name)
+	return n
+}
+
+// print tells of one receipt.
+func (t *tally) print(out io.Writer, v *ipvm.Verification) error {
+	r := v.Receipt
+	if v.Verdict == engine.Same || v.Verdict == engine.Unclear {
+		_, err := fmt.Fprintf(out, "%-9s  %s  %s\n", v.Verdict, r.Task, shorten(t.reason(v), 200))
+		return err
 	}
-	if v.grant.Defined() {
-		who += ", as far as " + v.grant.Base58() + " goes, which covers this task"
+	fmt.Fprintf(out, "%s  %s  %s\n", map[engine.Verdict]string{engine.Different: "DIFFERENT", engine.Forged: "FORGED   "}[v.Verdict], r.Task, printable(v.Why))
+	by := string(r.Executor)
+	if r.Executor == t.own {
+		by = "this node"
 	}
-	if v.why != "" {
-		who += ": " + printable(v.why)
+	fmt.Fprintf(out, "  receipt  %s, signed by %s\n  it says  %s, %s gas\n", r.Link().Base58(), by, shorten(receiptOutcome(r), 80), count(r.Gas))
+	if v.Verdict == engine.Forged {
+		return nil
 	}
-	fmt.Fprintf(out, "signer    %s\n", who)
-	if v.known {
-		fmt.Fprintln(out, "known     this node has it")
+	_, err := fmt.Fprintf(out, "  now      %s, %s gas\n  %s\n", shorten(saidText(&v.Now), 80), count(v.Now.Gas), t.consequence(v))
+	return err
+}
+
+// reason is what there is to say of a receipt that is not wrong.
+func (t *tally) reason(v *ipvm.Verification) string {
+	if v.Verdict == engine.Same {
+		return receiptOutcome(v.Receipt)
 	}
-	for _, c := range v.conflicts {
-		printConflict(out, c)
+	return printable(v.Why)
+}
+
+// consequence is what follows from that a receipt is wrong.
+func (t *tally) consequence(v *ipvm.Verification) string {
+	switch {
+	case !v.Kept.Defined():
+		return "nothing was kept of that, and the receipt counts as before"
+	case v.Receipt.Executor != t.own:
+		return "kept     " + v.Kept.Base58() + ": this node's own word, which comes before that of others"
+	case v.Kept == v.Receipt.Link() || v.Receipt.SameOut(&v.Now):
+		return "kept     " + v.Kept.Base58() + ", in the place of the wrong one"
+	}
+	return "kept     " + v.Kept.Base58() + ": this node has signed both, so neither counts, and the task is run when it is asked for"
+}
+
+// sum tells what all came to.
+func (t *tally) sum(cmd *cobra.Command, w ipvm.VerifyOptions, of int) {
+	fmt.Fprintf(cmd.OutOrStdout(), "%d of %s run again: %d same, %d different, %d forged, %d unclear\n",
+		t.n(), countOf(of, "receipt"), t.counts[engine.Same], t.counts[engine.Different], t.counts[engine.Forged], t.counts[engine.Unclear])
+	if t.n() < of && w.Sample > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "seed %d draws the same again (--seed)\n", w.Seed)
 	}
 }
 
-// verdictJSON is what `ipvm receipt verify --json` prints.
-type verdictJSON struct {
-	receiptJSON
-	File        string         `json:"file"`
-	Schedule    string         `json:"schedule"`
-	GasLimit    uint64         `json:"gasLimit"`
-	MemoryLimit uint64         `json:"memoryLimit"`
-	Signature   string         `json:"signature"` // "holds", or why not
-	Signer      string         `json:"signer"`
-	Name        string         `json:"name,omitempty"`
-	Grant       string         `json:"grant,omitempty"`
-	Why         string         `json:"why,omitempty"`
-	Known       bool           `json:"known"`
-	Conflicts   []conflictJSON `json:"conflicts"`
+// verifyJSON is what `ipvm verify --json` prints; docs/reference.md describes it.
+type verifyJSON struct {
+	Schema    int           `json:"schema"`
+	Receipts  int           `json:"receipts"`
+	Seed      uint64        `json:"seed"`
+	Verified  int           `json:"verified"`
+	Same      int           `json:"same"`
+	Different int           `json:"different"`
+	Forged    int           `json:"forged"`
+	Unclear   int           `json:"unclear"`
+	Findings  []findingJSON `json:"findings"`
 }
 
-// conflictJSON is a receipt that can not be true beside another one.
-type conflictJSON struct {
-	Receipt      string `json:"receipt"`
-	Executor     string `json:"executor"`
-	Equivocation bool   `json:"equivocation,omitempty"`
+type findingJSON struct {
+	Verdict  engine.Verdict `json:"verdict"`
+	Why      string         `json:"why,omitempty"`
+	Task     string         `json:"task"`
+	Receipt  string         `json:"receipt"`
+	Executor string         `json:"executor"`
+	Says     cameJSON       `json:"says"`
+	Now      *cameJSON      `json:"now,omitempty"`
+	Kept     string         `json:"kept,omitempty"`
 }
 
-func (v *verdict) json() verdictJSON {
-	r := v.receipt
-	out := verdictJSON{
-		receiptJSON: newReceiptJSON(r, v.call), File: v.file, Schedule: r.Schedule, GasLimit: r.Limits.Gas, MemoryLimit: r.Limits.Memory,
-		Signature: "holds", Signer: v.who, Name: v.name, Why: v.why, Known: v.known, Conflicts: []conflictJSON{},
-	}
-	if v.signature != nil {
-		out.Signature = v.signature.Error()
-	}
-	if v.grant.Defined() {
-		out.Grant = v.grant.Base58()
-	}
-	for _, c := range v.conflicts {
-		out.Conflicts = append(out.Conflicts, conflictJSON{c.A.Link().String(), string(c.A.Executor), c.Equivocation()})
+// cameJSON is what a task came to.
+type cameJSON struct {
+	Value json.RawMessage `json:"value,omitempty"`
+	Error *errorJSON      `json:"error,omitempty"`
+	Boxed bool            `json:"boxed,omitempty"`
+	Gas   uint64          `json:"gas"`
+}
+
+func cameTo(r *receipt.Receipt) cameJSON {
+	out := cameJSON{Boxed: r.Boxed.Defined(), Gas: r.Gas}
+	switch f := r.Out.Failure; {
+	case f == nil:
+		out.Value = rawJSON(r.Out.Value)
+	case f.Kind == task.KindGuest:
+		out.Error = &errorJSON{Kind: string(f.Kind), Value: rawJSON(f.Value)}
+	default:
+		out.Error = &errorJSON{Kind: string(f.Kind), Trap: f.Trap}
 	}
 	return out
 }
 
-func (a *app) importReceipts(cmd *cobra.Command, files []string) (err error) {
-	node, err := a.open(cmd)
-	if err != nil {
-		return err
+func newFinding(v *ipvm.Verification) findingJSON {
+	r := v.Receipt
+	f := findingJSON{
+		Verdict: v.Verdict, Why: v.Why, Task: r.Task.String(), Receipt: r.Link().String(), Executor: string(r.Executor),
+		Says: cameTo(&r.Receipt),
 	}
-	defer func() { err = closing(cmd, node, err) }()
-	k, err := know(cmd, node)
-	if err != nil {
-		return err
+	if v.Verdict == engine.Different {
+		now := cameTo(&v.Now)
+		f.Now = &now
 	}
-	for _, file := range files {
-		v, err := k.judge(cmd, file)
-		if err != nil {
-			return err
-		}
-		err = node.ImportReceipt(cmd.Context(), v.receipt)
-		switch {
-		case errors.Is(err, ucan.ErrSignature):
-			return misusef("", "%s: %v", printable(file), err)
-		case errors.Is(err, ipvm.ErrIncomplete):
-			return misusef("`ipvm block put FILE` imports a file; then import the receipt", "%s: %v", printable(file), err)
-		case err != nil:
-			return err
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", v.receipt.Task, printable(file))
-		switch v.who {
-		case "trusted in part":
-			fmt.Fprintf(cmd.ErrOrStderr(), "note: it is kept as evidence; %s\n", v.why)
-		case "not trusted":
-			why := " (`ipvm trust add`)"
-			if v.why != "" {
-				why = ": " + printable(v.why)
-			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "note: it is kept as evidence, and answers nothing: %s is not trusted here%s\n", v.receipt.Executor, why)
-		}
-		for _, c := range v.conflicts {
-			printConflict(cmd.ErrOrStderr(), c)
-		}
+	if v.Kept.Defined() {
+		f.Kept = v.Kept.String()
 	}
-	return nil
+	return f
+}
+
+func (t *tally) json(seed uint64, of int) verifyJSON {
+	if t.findings == nil {
+		t.findings = []findingJSON{}
+	}
+	return verifyJSON{
+		Schema: jsonSchema, Receipts: of, Seed: seed, Verified: t.n(), Same: t.counts[engine.Same], Different: t.counts[engine.Different],
+		Forged: t.counts[engine.Forged], Unclear: t.counts[engine.Unclear], Findings: t.findings,
+	}
 }
