@@ -68,7 +68,7 @@ type Client struct {
 // Open returns the node at a URL such as http://127.0.0.1:1337 once it has said
 // that it is one with which this client works. Close it.
 func Open(ctx context.Context, base string, o Options) (*Client, error) {
-	u, err := parseBase(base)
+	u, err := parseURL(base)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +94,16 @@ func Open(ctx context.Context, base string, o Options) (*Client, error) {
 	return c, nil
 }
 
-// parseBase reads where a node is.
-func parseBase(base string) (*url.URL, error) {
+// CheckURL tells whether a node can be at a URL; empty is nowhere, and well.
+func CheckURL(base string) error {
+	if base == "" {
+		return nil
+	}
+	_, err := parseURL(base)
+	return err
+}
+
+func parseURL(base string) (*url.URL, error) {
 	u, err := url.Parse(base)
 	switch {
 	case err != nil:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/client"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/rpc"
@@ -41,14 +43,14 @@ func newPS(a *app) *cobra.Command {
 }
 
 func (a *app) ps(cmd *cobra.Command, all, asJSON bool) (err error) {
-	node, err := a.open(cmd)
+	at, done, err := a.place(cmd)
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(cmd, node, err) }()
+	defer func() { err = done(err) }()
 	n, out := 0, cmd.OutOrStdout()
 	var fail error
-	err = node.Backend().Runs(cmd.Context(), ipld.Link{}, !all, func(r runs.Run) bool {
+	err = at.Runs(cmd.Context(), ipld.Link{}, !all, func(r runs.Run) bool {
 		n++
 		if asJSON {
 			fail = json.NewEncoder(out).Encode(acceptedOf(r))
@@ -60,7 +62,7 @@ func (a *app) ps(cmd *cobra.Command, all, asJSON bool) (err error) {
 	if !asJSON {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s\n", countOf(n, "workflow"))
 	}
-	return errors.Join(err, fail)
+	return errors.Join(unknownRun(err), fail)
 }
 
 // acceptedJSON is an accepted run in JSON; docs/reference.md describes it.
@@ -117,22 +119,22 @@ func (a *app) showRun(cmd *cobra.Command, text string, asJSON bool) (err error) 
 	if err != nil {
 		return err
 	}
-	node, err := a.open(cmd)
+	at, done, err := a.place(cmd)
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(cmd, node, err) }()
-	run, err := node.Backend().RunOf(cmd.Context(), link)
+	defer func() { err = done(err) }()
+	run, err := at.RunOf(cmd.Context(), link)
 	if err != nil {
 		return unknownRun(err)
 	}
-	jobs, err := node.Backend().JobsOf(cmd.Context(), link)
+	jobs, err := at.JobsOf(cmd.Context(), link)
 	if err != nil {
 		return unknownRun(err)
 	}
 	reports := make([]*engine.JobReport, len(jobs))
 	for i := range jobs {
-		if reports[i], err = settledJob(cmd, node, &jobs[i]); err != nil {
+		if reports[i], err = settledJob(cmd.Context(), at, &jobs[i]); err != nil {
 			return err
 		}
 	}
@@ -176,7 +178,7 @@ func standing(r runs.Run) string {
 
 // settledJob is what was kept of a job, with its outcome, which is in the
 // receipt.
-func settledJob(cmd *cobra.Command, node *ipvm.Node, j *runs.Job) (*engine.JobReport, error) {
+func settledJob(ctx context.Context, at place, j *runs.Job) (*engine.JobReport, error) {
 	out := &engine.JobReport{
 		Label: j.Label, Status: j.Status, How: j.How, Task: j.Task, Written: j.Task, Receipt: j.Receipt, Upstream: j.Upstream,
 		Handled: j.Handled, Secret: j.Secret, Gas: j.Gas, Started: j.Started, Ended: j.Ended,
@@ -187,7 +189,7 @@ func settledJob(cmd *cobra.Command, node *ipvm.Node, j *runs.Job) (*engine.JobRe
 	if !j.Receipt.Defined() {
 		return out, nil
 	}
-	all, err := node.Backend().Receipts(cmd.Context(), j.Task)
+	all, err := at.Receipts(ctx, j.Task)
 	if err != nil {
 		return nil, err
 	}
@@ -224,18 +226,18 @@ func (a *app) logs(cmd *cobra.Command, text string, follow bool) (err error) {
 	if err != nil {
 		return err
 	}
-	node, err := a.open(cmd)
+	at, done, err := a.place(cmd)
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(cmd, node, err) }()
+	defer func() { err = done(err) }()
 	if !follow {
-		jobs, err := node.Backend().JobsOf(cmd.Context(), link)
+		jobs, err := at.JobsOf(cmd.Context(), link)
 		if err != nil {
 			return unknownRun(err)
 		}
 		for i := range jobs {
-			if err := printSettled(cmd, node, &jobs[i]); err != nil {
+			if err := printSettled(cmd, at, &jobs[i]); err != nil {
 				return err
 			}
 		}
@@ -243,10 +245,10 @@ func (a *app) logs(cmd *cobra.Command, text string, follow bool) (err error) {
 	}
 	var end *runs.Run
 	var fail error
-	err = node.Backend().Watch(cmd.Context(), link, runs.Position{}, func(ev runs.Event) bool {
+	err = at.Watch(cmd.Context(), link, runs.Position{}, func(ev runs.Event) bool {
 		switch ev.Kind {
 		case runs.JobSettled:
-			fail = printSettled(cmd, node, ev.Job)
+			fail = printSettled(cmd, at, ev.Job)
 		case runs.Ended:
 			end = ev.Run
 		}
@@ -271,13 +273,13 @@ func (a *app) logs(cmd *cobra.Command, text string, follow bool) (err error) {
 }
 
 // printSettled prints what became of a job, and what it logged.
-func printSettled(cmd *cobra.Command, node *ipvm.Node, j *runs.Job) error {
-	report, err := settledJob(cmd, node, j)
+func printSettled(cmd *cobra.Command, at place, j *runs.Job) error {
+	report, err := settledJob(cmd.Context(), at, j)
 	if err != nil {
 		return err
 	}
-	if j.How == engine.Ran && j.Task.Defined() {
-		note, err := node.Backend().Note(cmd.Context(), j.Task)
+	if n, ok := at.(noted); ok && j.How == engine.Ran && j.Task.Defined() {
+		note, err := n.Note(cmd.Context(), j.Task)
 		if err != nil {
 			return err
 		}
@@ -305,12 +307,12 @@ func (a *app) direct(cmd *cobra.Command, text string, what rpc.Direction) (err e
 	if err != nil {
 		return err
 	}
-	node, err := a.open(cmd)
+	at, done, err := a.place(cmd)
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(cmd, node, err) }()
-	run, err := node.Backend().Direct(cmd.Context(), link, what)
+	defer func() { err = done(err) }()
+	run, err := at.Direct(cmd.Context(), link, what)
 	if err != nil {
 		return unknownRun(err)
 	}
@@ -331,10 +333,12 @@ func detach(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow, o runOptions,
 // unknownRun adds to err what to do about it.
 func unknownRun(err error) error {
 	switch {
-	case errors.Is(err, runs.ErrUnknown):
+	case errors.Is(err, runs.ErrUnknown), errors.Is(err, client.NotFound):
 		return misusef("`ipvm ps --all` lists those that were accepted; `ipvm run --detach FILE` submits one", "%v", err)
-	case errors.Is(err, runs.ErrState):
+	case errors.Is(err, runs.ErrState), errors.Is(err, client.Conflict):
 		return misusef("`ipvm show WORKFLOW` tells how it stands", "%v", err)
+	case errors.Is(err, client.Denied), errors.Is(err, client.BadRequest):
+		return misusef("", "%v", err)
 	case errors.Is(err, ipvm.ErrNoService):
 		return misusef("start one with `ipvm node`, in another terminal", "%v", err)
 	}

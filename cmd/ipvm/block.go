@@ -1,13 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/client"
 	"github.com/ipvm-wg/go-ipvm/gateway"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/store"
@@ -107,33 +109,83 @@ func (a *app) shareModules(cmd *cobra.Command, links []ipld.Link) (err error) {
 	return nil
 }
 
+// content is where files are put and had from.
+type content interface {
+	ImportFrom(ctx context.Context, name string, in io.Reader) (ipld.Link, error)
+	FetchFile(ctx context.Context, link ipld.Link) ([]byte, error)
+	FetchBlock(ctx context.Context, link ipld.Link) ([]byte, error)
+}
+
 func (a *app) putBlocks(cmd *cobra.Command, files []string, share bool) (err error) {
+	there, err := a.elsewhere(cmd)
+	if err != nil {
+		return err
+	}
+	if there != nil {
+		defer there.Close()
+		if share {
+			return misusef("", "--share is not done over HTTP")
+		}
+		return importFiles(cmd, elsewhere{there}, files, func(ipld.Link) error { return nil })
+	}
 	node, err := a.open(cmd)
 	if err != nil {
 		return err
 	}
 	defer func() { err = closing(cmd, node, err) }()
+	return importFiles(cmd, node, files, func(link ipld.Link) error {
+		if !share {
+			return nil
+		}
+		return node.Backend().Share(cmd.Context(), link)
+	})
+}
+
+// importFiles puts files, and then does something with each.
+func importFiles(cmd *cobra.Command, to content, files []string, then func(ipld.Link) error) error {
 	for _, file := range files {
 		if isURL(file) {
 			return misusef("--cid says what it has to be: what is at a URL may change", "%s is no file", printable(file))
 		}
-		var link ipld.Link
-		if file == "-" {
-			link, err = node.ImportFrom(cmd.Context(), "stdin", cmd.InOrStdin())
-		} else {
-			link, err = node.Import(cmd.Context(), file)
-		}
+		link, err := importFile(cmd, to, file)
 		if err != nil {
 			return asMisuse(err)
 		}
-		if share {
-			if err := node.Backend().Share(cmd.Context(), link); err != nil {
-				return err
-			}
+		if err := then(link); err != nil {
+			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", link, printable(file))
 	}
 	return nil
+}
+
+func importFile(cmd *cobra.Command, to content, file string) (ipld.Link, error) {
+	if file == "-" {
+		return to.ImportFrom(cmd.Context(), "stdin", cmd.InOrStdin())
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return ipld.Link{}, err
+	}
+	defer f.Close()
+	return to.ImportFrom(cmd.Context(), file, f)
+}
+
+// content opens where files are put and had from: the node of the state directory, or one
+// elsewhere. done closes it.
+func (a *app) content(cmd *cobra.Command) (from content, done func(error) error, err error) {
+	there, err := a.elsewhere(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	if there != nil {
+		return elsewhere{there}, func(err error) error { there.Close(); return err }, nil
+	}
+	node, err := a.open(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	return node, func(err error) error { return closing(cmd, node, err) }, nil
 }
 
 func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err error) {
@@ -141,17 +193,20 @@ func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err erro
 	if err != nil {
 		return err
 	}
-	node, err := a.open(cmd)
+	from, done, err := a.content(cmd)
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(cmd, node, err) }()
-	data, err := blockContent(cmd, node, link, raw)
+	defer func() { err = done(err) }()
+	data, err := blockContent(cmd, from, link, raw)
+	if errors.Is(err, client.NotFound) {
+		return misusef("`ipvm block put FILE` sends a file", "%v", err)
+	}
 	if nobody := new(gateway.NotFoundError); errors.As(err, &nobody) {
 		return fmt.Errorf("block %s is not in the store of this node, and %w\n  hint: the next time may be better; `ipvm block put FILE` imports a file", nobody.Link, nobody)
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		if _, err := node.Backend().Block(cmd.Context(), link); errors.Is(err, store.ErrNotFound) {
+		if _, err := from.FetchBlock(cmd.Context(), link); errors.Is(err, store.ErrNotFound) {
 			return misusef("`ipvm block put FILE` imports a file; --gateways and --kubo say whom to ask", "%s is not in the store of this node", link)
 		}
 		return misusef("`ipvm block put FILE` imports the whole file again", "a part is missing: %v", err)
@@ -169,14 +224,14 @@ func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err erro
 	return err
 }
 
-func blockContent(cmd *cobra.Command, node *ipvm.Node, link ipld.Link, raw bool) ([]byte, error) {
+func blockContent(cmd *cobra.Command, from content, link ipld.Link, raw bool) ([]byte, error) {
 	if raw || link.Codec() != ipld.CodecDagCBOR {
 		if raw {
-			return node.FetchBlock(cmd.Context(), link)
+			return from.FetchBlock(cmd.Context(), link)
 		}
-		return node.FetchFile(cmd.Context(), link)
+		return from.FetchFile(cmd.Context(), link)
 	}
-	data, err := node.FetchBlock(cmd.Context(), link)
+	data, err := from.FetchBlock(cmd.Context(), link)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/authority"
+	"github.com/ipvm-wg/go-ipvm/client"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/gateway"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -65,6 +66,8 @@ const (
 	keyCompileTime   = "compile-time"
 	keyCompileMemory = "compile-memory"
 
+	keyNode = "node"
+
 	keyClockSkew  = "clock-skew"
 	keyTrustDepth = "trust-depth"
 
@@ -94,6 +97,7 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyKubo, env: "IPVM_KUBO", kind: "URL", usage: "the RPC service of a kubo node to ask likewise, such as http://127.0.0.1:5001", value: "", check: asError(parseKubo)},
 		{key: keyCompileTime, env: "IPVM_COMPILE_TIME", kind: "TIME", usage: "most time to compile a module", value: wasm.DefaultCompileTime.String(), check: asError(parseTime)},
 		{key: keyCompileMemory, env: "IPVM_COMPILE_MEMORY", kind: "SIZE", usage: "most memory to compile a module", value: size(wasm.DefaultCompileMemory), check: asError(workflow.ParseSize)},
+		{key: keyNode, env: "IPVM_NODE", kind: "URL", usage: "where a node elsewhere is, which run, ps, show, logs, cancel, suspend, resume, receipt show, block get and block put use over HTTP, such as http://127.0.0.1:1337; empty is nowhere", value: "", check: client.CheckURL},
 		{key: keyClockSkew, env: "IPVM_CLOCK_SKEW", kind: "TIME", usage: "how far the clocks of those may be off who sign what comes here, at most " + authority.MaxSkew.String(), value: authority.DefaultSkew.String(), check: asError(parseSkew)},
 		{key: keyTrustDepth, env: "IPVM_TRUST_DEPTH", kind: kindNumber, usage: "how many delegations may lead from this node to one whose receipts count by them", value: "1", check: asError(parseDepth)},
 	}

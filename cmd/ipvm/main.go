@@ -138,6 +138,9 @@ func (a *app) open(cmd *cobra.Command) (*ipvm.Node, error) {
 	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
 		return nil, err
 	}
+	if err := a.atHome(cmd); err != nil {
+		return nil, err
+	}
 	o := a.config.options()
 	o.AllowCredentials, o.Supervised = a.allowLiteral, a.isSupervised
 	if a.as != "" {

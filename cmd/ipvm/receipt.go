@@ -9,9 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/client"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
@@ -148,12 +150,12 @@ func saidText(r *receipt.Receipt) string {
 }
 
 // receiptsOf are the receipts about the task named on the command line.
-func receiptsOf(cmd *cobra.Command, node *ipvm.Node, name string) ([]*receipt.Signed, error) {
+func receiptsOf(cmd *cobra.Command, at place, name string) ([]*receipt.Signed, error) {
 	link, err := ipld.ParseLink(name)
 	if err != nil {
 		return nil, misusef("a Task ID looks like bafyrei…; `ipvm receipt ls` lists them", "%q is not a CID", name)
 	}
-	all, err := node.Backend().Receipts(cmd.Context(), task.ID{Link: link})
+	all, err := at.Receipts(cmd.Context(), task.ID{Link: link})
 	if err == nil && len(all) == 0 {
 		err = misusef("`ipvm receipt ls` lists what is remembered; `ipvm receipt explain FILE LABEL` tells about a job", "no receipt about %s", link)
 	}
@@ -161,16 +163,16 @@ func receiptsOf(cmd *cobra.Command, node *ipvm.Node, name string) ([]*receipt.Si
 }
 
 func (a *app) showReceipts(cmd *cobra.Command, name string) (err error) {
-	node, err := a.open(cmd)
+	at, done, err := a.place(cmd)
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(cmd, node, err) }()
-	all, err := receiptsOf(cmd, node, name)
+	defer func() { err = done(err) }()
+	all, err := receiptsOf(cmd, at, name)
 	if err != nil {
 		return err
 	}
-	call, known, err := node.Call(cmd.Context(), all[0].Task)
+	call, known, err := callOf(cmd, at, all[0].Task)
 	if err != nil {
 		return err
 	}
@@ -185,10 +187,36 @@ func (a *app) showReceipts(cmd *cobra.Command, name string) (err error) {
 	for _, c := range receipt.Evidence(all).Conflicts() {
 		printConflict(out, c)
 	}
-	note, err := node.Backend().Note(cmd.Context(), all[0].Task)
+	if n, ok := at.(noted); ok {
+		return printNote(cmd, n, all[0].Task)
+	}
+	return nil
+}
+
+// callOf is the call that a task is, where its block is known.
+func callOf(cmd *cobra.Command, at place, id task.ID) (call task.Call, known bool, err error) {
+	data, err := at.Block(cmd.Context(), id.Link)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, client.NotFound) {
+		return call, false, nil
+	}
+	if err != nil {
+		return call, false, err
+	}
+	t, err := task.Parse(data)
+	if err != nil || t.Command != task.CommandRun {
+		return call, false, err
+	}
+	call, err = t.Call()
+	return call, err == nil, err
+}
+
+// printNote prints what a node noted about the run of a task.
+func printNote(cmd *cobra.Command, at noted, id task.ID) error {
+	note, err := at.Note(cmd.Context(), id)
 	if err != nil {
 		return err
 	}
+	out := cmd.OutOrStdout()
 	if note.Message != "" {
 		fmt.Fprintf(out, "\nthis node noted: %s\n", printable(note.Message))
 	}
@@ -238,7 +266,7 @@ func (a *app) exportReceipt(cmd *cobra.Command, name, file string) (err error) {
 		return err
 	}
 	defer func() { err = closing(cmd, node, err) }()
-	all, err := receiptsOf(cmd, node, name)
+	all, err := receiptsOf(cmd, node.Backend(), name)
 	if err != nil {
 		return err
 	}

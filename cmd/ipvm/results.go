@@ -44,9 +44,15 @@ func prepareDir(dir string) error {
 	return nil
 }
 
+// results is where the files are that results link to.
+type results interface {
+	File(ctx context.Context, link ipld.Link) ([]byte, error)
+	Reveal(j *engine.JobReport) (*engine.JobReport, func(ipld.Link) ([]byte, error), error)
+}
+
 // writeResults writes values to files, each atomically, and returns the file
 // of each label.
-func writeResults(ctx context.Context, node *ipvm.Node, w *ipvm.Workflow, report *ipvm.Report, o runOptions) (map[string]string, error) {
+func writeResults(ctx context.Context, node results, w *ipvm.Workflow, report *ipvm.Report, o runOptions) (map[string]string, error) {
 	files := map[string]string{}
 	if o.dir == "" {
 		return files, nil

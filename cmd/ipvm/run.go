@@ -74,6 +74,14 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	if o.detach && (o.dir != "" || o.dryRun || o.json) {
 		return misusef("look at it later with `ipvm show` or `ipvm logs -f`", "--detach does not wait for results")
 	}
+	there, err := a.elsewhere(cmd)
+	if err != nil {
+		return err
+	}
+	if there != nil {
+		defer there.Close()
+		return a.runElsewhere(cmd, there, file, o)
+	}
 	a.as = o.signer.key
 	node, err := a.open(cmd)
 	if err != nil {
@@ -123,7 +131,12 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	if report.Performed {
 		fmt.Fprintln(cmd.ErrOrStderr(), "ipvm: this was performed before: nothing ran, and this is what is kept of it; sign again to run it again")
 	}
-	files, err := writeResults(cmd.Context(), node, w, report, o)
+	return o.finish(cmd, view, node, w, report, signer)
+}
+
+// finish writes and prints what came of a run, whose errors it returns.
+func (o *runOptions) finish(cmd *cobra.Command, view *view, from results, w *ipvm.Workflow, report *ipvm.Report, signer did.DID) error {
+	files, err := writeResults(cmd.Context(), from, w, report, *o)
 	if err != nil {
 		return err
 	}
