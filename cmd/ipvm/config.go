@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -35,6 +36,8 @@ type setting struct {
 	value string
 	from  string // "default", "file …", "environment …", "flag …"
 	check func(string) error
+
+	standard string // the value where nothing sets it
 }
 
 // config is every setting of the command.
@@ -102,8 +105,12 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyTrustDepth, env: "IPVM_TRUST_DEPTH", kind: kindNumber, usage: "how many delegations may lead from this node to one whose receipts count by them", value: "1", check: asError(parseDepth)},
 	}
 	for _, s := range c.all {
-		s.from = "default"
-		flags.Var(&given{kind: s.kind}, s.key, fmt.Sprintf("%s (default %s)", s.usage, s.value))
+		s.from, s.standard = "default", s.value
+		usage := s.usage
+		if s.value != "" {
+			usage += " (default " + s.value + ")"
+		}
+		flags.Var(&given{kind: s.kind}, s.key, usage)
 	}
 	flags.Var(&given{kind: "FILE"}, keyConfig, "configuration file (default "+configFile()+", if it is there)")
 }
@@ -266,14 +273,19 @@ func (c *config) load(flags *pflag.FlagSet) error {
 	return nil
 }
 
-func (c *config) loadFile(flags *pflag.FlagSet) error {
-	name := flags.Lookup(keyConfig).Value.String()
-	named := flags.Changed(keyConfig)
-	if !named {
+// file is the configuration file, and whether it is there.
+func (c *config) file(flags *pflag.FlagSet) (name string, there bool) {
+	if name = flags.Lookup(keyConfig).Value.String(); !flags.Changed(keyConfig) {
 		name = configFile()
 	}
+	_, err := os.Stat(name)
+	return name, err == nil
+}
+
+func (c *config) loadFile(flags *pflag.FlagSet) error {
+	name, _ := c.file(flags)
 	data, err := os.ReadFile(name)
-	if os.IsNotExist(err) && !named {
+	if os.IsNotExist(err) && !flags.Changed(keyConfig) {
 		return nil
 	}
 	if err != nil {
@@ -361,22 +373,86 @@ func (c *config) limits(gas, memory, duration, disk string) (l task.Limits) {
 }
 
 func newConfig(a *app) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Show every setting, its value and where it comes from",
-		Args:  wants(0, 0),
+		Long: `Show every setting, its value and where it comes from: a flag counts before the
+variable in the environment, that before the configuration file, and that before
+the default. What is printed is a configuration file, with comments.`,
+		Example: "  ipvm config\n  ipvm config --json --gas 1000000",
+		Args:    wants(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+			flags := cmd.Root().PersistentFlags()
+			if err := a.config.load(flags); err != nil {
 				return err
 			}
-			for _, s := range a.config.all {
-				value := s.value
-				if s.kind != kindNumber {
-					value = strconv.Quote(value)
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%-14s = %-24s # %s; %s\n", s.key, value, s.from, s.usage)
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), a.config.json(flags))
 			}
+			a.config.print(cmd.OutOrStdout(), flags)
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, described in docs/reference.md")
+	return cmd
+}
+
+// print shows all settings as a configuration file.
+func (c *config) print(out io.Writer, flags *pflag.FlagSet) {
+	name, there := c.file(flags)
+	if !there {
+		name += ", which is not there"
+	}
+	fmt.Fprintf(out, "# configuration file: %s\n", printable(name))
+	width := 0
+	for _, s := range c.all {
+		width = max(width, len(s.key))
+	}
+	for _, s := range c.all {
+		from := s.from
+		if s.standard != s.value {
+			from += " (default " + s.literal(s.standard) + ")"
+		}
+		fmt.Fprintf(out, "%-*s = %-24s # %s; %s\n", width, s.key, s.literal(s.value), from, s.usage)
+	}
+}
+
+// literal is a value of s as TOML has it.
+func (s *setting) literal(value string) string {
+	if s.kind == kindNumber {
+		return value
+	}
+	return strconv.Quote(value)
+}
+
+// configJSON is what `ipvm config --json` prints; docs/reference.md describes it.
+type configJSON struct {
+	Schema   int           `json:"schema"`
+	File     string        `json:"file"`
+	Read     bool          `json:"read"`
+	Settings []settingJSON `json:"settings"`
+}
+
+type settingJSON struct {
+	Key     string `json:"key"`
+	Value   string `json:"value"`
+	From    string `json:"from"`
+	Where   string `json:"where,omitempty"`
+	Default string `json:"default"`
+	Env     string `json:"env"`
+	Kind    string `json:"kind"`
+	Usage   string `json:"usage"`
+}
+
+func (c *config) json(flags *pflag.FlagSet) configJSON {
+	out := configJSON{Schema: jsonSchema}
+	out.File, out.Read = c.file(flags)
+	for _, s := range c.all {
+		from, where, _ := strings.Cut(s.from, " ")
+		out.Settings = append(out.Settings, settingJSON{
+			Key: s.key, Value: s.value, From: from, Where: where, Default: s.standard, Env: s.env, Kind: s.kind, Usage: s.usage,
+		})
+	}
+	return out
 }

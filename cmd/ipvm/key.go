@@ -138,16 +138,11 @@ func (a *app) listKeys(cmd *cobra.Command) error {
 	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
 		return err
 	}
-	names := []string{""}
-	entries, err := os.ReadDir(filepath.Join(a.config.dir(), keysDir))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	names, err := a.keyNames()
+	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), keyExt); ok && filepath.Ext(name) == "" {
-			names = append(names, name)
-		}
-	}
+	names = append([]string{""}, names...)
 	var troubles []error
 	for _, name := range names {
 		key, err := did.ReadKeyFile(a.keyFile(name))
@@ -165,6 +160,20 @@ func (a *app) listKeys(cmd *cobra.Command) error {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s  %-9s  %s\n", key.DID(), key.Type(), printable(cmp.Or(name, "(this node)")))
 	}
 	return errors.Join(troubles...)
+}
+
+// keyNames are the names of the keys in the state directory.
+func (a *app) keyNames() (names []string, err error) {
+	entries, err := os.ReadDir(filepath.Join(a.config.dir(), keysDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), keyExt); ok && filepath.Ext(name) == "" {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 // importKey keeps a key that stands in another file.

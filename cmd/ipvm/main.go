@@ -168,5 +168,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(flagFault)
 	root.AddCommand(newRun(a), newCheck(a), newGraph(a), newSign(a), newRevoke(a))
 	root.AddCommand(moreCommands(a)...)
+	addExamples(root)
+	a.complete(root)
 	return root
 }
