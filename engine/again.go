@@ -185,12 +185,11 @@ func (e *Engine) Rerun(ctx context.Context, block func(ipld.Link) ([]byte, error
 		return Again{}, err
 	}
 	defer leave()
-	select {
-	case e.slots <- struct{}{}:
-		defer func() { <-e.slots }()
-	case <-ctx.Done():
-		return Again{}, context.Cause(ctx)
+	done, err := e.workers.borrow(ctx)
+	if err != nil {
+		return Again{}, err
 	}
+	defer done()
 	most := withDefaults(e.Max, MaxLimits)
 	most.Time = min(limit, most.Time)
 	a, err := Rerun(ctx, e.Wasm, block, r, most)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -84,10 +85,14 @@ var MaxLimits = task.Limits{Gas: 1 << 62, Memory: 1 << 30, Time: time.Hour, Disk
 // ErrClosed reports a call to an engine that was closed.
 var ErrClosed = errors.New("engine is closed")
 
+// ErrPriority reports a run on behalf of another than the node's owner that was to
+// come before others.
+var ErrPriority = errors.New("only the owner of a node may raise a priority above normal")
+
 // Engine runs workflows. Its methods may be called by many goroutines.
 type Engine struct {
 	Config
-	slots   chan struct{} // one for each step in progress
+	workers *workers
 	pool    *pool
 	flights flights
 	own     *circle // of the owner's workflows
@@ -112,7 +117,7 @@ func New(c Config) *Engine {
 	}
 	life, end := context.WithCancel(context.Background())
 	p := newPool(2 * c.Workers) // a step and its flight
-	e := &Engine{Config: c, slots: make(chan struct{}, c.Workers), pool: p, flights: flights{pool: p}, life: life, end: end}
+	e := &Engine{Config: c, workers: newWorkers(c.Workers, time.Now), pool: p, flights: flights{pool: p}, life: life, end: end}
 	e.own = newCircle(c.Store, c.Store.Put, &e.flights)
 	return e
 }
@@ -146,6 +151,21 @@ func (e *Engine) enter(ctx context.Context) (context.Context, func(), error) {
 		cancel(nil)
 		e.runs.Done()
 	}, nil
+}
+
+// seat is where a run waits for its workers.
+func (e *Engine) seat(o Options) (*seat, error) {
+	who := o.Asker
+	if guest := e.guest(o); guest != "" {
+		who = string(guest)
+	}
+	switch {
+	case o.Priority.price() == 0:
+		return nil, fmt.Errorf("%q is no priority: they are %s, %s and %s", o.Priority, Low, Normal, High)
+	case o.Priority == High && who != "":
+		return nil, ErrPriority
+	}
+	return e.workers.enter(who, o.Priority), nil
 }
 
 // withDefaults is l with each field that is zero taken from d.

@@ -2,3 +2,10 @@ package engine
 
 // Waiting is how many names of tasks of other workflows steps of e wait for.
 func (e *Engine) Waiting() int { return int(e.own.waits.of.Load()) }
+
+// Asking is how many principals have runs that wait for workers of e.
+func (e *Engine) Asking() int {
+	e.workers.mu.Lock()
+	defer e.workers.mu.Unlock()
+	return len(e.workers.waiting)
+}

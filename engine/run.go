@@ -28,6 +28,11 @@ type Options struct {
 	// Permit is what came of that, and is asked before each task that calls a
 	// function; nil allows all.
 	Permit Permit
+	// Asker is to whom what the run uses of the workers is put down, where that is
+	// not whom the permit names; empty is the node's owner.
+	Asker string
+	// Priority is the run's among all those that wait for workers.
+	Priority Priority
 	// Brings are the files in the store that came with the workflow: on whoever's
 	// behalf it runs, it can read them.
 	Brings []ipld.Link
@@ -83,8 +88,13 @@ func (e *Engine) Run(ctx context.Context, g *graph.Graph, o Options) (*Report, e
 	if err != nil {
 		return nil, err
 	}
+	seat, err := e.seat(o)
+	if err != nil {
+		return nil, err
+	}
+	defer seat.leave()
 	r := &run{
-		engine: e, graph: g, options: o, spaces: spaces,
+		engine: e, graph: g, options: o, spaces: spaces, seat: seat,
 		outcomes: make([]task.Outcome, g.Len()),
 		report:   Report{Workflow: g.Link(), Jobs: make([]JobReport, g.Len())},
 		done:     make(chan finished, e.Workers),
@@ -124,6 +134,7 @@ type run struct {
 	options  Options
 	plan     *plan.Plan
 	spaces   spaces
+	seat     *seat
 	outcomes []task.Outcome
 	report   Report
 	queue    []int // offered by the plan, not yet started
@@ -147,6 +158,7 @@ type run struct {
 // finished is what a step in progress hands back.
 type finished struct {
 	step    int
+	loan    loan
 	report  JobReport
 	gas     uint64 // see step
 	disk    uint64
@@ -213,9 +225,8 @@ func (r *run) turn(ctx context.Context, events *teller) {
 		return
 	default:
 	}
-	var slots chan<- struct{} // none for nothing to start
 	if len(r.queue) > 0 {
-		slots = r.engine.slots
+		r.seat.ask()
 	}
 	select {
 	case f := <-r.done:
@@ -226,18 +237,19 @@ func (r *run) turn(ctx context.Context, events *teller) {
 		}
 	case <-ctx.Done():
 		r.cancel(events)
-	case slots <- struct{}{}:
+	case l := <-r.seat.given:
 		if ctx.Err() != nil {
-			<-r.engine.slots
+			r.seat.giveBack(l)
 			r.cancel(events)
 			return
 		}
-		r.start(ctx, events)
+		r.start(ctx, l, events)
 	}
 }
 
-// start runs the first step of the queue in a goroutine that holds a slot.
-func (r *run) start(ctx context.Context, events *teller) {
+// start runs the first step of the queue in a goroutine, which is the worker that
+// was lent.
+func (r *run) start(ctx context.Context, l loan, events *teller) {
 	i := r.queue[0]
 	r.queue = r.queue[1:]
 	r.busy++
@@ -247,7 +259,7 @@ func (r *run) start(ctx context.Context, events *teller) {
 	delete(r.waited, i)
 	r.engine.pool.run(func() {
 		f := s.begin(ctx, func() { r.woken.add(i) })
-		f.step = i
+		f.step, f.loan = i, l
 		if f.err == nil && f.wait == nil && r.graph.Workflow().Config.Disk > 0 && f.report.Outcome.OK() {
 			f.disk, f.err = diskUse(s.space, f.report.Outcome.Value)
 		}
@@ -274,10 +286,10 @@ func (r *run) outcome(label string) task.Outcome {
 }
 
 // settle takes in the outcome of a step that was in progress, and gives back its
-// slot.
+// worker.
 func (r *run) settle(ctx context.Context, f finished, events *teller) {
 	r.busy--
-	<-r.engine.slots
+	r.seat.giveBack(f.loan)
 	if f.wait != nil {
 		r.park(f.step, f.wait, events)
 		return
@@ -371,6 +383,7 @@ func (r *run) enter(i int, report JobReport, events *teller) {
 
 // drop gives up the steps in the queue, and those that wait for other workflows.
 func (r *run) drop() {
+	r.seat.withdraw()
 	for i := range r.parked {
 		r.release(i)
 		r.queue = append(r.queue, i)

@@ -1,0 +1,132 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// counted lets everything run on behalf of a principal, and tells of each step
+// that begins.
+type counted struct {
+	who   did.DID
+	begun func(did.DID)
+}
+
+func (c *counted) Issuer() did.DID { return c.who }
+
+func (c *counted) Allow(ipld.Link, string) *task.Failure {
+	c.begun(c.who)
+	return nil
+}
+
+// numbers is a document of n jobs from first on, which wait for nothing.
+func numbers(n, first int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "j%d: next(%d)\n", i, first+i)
+	}
+	return b.String()
+}
+
+// Two steps of one principal begin while another has thousands that were there
+// first, whoever of them is the owner.
+func TestFewStepsOfAnotherPrincipal(t *testing.T) {
+	t.Parallel()
+	const workers, workflows, jobs = 2, 10, 300
+	for _, ownerHasMany := range []bool{true, false} {
+		t.Run(fmt.Sprintf("the owner has many %v", ownerHasMany), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, ipvmtest.Options{Workers: workers})
+			many, few := r.Key.DID(), did.DID("did:key:alice")
+			if !ownerHasMany {
+				many, few = few, many
+			}
+			var mu sync.Mutex
+			var order []did.DID
+			gate := make(chan struct{})
+			open := sync.OnceFunc(func() { close(gate) })
+			t.Cleanup(open)
+			begun := func(who did.DID) {
+				mu.Lock()
+				order = append(order, who)
+				mu.Unlock()
+				<-gate
+			}
+			var wait []func() (*engine.Report, error)
+			for i := range workflows {
+				wait = append(wait, start(t.Context(), r.Engine.Engine, r.document(t, numbers(jobs, i*jobs)), engine.Options{Permit: &counted{many, begun}}))
+			}
+			asking := func(n int) func() bool {
+				return func() bool { mu.Lock(); defer mu.Unlock(); return len(order) == workers && r.Asking() == n }
+			}
+			until(t, "all workers are taken", asking(1))
+			wait = append(wait, start(t.Context(), r.Engine.Engine, r.document(t, numbers(2, 1e6)), engine.Options{Permit: &counted{few, begun}}))
+			until(t, "both ask for workers", asking(2))
+			open()
+			for _, w := range wait {
+				if report, err := w(); err != nil || report.Status != engine.StatusOK {
+					t.Fatal(report, err)
+				}
+			}
+			last := 0
+			for i, who := range order {
+				if who == few {
+					last = i
+				}
+			}
+			// Time is shared, and a busy machine can make any step a long one.
+			if last > workers+50 {
+				t.Errorf("the last step of the one was the %dth of %d to begin", last+1, len(order))
+			}
+		})
+	}
+}
+
+// until waits for something that is to come soon.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it did not come to this: %s", what)
+		}
+	}
+}
+
+func TestOnlyTheOwnerRaisesPriorities(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{})
+	g := r.document(t, "job: next(1)\n")
+	for _, test := range []struct {
+		o    engine.Options
+		want string
+	}{
+		{engine.Options{}, ""},
+		{engine.Options{Priority: engine.Low}, ""},
+		{engine.Options{Priority: engine.High}, ""},
+		{engine.Options{Priority: "highest"}, `"highest" is no priority`},
+		{engine.Options{Priority: engine.High, Permit: guest(r.Key.DID())}, ""},
+		{engine.Options{Priority: engine.Normal, Permit: guest("did:key:alice")}, ""},
+		{engine.Options{Priority: engine.High, Permit: guest("did:key:alice")}, "only the owner"},
+		{engine.Options{Priority: engine.Normal, Asker: "open"}, ""},
+		{engine.Options{Priority: engine.High, Asker: "open"}, "only the owner"},
+	} {
+		_, err := r.Run(context.Background(), g, test.o)
+		if got := fmt.Sprint(err); test.want == "" && err != nil || !strings.Contains(got, test.want) && test.want != "" {
+			t.Errorf("%+v: %v, want %q", test.o, err, test.want)
+		}
+		if denied := strings.HasPrefix(test.want, "only"); denied != errors.Is(err, engine.ErrPriority) {
+			t.Errorf("%+v: %v", test.o, err)
+		}
+	}
+}

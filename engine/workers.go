@@ -1,0 +1,276 @@
+package engine
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Priority is the class of a run among those that wait for workers. The zero
+// value is [Normal].
+type Priority string
+
+// The priorities. A second of a worker counts four times for a run of the lowest,
+// and a quarter for one of the highest, so that each goes on however much there
+// is of the others.
+const (
+	Low    Priority = "low"
+	Normal Priority = "normal"
+	High   Priority = "high" // only the owner of a node may ask for it
+)
+
+// Priorities are all of them, the lowest first.
+var Priorities = []Priority{Low, Normal, High}
+
+// price is what a second of a worker counts for a run of priority p; 0 for what is
+// none.
+func (p Priority) price() float64 {
+	switch p {
+	case Low:
+		return 4
+	case Normal, "":
+		return 1
+	case High:
+		return 0.25
+	}
+	return 0
+}
+
+// workers shares a number of workers among principals, and those of each
+// principal among its runs. The next worker goes to the principal that has used
+// the least time so far, be its work many short steps or a few long ones. One
+// that comes anew begins where the others are: what it left unused earlier
+// counts for nothing. The runs of one principal take turns.
+//
+// A worker that was lent is not taken away: who has it gives it back.
+type workers struct {
+	mu       sync.Mutex
+	now      func() time.Time
+	began    time.Time
+	free     int
+	parties  map[string]*party
+	waiting  []*party // those with runs that wait, in the order in which they began to
+	level    float64  // what the one that was served last had used by then
+	arrivals uint64
+}
+
+// perStep is what a step counts for beside its time, in nanoseconds.
+const perStep = float64(10 * time.Microsecond)
+
+// maxIdle bounds the principals whose use is remembered while they have no run.
+const maxIdle = 1024
+
+// party is a principal that has runs.
+type party struct {
+	who   string
+	runs  int     // those that go on
+	used  float64 // by its steps that ended, in nanoseconds at their prices
+	rate  float64 // the prices of its steps in progress
+	since float64 // what these had used before they began, were they begun with the clock
+	turns turns   // its runs that wait
+	turn  float64 // that of the run that was served last
+}
+
+// at is what p has used by now, its steps in progress included.
+func (p *party) at(now float64) float64 { return p.used + p.rate*now - p.since }
+
+// seat is where one run waits for workers. It belongs to the goroutine of the run.
+type seat struct {
+	workers *workers
+	party   *party
+	price   float64
+	given   chan loan // has one when the run has got a worker
+	// What follows is guarded by the workers' mu.
+	waits bool
+	index int     // among its party's turns
+	turn  float64 // the lowest is next
+	order uint64  // of arrival, among equal turns
+}
+
+// loan is a worker that a step has.
+type loan struct{ price, since float64 }
+
+func newWorkers(n int, now func() time.Time) *workers {
+	return &workers{free: n, now: now, began: now(), parties: make(map[string]*party)}
+}
+
+// clock is how long there has been w.
+func (w *workers) clock() float64 { return float64(w.now().Sub(w.began)) }
+
+// enter gives a run of a principal its seat, which it has to leave.
+func (w *workers) enter(who string, p Priority) *seat {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	party := w.party(who)
+	party.runs++
+	return &seat{workers: w, party: party, price: p.price(), given: make(chan loan, 1)}
+}
+
+// leave gives up a seat whose run has no step in progress any more.
+func (s *seat) leave() {
+	s.withdraw()
+	s.workers.mu.Lock()
+	defer s.workers.mu.Unlock()
+	s.party.runs--
+}
+
+// party finds a principal. Where there are many without runs, those are
+// forgotten that have used the least: they would begin where the others are.
+func (w *workers) party(who string) *party {
+	p := w.parties[who]
+	if p != nil {
+		return p
+	}
+	if len(w.parties) >= 2*maxIdle {
+		var idle []*party
+		for _, p := range w.parties {
+			if p.runs == 0 {
+				idle = append(idle, p)
+			}
+		}
+		slices.SortFunc(idle, func(a, b *party) int { return cmp.Compare(a.used, b.used) })
+		for _, p := range idle[:max(0, len(idle)-maxIdle)] {
+			delete(w.parties, p.who)
+		}
+	}
+	p = &party{who: who}
+	w.parties[who] = p
+	return p
+}
+
+// ask makes the run wait for a worker, unless it does so or has got one already.
+func (s *seat) ask() {
+	w, p := s.workers, s.party
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s.waits || len(s.given) > 0 {
+		return
+	}
+	if len(p.turns) == 0 {
+		if p.rate == 0 {
+			p.used = max(p.used, w.level)
+		}
+		w.waiting = append(w.waiting, p)
+	}
+	w.arrivals++
+	s.waits, s.turn, s.order = true, max(s.turn, p.turn), w.arrivals
+	heap.Push(&p.turns, s)
+	if w.free > 0 {
+		w.serve(w.clock())
+	}
+}
+
+// withdraw makes the run wait no more; a worker that it has got meanwhile goes back.
+func (s *seat) withdraw() {
+	s.workers.mu.Lock()
+	if s.waits {
+		s.dequeue()
+	}
+	s.workers.mu.Unlock()
+	select {
+	case l := <-s.given:
+		s.giveBack(l)
+	default:
+	}
+}
+
+// borrow waits for a worker for the owner of the node, which the func returned
+// gives back.
+func (w *workers) borrow(ctx context.Context) (done func(), err error) {
+	s := w.enter("", Normal)
+	s.ask()
+	select {
+	case l := <-s.given:
+		return func() { s.giveBack(l); s.leave() }, nil
+	case <-ctx.Done():
+		s.leave()
+		return nil, context.Cause(ctx)
+	}
+}
+
+// dequeue takes s from those that wait. The caller holds mu.
+func (s *seat) dequeue() {
+	w, p := s.workers, s.party
+	heap.Remove(&p.turns, s.index)
+	s.waits = false
+	if len(p.turns) == 0 {
+		i := slices.Index(w.waiting, p)
+		w.waiting = slices.Delete(w.waiting, i, i+1)
+	}
+}
+
+// giveBack ends the loan of a worker, which goes to who is next.
+func (s *seat) giveBack(l loan) {
+	w, p := s.workers, s.party
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.clock()
+	p.used += l.price * (now - l.since)
+	p.rate -= l.price
+	p.since -= l.price * l.since
+	w.free++
+	w.serve(now)
+}
+
+// serve lends the workers that are free. The caller holds mu.
+func (w *workers) serve(now float64) {
+	for w.free > 0 && len(w.waiting) > 0 {
+		p := w.waiting[0]
+		least := p.at(now)
+		for _, other := range w.waiting[1:] {
+			if at := other.at(now); at < least {
+				p, least = other, at
+			}
+		}
+		w.level = max(w.level, least)
+		p.turns[0].lend(now)
+	}
+}
+
+// lend gives the run the worker that it waits for. The caller holds mu.
+func (s *seat) lend(now float64) {
+	p := s.party
+	s.dequeue()
+	s.workers.free--
+	p.turn = s.turn
+	s.turn += s.price
+	p.used += s.price * perStep
+	p.rate += s.price
+	p.since += s.price * now
+	s.given <- loan{s.price, now}
+}
+
+// turns are runs of one principal that wait, as a heap: the first is next.
+type turns []*seat
+
+func (t turns) Len() int { return len(t) }
+
+func (t turns) Less(i, j int) bool {
+	if t[i].turn != t[j].turn {
+		return t[i].turn < t[j].turn
+	}
+	return t[i].order < t[j].order
+}
+
+func (t turns) Swap(i, j int) {
+	t[i], t[j] = t[j], t[i]
+	t[i].index, t[j].index = i, j
+}
+
+// Push adds a seat at the end.
+func (t *turns) Push(s any) {
+	seat := s.(*seat)
+	seat.index = len(*t)
+	*t = append(*t, seat)
+}
+
+// Pop takes the last one away.
+func (t *turns) Pop() any {
+	last := len(*t) - 1
+	s := (*t)[last]
+	*t = (*t)[:last]
+	return s
+}
