@@ -29,22 +29,37 @@ func (s *Store) Block(l ipld.Link) ([]byte, error) {
 }
 
 func (s *Store) block(l ipld.Link) ([]byte, error) {
-	data, err := s.inline(l)
-	if errors.Is(err, ErrNotFound) {
-		data, err = s.file(l)
+	s.recent.touch(l, s.opts.Now()) // before looking, so that what is found stays
+	data, used, err := s.peek(l)
+	if err == nil {
+		s.use(used.key, used.hour)
 	}
 	return data, err
 }
 
+// lastUsed is when a record was last known to be used.
+type lastUsed struct {
+	key  []byte
+	hour uint64
+}
+
+// peek reads a block without using it.
+func (s *Store) peek(l ipld.Link) ([]byte, lastUsed, error) {
+	data, used, err := s.inline(l)
+	if errors.Is(err, ErrNotFound) {
+		data, used, err = s.file(l)
+	}
+	return data, used, err
+}
+
 // inline reads a block out of the database.
-func (s *Store) inline(l ipld.Link) ([]byte, error) {
-	key := linkKey(tableBlock, l)
+func (s *Store) inline(l ipld.Link) ([]byte, lastUsed, error) {
+	used := lastUsed{key: linkKey(tableBlock, l)}
 	var data []byte
-	var used uint64
-	err := s.get(key, func(value []byte) error {
+	err := s.get(used.key, func(value []byte) error {
 		var rest []byte
 		var err error
-		used, rest, err = cutUsed(value)
+		used.hour, rest, err = cutUsed(value)
 		data = append(make([]byte, 0, len(rest)), rest...)
 		return err
 	})
@@ -53,30 +68,35 @@ func (s *Store) inline(l ipld.Link) ([]byte, error) {
 	}
 	if err != nil {
 		if errors.Is(err, ErrNotFound) {
-			return nil, fmt.Errorf("block %s: %w", l, ErrNotFound)
+			return nil, used, fmt.Errorf("block %s: %w", l, ErrNotFound)
 		}
-		return nil, &CorruptError{Link: l, Path: s.path("db"), Err: err, Hint: hintBlock}
+		return nil, used, &CorruptError{Link: l, Path: s.path("db"), Err: err, Hint: hintBlock}
 	}
-	s.use(key, used)
-	return data, nil
+	return data, used, nil
 }
 
 // file reads a large block.
-func (s *Store) file(l ipld.Link) ([]byte, error) {
-	size, used, err := s.fileRecord(l)
+func (s *Store) file(l ipld.Link) ([]byte, lastUsed, error) {
+	used := lastUsed{key: linkKey(tableFile, l)}
+	size, hour, err := s.fileRecord(l)
 	if err != nil {
-		return nil, err
+		return nil, used, err
 	}
+	used.hour = hour
 	name := s.blobPath(l)
 	data, err := readSized(s.fs, name, size)
 	if err == nil {
 		err = l.Verify(data)
 	}
-	if err != nil {
-		return nil, &CorruptError{Link: l, Path: name, Err: err, Hint: hintBlock}
+	if errors.Is(err, os.ErrNotExist) { // unless it was collected between the two
+		if _, _, again := s.fileRecord(l); errors.Is(again, ErrNotFound) {
+			return nil, used, again
+		}
 	}
-	s.use(linkKey(tableFile, l), used)
-	return data, nil
+	if err != nil {
+		return nil, used, &CorruptError{Link: l, Path: name, Err: err, Hint: hintBlock}
+	}
+	return data, used, nil
 }
 
 // fileRecord tells how long the file of a large block is.
@@ -110,6 +130,7 @@ func (s *Store) Has(l ipld.Link) (bool, error) {
 		return false, err
 	}
 	defer s.gate.leave()
+	s.recent.touch(l, s.opts.Now())
 	err := s.get(linkKey(tableBlock, l), func([]byte) error { return nil })
 	if err == nil {
 		return true, nil
@@ -195,6 +216,9 @@ func (s *Store) writeBlob(name string, data []byte) error {
 
 // clearTemp removes what a killed process left half written.
 func (s *Store) clearTemp() error {
+	if err := s.fs.RemoveAll(s.path("collect")); err != nil {
+		return err
+	}
 	names, err := s.fs.List(s.path("blobs", "tmp"))
 	if err != nil {
 		return err

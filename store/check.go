@@ -128,7 +128,7 @@ func (c *checker) block(key, value []byte) error {
 func (c *checker) file(key, _ []byte) error {
 	l, _, err := cutLink(key[1:])
 	if err == nil {
-		_, err = c.store.file(l)
+		_, _, err = c.store.file(l)
 	}
 	c.report(l, "block", err)
 	return context.Cause(c.ctx)
@@ -155,6 +155,12 @@ func (c *checker) receipt(key, value []byte) error {
 	return context.Cause(c.ctx)
 }
 
+// read reads a block, which is no use of it.
+func (c *checker) read(l ipld.Link) ([]byte, error) {
+	data, _, err := c.store.peek(l)
+	return data, err
+}
+
 // follow looks whether everything under l is there.
 func (c *checker) follow(l ipld.Link) error {
 	if c.seen[l] {
@@ -162,10 +168,10 @@ func (c *checker) follow(l ipld.Link) error {
 	}
 	c.seen[l] = true
 	if l.Codec() == ipld.CodecDagPB {
-		_, err := ipld.ReadFile(l, maxCheckedFile, c.store.block)
+		_, err := ipld.ReadFile(l, maxCheckedFile, c.read)
 		return err
 	}
-	data, err := c.store.block(l)
+	data, err := c.read(l)
 	if err != nil || l.Codec() != ipld.CodecDagCBOR {
 		return err
 	}

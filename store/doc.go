@@ -13,11 +13,16 @@
 // is checked against its CID when it is read, so the store may lose bytes that
 // a disk lost, but never hands out wrong ones.
 //
+// [Store.Collect] removes what was used least recently. What somebody works with
+// is safe from it by [Store.Hold], and what was put or read in the last minutes
+// by itself.
+//
 // The directory of a store:
 //
 //	format     the number of the layout, in text
 //	LOCK, pid  who has the store open
 //	db/        pebble's files
 //	blobs/     large blocks, as blobs/<two characters>/<CID>
+//	collect/   what a collection under way finds out; may be removed
 //	filter     which tasks have receipts, to answer "none" fast; may be removed
 package store

@@ -70,11 +70,30 @@ func (s *Store) Put(b Batch) error {
 	if err := s.failed(); err != nil {
 		return err
 	}
+	s.touch(b)
+	s.files.RLock()
+	defer s.files.RUnlock()
 	paths, err := s.writeFiles(b.Blocks)
 	if err != nil {
 		return err
 	}
 	return s.apply(b, paths)
+}
+
+// touch notes that what is in b, and what it rests on, is in use.
+func (s *Store) touch(b Batch) {
+	now := s.opts.Now()
+	for _, block := range b.Blocks {
+		s.recent.touch(block.Link, now)
+	}
+	for _, all := range [][]*receipt.Signed{b.Receipts, b.Foreign} {
+		for _, r := range all {
+			s.recent.touch(r.Task.Link, now)
+			for _, l := range References(r) {
+				s.recent.touch(l, now)
+			}
+		}
+	}
 }
 
 // check refuses what must never be stored.

@@ -58,6 +58,7 @@ func (s *Store) Receipts(id task.ID) ([]*receipt.Signed, error) {
 		return nil, err
 	}
 	defer s.gate.leave()
+	s.recent.touch(id.Link, s.opts.Now())
 	var all []*receipt.Signed
 	used := uint64(0)
 	err := s.eachRow(id, func(r row) error {

@@ -18,6 +18,10 @@ func (s *Store) Resolve(id task.ID) (to task.ID, ok bool, err error) {
 		return task.ID{}, false, err
 	}
 	defer s.gate.leave()
+	return s.resolve(id)
+}
+
+func (s *Store) resolve(id task.ID) (to task.ID, ok bool, err error) {
 	err = s.get(linkKey(tableAlias, id.Link), func(value []byte) error {
 		to.Link, err = ipld.LinkFromBytes(value)
 		return err

@@ -60,6 +60,10 @@ type Store struct {
 	pending map[string]bool
 	unspent int64 // bytes put since free space was last looked at
 
+	files      sync.RWMutex // held shared while files are written before their records
+	recent     recent
+	collecting collecting
+
 	syncing syncer
 	uses    uses
 	failure atomic.Pointer[error] // set once: the store must be opened again

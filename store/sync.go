@@ -82,6 +82,8 @@ func (s *Store) syncNow() error {
 	if err := s.flushUses(); err != nil {
 		return err
 	}
+	s.files.RLock() // no file that is pending is removed meanwhile
+	defer s.files.RUnlock()
 	s.put.Lock()
 	target := s.syncing.applied.Load()
 	files := s.pending

@@ -80,6 +80,9 @@ func (s *Store) flushUses() error {
 	return s.failed()
 }
 
+// hourTime is when an hour since 1970 began.
+func hourTime(used uint64) time.Time { return time.Unix(int64(used)*hour, 0).UTC() }
+
 // BlockUsed tells when the block was last put or read, to the hour. The error
 // is [ErrNotFound] when the store does not know the block.
 func (s *Store) BlockUsed(l ipld.Link) (time.Time, error) {
@@ -91,7 +94,7 @@ func (s *Store) BlockUsed(l ipld.Link) (time.Time, error) {
 	if errors.Is(err, ErrNotFound) {
 		used, err = s.lastUse(linkKey(tableFile, l))
 	}
-	return time.Unix(int64(used)*hour, 0).UTC(), err
+	return hourTime(used), err
 }
 
 // TaskUsed tells when the evidence for the task was last added to or read, to
@@ -109,7 +112,7 @@ func (s *Store) TaskUsed(id task.ID) (time.Time, error) {
 	if err == nil && !found {
 		err = ErrNotFound
 	}
-	return time.Unix(int64(s.laterUse(linkKey(tableReceipt, id.Link), used))*hour, 0).UTC(), err
+	return hourTime(s.laterUse(linkKey(tableReceipt, id.Link), used)), err
 }
 
 func (s *Store) lastUse(key []byte) (used uint64, err error) {

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+)
+
+// rank orders what a collection may remove: what has the lowest goes first. It is
+// the hour of last use and, so that an hour's work can go in part, 16 bits of the
+// hash of what it is about.
+type rank uint64
+
+// kept is the rank of what stays in any case.
+const kept rank = math.MaxUint64
+
+func rankOf(hour uint64, l ipld.Link) rank {
+	_, bits, _ := hashes(l)
+	return rank(hour<<16 | bits&0xffff)
+}
+
+func (r rank) hour() uint64 { return uint64(r >> 16) }
+
+// What a mark is about, before the link in its key.
+const (
+	markBlock = 'b' // the rank of what rests on a block
+	markTask  = 't' // that the receipts of a task stay
+	markGone  = 'g' // that they were removed
+)
+
+// marks are what a collection finds out, in a database of its own, so that it
+// takes little memory however large the store is. Nothing in it outlives the
+// collection.
+type marks struct {
+	db     *pebble.DB
+	fs     vfs.FS
+	dir    string
+	failed atomic.Pointer[error]
+}
+
+// openMarks makes an empty one in the store's folder.
+func (s *Store) openMarks() (*marks, error) {
+	m := &marks{fs: s.fs, dir: s.path("collect")}
+	if err := s.fs.RemoveAll(m.dir); err != nil {
+		return nil, err
+	}
+	fs := newGuard(s.fs, m.fail)
+	o := s.pebbleOptions(fs)
+	o.CacheSize, o.DisableWAL, o.EventListener = 4<<20, true, nil
+	o.Logger = silent{m}
+	var err error
+	m.db, err = pebble.Open(m.dir, o)
+	fs.opening.Store(false)
+	if err == nil {
+		return m, m.err()
+	}
+	return nil, errors.Join(err, m.err(), s.fs.RemoveAll(m.dir))
+}
+
+func (m *marks) fail(err error) error {
+	m.failed.CompareAndSwap(nil, &err)
+	return err
+}
+
+func (m *marks) err() error {
+	if p := m.failed.Load(); p != nil {
+		return fmt.Errorf("notes of the collection: %w", *p)
+	}
+	return nil
+}
+
+func (m *marks) close() error {
+	return errors.Join(m.db.Close(), m.fs.RemoveAll(m.dir))
+}
+
+// of is the rank that was marked; 0 if none was.
+func (m *marks) of(what byte, l ipld.Link) (r rank, err error) {
+	value, closer, err := m.db.Get(linkKey(what, l))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, m.err()
+	}
+	if err != nil {
+		return 0, err
+	}
+	if len(value) == 8 {
+		r = rank(binary.BigEndian.Uint64(value))
+	}
+	return r, errors.Join(closer.Close(), m.err())
+}
+
+// raise makes the rank at least r, and tells whether it was lower.
+func (m *marks) raise(what byte, l ipld.Link, r rank) (bool, error) {
+	was, err := m.of(what, l)
+	if err != nil || was >= r {
+		return false, err
+	}
+	err = m.db.Set(linkKey(what, l), binary.BigEndian.AppendUint64(nil, uint64(r)), pebble.NoSync)
+	return true, errors.Join(err, m.err())
+}
+
+// silent is the logger of a database whose failures the collection tells.
+type silent struct{ m *marks }
+
+func (silent) Infof(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+
+// Fatalf is where pebble would end the process.
+func (l silent) Fatalf(format string, args ...any) { _ = l.m.fail(fmt.Errorf(format, args...)) }
