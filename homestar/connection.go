@@ -201,14 +201,25 @@ func (c *connection) send(ctx context.Context, data []byte) error {
 	}
 	limit, cancel := context.WithTimeout(c.life, c.WriteTimeout)
 	defer cancel()
-	return c.socket.Write(limit, websocket.MessageText, data)
+	err := c.socket.Write(limit, websocket.MessageText, data)
+	c.tellLate(limit, err, "it takes in nothing")
+	return err
 }
 
 // ping waits until the client has taken in all that was sent.
 func (c *connection) ping() error {
 	limit, cancel := context.WithTimeout(c.life, c.WriteTimeout)
 	defer cancel()
-	return c.socket.Ping(limit)
+	err := c.socket.Ping(limit)
+	c.tellLate(limit, err, "it leaves a ping unanswered")
+	return err
+}
+
+// tellLate logs that a client is cut off, if err is that it took too long.
+func (c *connection) tellLate(limit context.Context, err error, why string) {
+	if err != nil && errors.Is(limit.Err(), context.DeadlineExceeded) {
+		c.Log.Info("homestar: a client is cut off", "why", why, "after", c.WriteTimeout)
+	}
 }
 
 // keepAlive cuts off a client that no longer answers.

@@ -27,7 +27,7 @@ import (
 // Bounds of a [Handler] where its config names none.
 const (
 	DefaultMessage       = 16 << 20
-	DefaultConnections   = 1024
+	DefaultConnections   = 512
 	DefaultSubscriptions = 1024
 	DefaultWriteTimeout  = 30 * time.Second
 	DefaultPingInterval  = 30 * time.Second

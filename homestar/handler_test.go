@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -304,7 +306,8 @@ func TestSilentClients(t *testing.T) {
 // A client that never reads is cut off, and holds up nobody.
 func TestNeverReads(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, homestar.Config{WriteTimeout: time.Second})
+	var log buffer
+	b := newBench(t, homestar.Config{WriteTimeout: time.Second, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	conn := b.raw(t)
 	request := `{"jsonrpc":"2.0","method":"rpc_discover","id":1}`
 	message := append([]byte{0x81, 0x80 | byte(len(request)), 0, 0, 0, 0}, request...)
@@ -317,6 +320,27 @@ func TestNeverReads(t *testing.T) {
 		t.Error("the connection did not end")
 	}
 	b.dial(t).silent(t)
+	if said := log.String(); !strings.Contains(said, "it takes in nothing") {
+		t.Errorf("the log: %q", said)
+	}
+}
+
+// buffer is a log that is written and read at once.
+type buffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *buffer) Write(data []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(data)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // Closing tells clients, and ends what was started for them.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -126,6 +127,7 @@ type app struct {
 	isSupervised bool // this process is a child of the one that holds the state directory
 	as           string
 	key          did.PrivateKey // the one that as names, once it was read
+	log          *slog.Logger   // nil is nowhere
 }
 
 // documentFlags are those of the commands that read a document.
@@ -142,7 +144,7 @@ func (a *app) open(cmd *cobra.Command) (*ipvm.Node, error) {
 		return nil, err
 	}
 	o := a.config.options()
-	o.AllowCredentials, o.Supervised = a.allowLiteral, a.isSupervised
+	o.AllowCredentials, o.Supervised, o.Log = a.allowLiteral, a.isSupervised, a.log
 	if a.as != "" {
 		key, err := a.readKey(cmd, a.as)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"time"
@@ -33,7 +34,9 @@ With --listen it also answers HTTP at a loopback address, where other programs o
 this machine submit workflows: docs/http.md. Clients of Homestar find their
 JSON-RPC there, and look for it at 127.0.0.1:1337. Whoever can connect, other users
 of the machine too, can then run what is pure and read what was run here, if it
-is no secret.`,
+is no secret.
+
+The node's log, of its own troubles, goes to standard error.`,
 		Example: "  ipvm node &\n  ipvm run --detach workflow.yaml\n  ipvm ps",
 		Args:    wants(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -162,6 +165,7 @@ func obituary(d supervise.Death) string {
 }
 
 func (a *app) node(cmd *cobra.Command, o ipvm.ServeOptions) (err error) {
+	a.log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 	node, err := a.open(cmd)
 	if err != nil {
 		return err

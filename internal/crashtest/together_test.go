@@ -183,7 +183,7 @@ func refused(t *testing.T, program, home string, pid int) {
 	began := time.Now()
 	p := start(t, program, home, "", "run", simple(t))
 	code, took := p.wait(t), time.Since(began)
-	if code != 3 || !bytes.Contains(p.stderr.Bytes(), fmt.Appendf(nil, "in use by process %d,", pid)) {
+	if code != 3 || !bytes.Contains([]byte(p.stderr.String()), fmt.Appendf(nil, "in use by process %d,", pid)) {
 		t.Errorf("exit status %d, and it says: %s", code, &p.stderr)
 	}
 	// It waits for 5 s; the rest is for a machine under load.
