@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
-	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/rpc"
 	"github.com/ipvm-wg/go-ipvm/runs"
 )
@@ -20,21 +21,51 @@ var ErrNoService = rpc.ErrNoService
 // node of this state directory, whatever becomes of this process or that one. The
 // error wraps [ErrNoService] if none serves.
 func (n *Node) Submit(ctx context.Context, w *Workflow, o runs.Options) (runs.Run, error) {
-	if o.Authority == nil {
-		o.Authority = w.Workflow().Signature
-	}
+	b := behalf(w, RunOptions{Authority: o.Authority, Brings: o.Brings})
+	o.Authority, o.Brings = b.Authority, b.Brings
 	return n.Backend().Submit(ctx, w, o)
 }
 
-// errSignedLater is why a signed workflow is not accepted.
-var errSignedLater = errors.New("a signed workflow runs only while who submits it waits (ipvm run)")
-
 // judge tells on whose behalf an accepted workflow runs.
-func (o *owner) judge(_ *graph.Graph, authority []byte) (did.DID, error) {
-	if len(authority) > 0 {
-		return "", errSignedLater
+func (o *owner) judge(g *graph.Graph, opts runs.Options) (did.DID, error) {
+	switch {
+	case opts.Unsigned:
+		return engine.Anyone, mayRunOpen(g)
+	case len(opts.Authority) == 0:
+		return "", nil
 	}
-	return "", nil
+	permit, err := o.guard.Judge(opts.Authority, g)
+	var performed *authority.Performed
+	switch {
+	case errors.As(err, &performed) && performed.Running != nil: // which is what is asked for
+		return o.behalf(performed.Permit), nil
+	case errors.As(err, &performed):
+		return o.behalf(performed.Permit), fmt.Errorf("%w: %w", runs.ErrPerformed, o.denied(opts.Authority, err))
+	case err != nil:
+		return "", o.denied(opts.Authority, err)
+	}
+	return o.behalf(permit), nil
+}
+
+// behalf is on whose behalf a permit lets workflows run; empty is the owner.
+func (o *owner) behalf(p *authority.Permit) did.DID {
+	if p.Issuer() == o.key.DID() {
+		return ""
+	}
+	return p.Issuer()
+}
+
+// perform runs an accepted workflow.
+func (o *owner) perform(ctx context.Context, who did.DID, g *graph.Graph, opts engine.Options) (*engine.Report, error) {
+	if who == engine.Anyone {
+		opts.Permit = engine.Unsigned
+		return o.Engine.Run(ctx, g, opts)
+	}
+	report, err := o.Run(ctx, g, opts)
+	if errors.Is(err, ErrDenied) {
+		err = fmt.Errorf("%w: %w", runs.ErrRefused, err)
+	}
+	return report, err
 }
 
 // Submit accepts a workflow.
@@ -45,47 +76,34 @@ func (o *owner) Submit(ctx context.Context, g *graph.Graph, opts runs.Options) (
 	return o.runs.Submit(ctx, g, opts)
 }
 
-// RunOf returns how the latest accepted run of a workflow stands.
-func (o *owner) RunOf(_ context.Context, workflow ipld.Link) (runs.Run, error) {
-	return o.runs.Get(workflow)
-}
+// RunOf returns how an accepted run stands.
+func (o *owner) RunOf(_ context.Context, id runs.ID) (runs.Run, error) { return o.runs.Get(id) }
 
 // JobsOf returns what its jobs came to.
-func (o *owner) JobsOf(_ context.Context, workflow ipld.Link) ([]runs.Job, error) {
-	return o.runs.Jobs(workflow)
-}
+func (o *owner) JobsOf(_ context.Context, id runs.ID) ([]runs.Job, error) { return o.runs.Jobs(id) }
 
-// Runs calls yield with the latest run of each accepted workflow.
-func (o *owner) Runs(_ context.Context, after ipld.Link, unfinished bool, yield func(runs.Run) bool) error {
-	if !unfinished {
-		return o.runs.List(after, yield)
-	}
-	open, err := o.runs.Unfinished()
-	for _, r := range open {
-		if r.Workflow.Key() > after.Key() && !yield(r) {
-			break
-		}
-	}
-	return err
+// Runs calls yield with accepted runs.
+func (o *owner) Runs(_ context.Context, q runs.Query, yield func(runs.Run) bool) error {
+	return o.runs.List(q, yield)
 }
 
 // Watch tells the events of an accepted run.
-func (o *owner) Watch(ctx context.Context, workflow ipld.Link, after runs.Position, yield func(runs.Event) bool) error {
-	return o.runs.Watch(ctx, workflow, after, yield)
+func (o *owner) Watch(ctx context.Context, id runs.ID, after runs.Position, yield func(runs.Event) bool) error {
+	return o.runs.Watch(ctx, id, after, yield)
 }
 
 // Direct suspends, resumes or cancels an accepted run.
-func (o *owner) Direct(ctx context.Context, workflow ipld.Link, what rpc.Direction) (runs.Run, error) {
+func (o *owner) Direct(ctx context.Context, id runs.ID, what rpc.Direction) (runs.Run, error) {
 	switch what {
 	case rpc.Suspend:
-		return o.runs.Suspend(ctx, workflow)
+		return o.runs.Suspend(ctx, id)
 	case rpc.Cancel:
-		return o.runs.Cancel(ctx, workflow)
+		return o.runs.Cancel(ctx, id)
 	case rpc.Resume:
 		if !o.serving.Load() {
 			return runs.Run{}, ErrNoService
 		}
-		return o.runs.Resume(ctx, workflow)
+		return o.runs.Resume(ctx, id)
 	}
 	return runs.Run{}, fmt.Errorf("a run can not be directed to %q", what)
 }
@@ -95,27 +113,27 @@ func (s steady) Submit(ctx context.Context, g *graph.Graph, o runs.Options) (run
 	return again(ctx, s.node, func(b rpc.Backend) (runs.Run, error) { return b.Submit(ctx, g, o) })
 }
 
-// RunOf returns how the latest accepted run of a workflow stands.
-func (s steady) RunOf(ctx context.Context, workflow ipld.Link) (runs.Run, error) {
-	return again(ctx, s.node, func(b rpc.Backend) (runs.Run, error) { return b.RunOf(ctx, workflow) })
+// RunOf returns how an accepted run stands.
+func (s steady) RunOf(ctx context.Context, id runs.ID) (runs.Run, error) {
+	return again(ctx, s.node, func(b rpc.Backend) (runs.Run, error) { return b.RunOf(ctx, id) })
 }
 
 // JobsOf returns what its jobs came to.
-func (s steady) JobsOf(ctx context.Context, workflow ipld.Link) ([]runs.Job, error) {
-	return again(ctx, s.node, func(b rpc.Backend) ([]runs.Job, error) { return b.JobsOf(ctx, workflow) })
+func (s steady) JobsOf(ctx context.Context, id runs.ID) ([]runs.Job, error) {
+	return again(ctx, s.node, func(b rpc.Backend) ([]runs.Job, error) { return b.JobsOf(ctx, id) })
 }
 
 // Direct suspends, resumes or cancels an accepted run.
-func (s steady) Direct(ctx context.Context, workflow ipld.Link, what rpc.Direction) (runs.Run, error) {
-	return again(ctx, s.node, func(b rpc.Backend) (runs.Run, error) { return b.Direct(ctx, workflow, what) })
+func (s steady) Direct(ctx context.Context, id runs.ID, what rpc.Direction) (runs.Run, error) {
+	return again(ctx, s.node, func(b rpc.Backend) (runs.Run, error) { return b.Direct(ctx, id, what) })
 }
 
 // Runs lists accepted runs; those of the next owner go on where those of the one
 // before ended.
-func (s steady) Runs(ctx context.Context, after ipld.Link, unfinished bool, yield func(runs.Run) bool) error {
+func (s steady) Runs(ctx context.Context, q runs.Query, yield func(runs.Run) bool) error {
 	_, err := again(ctx, s.node, func(b rpc.Backend) (struct{}, error) {
-		return struct{}{}, b.Runs(ctx, after, unfinished, func(r runs.Run) bool {
-			after = r.Workflow
+		return struct{}{}, b.Runs(ctx, q, func(r runs.Run) bool {
+			q.After = r.Place()
 			return yield(r)
 		})
 	})
@@ -124,9 +142,9 @@ func (s steady) Runs(ctx context.Context, after ipld.Link, unfinished bool, yiel
 
 // Watch tells the events of an accepted run; those of the next owner, in which it
 // is another attempt, follow those of the one before.
-func (s steady) Watch(ctx context.Context, workflow ipld.Link, after runs.Position, yield func(runs.Event) bool) error {
+func (s steady) Watch(ctx context.Context, id runs.ID, after runs.Position, yield func(runs.Event) bool) error {
 	_, err := again(ctx, s.node, func(b rpc.Backend) (struct{}, error) {
-		return struct{}{}, b.Watch(ctx, workflow, after, func(ev runs.Event) bool {
+		return struct{}{}, b.Watch(ctx, id, after, func(ev runs.Event) bool {
 			if ev.At.Seq > 0 {
 				after = ev.At
 			}

@@ -62,7 +62,7 @@ func (n *Node) Read(ctx context.Context, name string, r io.Reader, dir string) (
 		rand.Read(nonce)
 		w.Nonce = string(nonce)
 	}
-	return n.checked(ctx, w, faults)
+	return n.checked(ctx, n.Backend(), w, faults)
 }
 
 // survey reads a document and tells what is wrong with its form.
@@ -78,22 +78,32 @@ func (n *Node) survey(ctx context.Context, source workflow.Source) (*workflow.Wo
 	return w, faults, nil
 }
 
+// desk is what a document is held against: what somebody knows of the modules and
+// tasks of a node.
+type desk interface {
+	engine.Knowledge
+	// DID is the node's.
+	DID(ctx context.Context) (did.DID, error)
+	// PutBlocks takes in what came with the document.
+	PutBlocks(ctx context.Context, blocks []ipld.Block) error
+}
+
 // checked is w, of which these faults are known, as a graph.
-func (n *Node) checked(ctx context.Context, w *workflow.Workflow, faults workflow.FaultList) (*Workflow, error) {
+func (n *Node) checked(ctx context.Context, d desk, w *workflow.Workflow, faults workflow.FaultList) (*Workflow, error) {
 	switch {
 	case len(faults) > 0 && w == nil:
 		return nil, faults
 	case len(faults) > 0:
-		return nil, n.judge(ctx, w, workflow.Merge(faults, graph.Cycles(w)))
+		return nil, n.judge(ctx, d, w, workflow.Merge(faults, graph.Cycles(w)))
 	}
-	return n.build(ctx, w)
+	return n.build(ctx, d, w)
 }
 
 // Single is the workflow of one job, labelled "job", that calls the named
 // function of module with positional arguments. An empty name means the only
 // function there is.
 func (n *Node) Single(ctx context.Context, module ipld.Link, name string, args []ipld.Value) (*Workflow, error) {
-	return n.build(ctx, &workflow.Workflow{
+	return n.build(ctx, n.Backend(), &workflow.Workflow{
 		Version: workflow.Version, Dialect: workflow.Native,
 		Jobs: []workflow.Job{{Label: "job", Pos: workflow.Pos{Path: "/job"}, Call: task.Call{
 			Module: ipld.LinkValue(module), Func: name, Params: task.Escape(ipld.List(args...)),
@@ -102,23 +112,23 @@ func (n *Node) Single(ctx context.Context, module ipld.Link, name string, args [
 }
 
 // build is w as a graph, checked down to the arguments of each call.
-func (n *Node) build(ctx context.Context, w *workflow.Workflow) (*Workflow, error) {
-	owner, err := n.DID(ctx)
+func (n *Node) build(ctx context.Context, d desk, w *workflow.Workflow) (*Workflow, error) {
+	owner, err := d.DID(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.keepModules(ctx, w); err != nil {
+	if err := keepModules(ctx, d, w); err != nil {
 		return nil, err
 	}
 	g, err := graph.Build(w, graph.Options{Owner: owner, Effects: task.KnownEffects})
 	var atFault workflow.FaultList
 	switch {
 	case errors.As(err, &atFault):
-		return nil, n.judge(ctx, w, atFault)
+		return nil, n.judge(ctx, d, w, atFault)
 	case err != nil:
 		return nil, err
 	}
-	faults, err := engine.Check(ctx, n.Backend(), g, n.options.Policy)
+	faults, err := engine.Check(ctx, d, g, n.options.Policy)
 	if err != nil {
 		return nil, err
 	}
@@ -141,20 +151,20 @@ func (n *Node) requestor(ctx context.Context, w *workflow.Workflow) (did.DID, er
 }
 
 // keepModules stores the modules that w holds itself.
-func (n *Node) keepModules(ctx context.Context, w *workflow.Workflow) error {
+func keepModules(ctx context.Context, d desk, w *workflow.Workflow) error {
 	if len(w.Blocks) == 0 {
 		return nil
 	}
-	return n.Backend().PutBlocks(ctx, w.Blocks)
+	return d.PutBlocks(ctx, w.Blocks)
 }
 
 // judge returns faults, those of a document of which w is what could be read,
 // with what else can be told of it now: all its faults are shown in one run.
-func (n *Node) judge(ctx context.Context, w *workflow.Workflow, faults workflow.FaultList) error {
-	if err := n.keepModules(ctx, w); err != nil {
+func (n *Node) judge(ctx context.Context, d desk, w *workflow.Workflow, faults workflow.FaultList) error {
+	if err := keepModules(ctx, d, w); err != nil {
 		return err
 	}
-	calls, err := engine.CheckJobs(ctx, n.Backend(), w, n.options.Policy)
+	calls, err := engine.CheckJobs(ctx, d, w, n.options.Policy)
 	if err != nil {
 		return err
 	}

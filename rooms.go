@@ -85,7 +85,11 @@ func (r *rooms) folder(name string) (*store.Vault, error) {
 			return nil, err
 		}
 	}
-	v, err := store.OpenVault(path, r.options)
+	o := r.options
+	if name == guestFolder(engine.Anyone) { // which is of many
+		o.CacheBytes = 0
+	}
+	v, err := store.OpenVault(path, o)
 	if err != nil {
 		return nil, fmt.Errorf("open the vault %s: %w", name, err)
 	}

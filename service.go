@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/api"
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/homestar"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -86,7 +88,7 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 		Submit: func(ctx context.Context, w *workflow.Workflow) (*graph.Graph, error) {
 			return n.submitOpen(ctx, own, w)
 		},
-		Runs: own.runs, Store: own.store, DID: own.key.DID(), Version: o.Version, Log: log,
+		Runs: own.runs, Store: unsigned{own}, DID: own.key.DID(), Version: o.Version, Log: log,
 		Listeners: func() []string { return []string{s.addr} },
 	})
 	native := api.New(api.Config{Node: visitor{n, own}, Runs: own.runs, Version: o.Version, Log: log})
@@ -107,6 +109,9 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("listen at %s: %w\n  hint: another node may be there; --listen 127.0.0.1:0 takes any port that is free, and --listen= none", addr, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listen at %s: %w", addr, err)
 	}
@@ -139,18 +144,44 @@ const checkPatience = 2 * time.Second
 func (n *Node) submitOpen(ctx context.Context, own *owner, w *workflow.Workflow) (*graph.Graph, error) {
 	checking, cancel := context.WithTimeout(ctx, checkPatience)
 	defer cancel()
-	g, err := n.checked(checking, w, nil)
+	g, err := n.checkedFor(checking, own, engine.Anyone, w, nil)
 	if err != nil && errors.Is(checking.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
 		g, err = graph.Build(w, graph.Options{Owner: own.key.DID()})
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := mayRunOpen(g); err != nil {
+	_, err = own.runs.Submit(ctx, g, runs.Options{Unsigned: true})
+	return g, err
+}
+
+// checkedFor is w, of which these faults are known, held against what who knows.
+func (n *Node) checkedFor(ctx context.Context, own *owner, who did.DID, w *workflow.Workflow, faults workflow.FaultList) (*graph.Graph, error) {
+	view, err := own.View(who)
+	if err != nil {
 		return nil, err
 	}
-	_, err = own.runs.Submit(ctx, g, runs.Options{Open: true})
-	return g, err
+	return n.checked(ctx, counter{view, own}, w, faults)
+}
+
+// counter is the [desk] of who has a view.
+type counter struct {
+	*engine.View
+	own *owner
+}
+
+func (c counter) DID(ctx context.Context) (did.DID, error) { return c.own.DID(ctx) }
+
+// PutBlocks stores blocks durably, for whose view it is to read.
+func (c counter) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
+	if err := c.own.PutBlocks(ctx, blocks); err != nil {
+		return err
+	}
+	links := make([]ipld.Link, len(blocks))
+	for i, b := range blocks {
+		links[i] = b.Link
+	}
+	return c.Bring(ctx, links)
 }
 
 // mayRunOpen refuses what takes more than pure work: only the owner of a node may
@@ -170,6 +201,25 @@ func mayRunOpen(g *graph.Graph) error {
 	return nil
 }
 
+// unsigned reads what came of workflows of those who have shown no authority.
+type unsigned struct{ own *owner }
+
+func (u unsigned) Block(link ipld.Link) ([]byte, error) {
+	view, err := u.own.View(engine.Anyone)
+	if err != nil {
+		return nil, err
+	}
+	return view.Block(link)
+}
+
+func (u unsigned) Receipts(id task.ID) ([]*receipt.Signed, error) {
+	view, err := u.own.View(engine.Anyone)
+	if err != nil {
+		return nil, err
+	}
+	return view.Receipts(id)
+}
+
 // visitor is what requests over HTTP may ask of a node.
 type visitor struct {
 	node *Node
@@ -179,44 +229,70 @@ type visitor struct {
 // DID is the principal that signs the node's receipts.
 func (d visitor) DID(ctx context.Context) (did.DID, error) { return d.own.DID(ctx) }
 
-// Check reads a document and holds it against the modules that it calls.
-func (d visitor) Check(ctx context.Context, src workflow.Source) (*graph.Graph, error) {
+// Check reads a document and holds it against what who knows of the modules that it
+// calls; a signed one against what its signer knows, once that may have it run.
+func (d visitor) Check(ctx context.Context, who did.DID, src workflow.Source) (*graph.Graph, error) {
 	src.AllowCredentials = src.AllowCredentials || d.node.options.AllowCredentials
 	w, faults, err := d.node.survey(ctx, src)
 	if err != nil {
 		return nil, err
 	}
-	return d.node.checked(ctx, w, faults)
-}
-
-// PutBlocks stores blocks durably.
-func (d visitor) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
-	return d.own.PutBlocks(ctx, blocks)
-}
-
-// Block returns a block of the owner's store, or of what was run for a guest.
-func (d visitor) Block(ctx context.Context, whose did.DID, link ipld.Link) ([]byte, error) {
-	if whose == "" {
-		return d.own.store.Block(link)
+	if w == nil || len(w.Signature) == 0 {
+		return d.node.checkedFor(ctx, d.own, who, w, faults)
 	}
-	v, err := d.own.rooms.of(whose)
+	if len(faults) > 0 {
+		return nil, workflow.Merge(faults, graph.Cycles(w))
+	}
+	g, err := graph.Build(w, graph.Options{Owner: d.own.key.DID(), Effects: task.KnownEffects})
 	if err != nil {
 		return nil, err
 	}
-	return v.Block(link)
+	signer, err := d.own.judge(g, runs.Options{Authority: w.Signature})
+	if errors.Is(err, runs.ErrPerformed) { // what came of it is to be told
+		return g, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.node.checkedFor(ctx, d.own, signer, w, nil)
 }
 
-// Receipts returns all evidence about one task, of the same place.
-func (d visitor) Receipts(ctx context.Context, whose did.DID, id task.ID) ([]*receipt.Signed, error) {
-	if whose == "" {
-		return durable(ctx, d.own.store.Sync, func() ([]*receipt.Signed, error) { return d.own.store.Receipts(id) })
+// PutBlocks stores blocks durably, for who to read.
+func (d visitor) PutBlocks(ctx context.Context, who did.DID, blocks []ipld.Block) error {
+	view, err := d.own.View(who)
+	if err != nil {
+		return err
 	}
-	v, err := d.own.rooms.of(whose)
+	return counter{view, d.own}.PutBlocks(ctx, blocks)
+}
+
+// Block returns a block that who may read.
+func (d visitor) Block(_ context.Context, who did.DID, link ipld.Link) ([]byte, error) {
+	view, err := d.view(who)
+	if err != nil {
+		return nil, err
+	}
+	return view.Block(link)
+}
+
+// Receipts returns all evidence about one task that who may read.
+func (d visitor) Receipts(ctx context.Context, who did.DID, id task.ID) ([]*receipt.Signed, error) {
+	view, err := d.view(who)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return durable(ctx, v.Sync, func() ([]*receipt.Signed, error) { return v.Receipts(id) })
+	return durable(ctx, view.Sync, func() ([]*receipt.Signed, error) { return view.Receipts(id) })
+}
+
+// view is what who sees, if there is anything: to look makes no room for a guest.
+func (d visitor) view(who did.DID) (*engine.View, error) {
+	if who != "" && who != engine.Anyone {
+		if _, err := d.own.rooms.of(who); err != nil {
+			return nil, err
+		}
+	}
+	return d.own.View(who)
 }

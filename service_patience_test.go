@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -38,7 +39,7 @@ func TestSubmitPatience(t *testing.T) {
 	if took := time.Since(started); err != nil || took > 4*time.Second {
 		t.Fatalf("%v after %v", err, took)
 	}
-	run, err := own.runs.Cancel(t.Context(), g.Link())
+	run, err := own.runs.Cancel(t.Context(), runs.ID{Workflow: g.Link(), For: engine.Anyone})
 	if err != nil || run.State != runs.Cancelled {
 		t.Errorf("%+v, %v", run, err)
 	}

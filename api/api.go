@@ -19,34 +19,36 @@ import (
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
-// Node is what a handler asks of the node, beside its runs.
+// Node is what a handler asks of the node, beside its runs, on behalf of somebody:
+// the node's owner is empty, and who has shown no authority [engine.Anyone]. What
+// they may not read is not found.
 type Node interface {
 	// DID is the principal that signs the node's receipts.
 	DID(ctx context.Context) (did.DID, error)
-	// Check reads a document and holds it against the modules that it calls. What
-	// is wrong with it is a [workflow.FaultList]. It makes no nonce.
-	Check(ctx context.Context, src workflow.Source) (*graph.Graph, error)
-	// PutBlocks stores blocks, each verified against its link, durably.
-	PutBlocks(ctx context.Context, blocks []ipld.Block) error
-	// Block returns a verified block of what was run for whose, empty being the
-	// node's owner, or an error that wraps store.ErrNotFound. Secrets are never
-	// found.
-	Block(ctx context.Context, whose did.DID, link ipld.Link) ([]byte, error)
-	// Receipts returns all evidence about one task, of the same place.
-	Receipts(ctx context.Context, whose did.DID, id task.ID) ([]*receipt.Signed, error)
+	// Check reads a document and holds it against the modules that it calls; one
+	// that is signed only if its signer may have it run. What is wrong with it is a
+	// [workflow.FaultList]. It makes no nonce.
+	Check(ctx context.Context, who did.DID, src workflow.Source) (*graph.Graph, error)
+	// PutBlocks stores blocks durably, each verified against its link, for who to
+	// read.
+	PutBlocks(ctx context.Context, who did.DID, blocks []ipld.Block) error
+	// Block returns a verified block, or an error that wraps store.ErrNotFound.
+	// Secrets are never found.
+	Block(ctx context.Context, who did.DID, link ipld.Link) ([]byte, error)
+	// Receipts returns all evidence about one task.
+	Receipts(ctx context.Context, who did.DID, id task.ID) ([]*receipt.Signed, error)
 }
 
 // Runs are the workflows that the node has accepted; a [*runs.Keeper] is that.
 type Runs interface {
 	Submit(ctx context.Context, g *graph.Graph, o runs.Options) (runs.Run, error)
-	Get(workflow ipld.Link) (runs.Run, error)
-	List(after ipld.Link, yield func(runs.Run) bool) error
-	Unfinished() ([]runs.Run, error)
-	Jobs(workflow ipld.Link) ([]runs.Job, error)
-	Watch(ctx context.Context, workflow ipld.Link, after runs.Position, yield func(runs.Event) bool) error
-	Cancel(ctx context.Context, workflow ipld.Link) (runs.Run, error)
-	Suspend(ctx context.Context, workflow ipld.Link) (runs.Run, error)
-	Resume(ctx context.Context, workflow ipld.Link) (runs.Run, error)
+	Get(id runs.ID) (runs.Run, error)
+	List(q runs.Query, yield func(runs.Run) bool) error
+	Jobs(id runs.ID) ([]runs.Job, error)
+	Watch(ctx context.Context, id runs.ID, after runs.Position, yield func(runs.Event) bool) error
+	Cancel(ctx context.Context, id runs.ID) (runs.Run, error)
+	Suspend(ctx context.Context, id runs.ID) (runs.Run, error)
+	Resume(ctx context.Context, id runs.ID) (runs.Run, error)
 }
 
 // Config assembles a [Handler]. Node and Runs are needed.

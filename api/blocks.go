@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +37,7 @@ func (h *Handler) block(w http.ResponseWriter, r *http.Request) error {
 	if form == typeCAR {
 		return h.car(w, r, root, params)
 	}
-	data, err := h.Node.Block(r.Context(), "", root)
+	data, err := h.Node.Block(r.Context(), who(r), root)
 	if err != nil {
 		return err
 	}
@@ -113,7 +112,7 @@ func immutable(w http.ResponseWriter, r *http.Request, root ipld.Link, tag, exte
 
 // car answers with the blocks below root, depth first and each once.
 func (h *Handler) car(w http.ResponseWriter, r *http.Request, root ipld.Link, params map[string]string) error {
-	get := func(l ipld.Link) ([]byte, error) { return h.Node.Block(r.Context(), "", l) }
+	get := func(l ipld.Link) ([]byte, error) { return h.Node.Block(r.Context(), who(r), l) }
 	first, err := get(root)
 	if err != nil {
 		return err
@@ -248,7 +247,7 @@ func (h *Handler) putRaw(w http.ResponseWriter, r *http.Request, root ipld.Link)
 	if err := root.Verify(data); err != nil {
 		return err
 	}
-	return h.Node.PutBlocks(r.Context(), []ipld.Block{{Link: root, Data: data}})
+	return h.Node.PutBlocks(r.Context(), who(r), []ipld.Block{{Link: root, Data: data}})
 }
 
 // putCAR stores the blocks of a CAR file. All that is below its root must be in it
@@ -267,7 +266,7 @@ func (h *Handler) putCAR(w http.ResponseWriter, r *http.Request, root ipld.Link)
 	var batch []ipld.Block
 	size := 0
 	flush := func() error {
-		err := h.Node.PutBlocks(r.Context(), batch)
+		err := h.Node.PutBlocks(r.Context(), who(r), batch)
 		batch, size = nil, 0
 		in.release()
 		return err
@@ -304,16 +303,16 @@ func (h *Handler) putCAR(w http.ResponseWriter, r *http.Request, root ipld.Link)
 	if err := flush(); err != nil {
 		return err
 	}
-	return h.whole(r.Context(), needed)
+	return h.whole(r, needed)
 }
 
 // whole looks for those blocks that are needed and were not sent.
-func (h *Handler) whole(ctx context.Context, needed map[ipld.Link]bool) error {
+func (h *Handler) whole(r *http.Request, needed map[ipld.Link]bool) error {
 	for l, sent := range needed {
 		if sent {
 			continue
 		}
-		_, err := h.Node.Block(ctx, "", l)
+		_, err := h.Node.Block(r.Context(), who(r), l)
 		if errors.Is(err, store.ErrNotFound) {
 			return problemf(Incomplete, "block %s is neither in the CAR file nor here", l)
 		}
@@ -354,7 +353,7 @@ func (h *Handler) addFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.Node.PutBlocks(r.Context(), blocks); err != nil {
+	if err := h.Node.PutBlocks(r.Context(), who(r), blocks); err != nil {
 		return err
 	}
 	return h.stored(w, root)

@@ -203,7 +203,7 @@ func TestCutOff(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, options{})
 	blocks := blocksOf(t, large())
-	must(t, r.node.PutBlocks(t.Context(), blocks[3:]))
+	must(t, r.node.PutBlocks(t.Context(), "", blocks[3:]))
 	resp, err := r.Do(r.request(t, "GET", "/ipfs/"+blocks[4].Link.String()+"?format=car", ""))
 	if err == nil {
 		var b bytes.Buffer

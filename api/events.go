@@ -78,7 +78,7 @@ func (h *Handler) tell(w http.ResponseWriter, r *http.Request, run runs.Run, aft
 	ctx, stop := context.WithCancel(r.Context())
 	events, ended := make(chan runs.Event), make(chan error, 1)
 	go func() {
-		ended <- h.Runs.Watch(ctx, run.Workflow, after, func(ev runs.Event) bool {
+		ended <- h.Runs.Watch(ctx, run.ID, after, func(ev runs.Event) bool {
 			select {
 			case events <- ev:
 				return true

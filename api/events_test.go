@@ -139,7 +139,7 @@ func TestStreamsEnd(t *testing.T) {
 	waiting := make(chan got)
 	document := r.sum(t, 2)
 	go func() { waiting <- r.do(t, "POST", "/v1/workflows?wait", document, yaml) }()
-	eventually(t, "someone waits", func() bool { all, err := r.keeper.Unfinished(); return err == nil && len(all) == 2 })
+	eventually(t, "someone waits", func() bool { all, err := r.unfinished(); return err == nil && len(all) == 2 })
 	start := time.Now()
 	must(t, r.server.Close())
 	if took := time.Since(start); took > 5*time.Second {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,12 +48,12 @@ type node struct{ *ipvmtest.Engine }
 
 func (n node) DID(context.Context) (did.DID, error) { return n.Key.DID(), nil }
 
-func (n node) Check(ctx context.Context, src workflow.Source) (*graph.Graph, error) {
+func (n node) Check(ctx context.Context, who did.DID, src workflow.Source) (*graph.Graph, error) {
 	w, err := workflow.Parse(src)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.PutBlocks(ctx, w.Blocks); err != nil {
+	if err := n.PutBlocks(ctx, who, w.Blocks); err != nil {
 		return nil, err
 	}
 	g, err := graph.Build(w, graph.Options{Owner: n.Key.DID()})
@@ -66,7 +67,7 @@ func (n node) Check(ctx context.Context, src workflow.Source) (*graph.Graph, err
 	return g, err
 }
 
-func (n node) PutBlocks(_ context.Context, blocks []ipld.Block) error {
+func (n node) PutBlocks(_ context.Context, _ did.DID, blocks []ipld.Block) error {
 	return n.Store.Put(store.Batch{Blocks: blocks})
 }
 
@@ -75,7 +76,7 @@ func (n node) Block(_ context.Context, _ did.DID, l ipld.Link) ([]byte, error) {
 }
 
 func (n node) Receipts(_ context.Context, whose did.DID, id task.ID) ([]*receipt.Signed, error) {
-	if whose != "" && whose != guest {
+	if whose != engine.Anyone && whose != guest {
 		return nil, fmt.Errorf("%w: the receipts of %s", store.ErrNotFound, whose)
 	}
 	return n.Store.Receipts(id)
@@ -127,9 +128,14 @@ func newRig(t *testing.T, o options) *rig {
 	return r
 }
 
-// judge takes every document of this node's owner, and of who signs with an A.
-func judge(_ *graph.Graph, authority []byte) (did.DID, error) {
-	switch {
+// judge takes every document of this node's owner, of who shows no authority, and
+// of who signs with an A.
+func judge(g *graph.Graph, o runs.Options) (did.DID, error) {
+	switch authority := o.Authority; {
+	case o.Unsigned && slices.ContainsFunc(g.Workflow().Jobs, func(j workflow.Job) bool { return j.Secret == workflow.SecretAlways || j.Effect != nil }):
+		return "", fmt.Errorf("%w: a secret or an effect", rpc.ErrDenied)
+	case o.Unsigned:
+		return engine.Anyone, nil
 	case len(authority) == 0:
 		return "", nil
 	case authority[len(authority)-1] == 'A':
@@ -138,7 +144,13 @@ func judge(_ *graph.Graph, authority []byte) (did.DID, error) {
 	return "", fmt.Errorf("%w: the chain of proofs is broken", rpc.ErrDenied)
 }
 
-func (r *rig) run(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error) {
+// unfinished are the runs that have not ended.
+func (r *rig) unfinished() (all []runs.Run, err error) {
+	err = r.keeper.List(runs.Query{Unfinished: true}, func(run runs.Run) bool { all = append(all, run); return true })
+	return all, err
+}
+
+func (r *rig) run(ctx context.Context, _ did.DID, g *graph.Graph, o engine.Options) (*engine.Report, error) {
 	r.mu.Lock()
 	gate := r.gate
 	r.mu.Unlock()

@@ -119,6 +119,9 @@ type receiptJSON struct {
 }
 
 func runToJSON(r runs.Run) runJSON {
+	if r.For == engine.Anyone {
+		r.For = ""
+	}
 	return runJSON{
 		Workflow: r.Workflow.String(), Document: "/ipfs/" + r.Workflow.String() + "?format=raw",
 		State: r.State, Attempt: r.Attempt, For: r.For, KeepGoing: r.KeepGoing, Total: r.Jobs, Settled: r.Settled,

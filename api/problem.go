@@ -178,7 +178,7 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, runs.ErrClosed), errors.Is(err, engine.ErrClosed), errors.Is(err, store.ErrClosed):
 		return stopping()
 	case errors.Is(err, rpc.ErrDenied):
-		return problemf(Denied, "%v", err)
+		return problemf(Denied, "%v", err).hint("run it with `ipvm run` on the machine of the node, or sign it by the authority that it needs")
 	case errors.Is(err, store.ErrDiskFull):
 		return problemf(DiskFull, "%v", store.ErrDiskFull).hint("what was acknowledged is kept; make room and try again")
 	case errors.Is(err, ipld.ErrMismatch), errors.Is(err, ipld.ErrHash):

@@ -22,7 +22,7 @@ func (h *Handler) receipts(w http.ResponseWriter, r *http.Request) error {
 	if kind == "" {
 		return notAcceptable(typeJSON, typeCBOR, typeCAR)
 	}
-	all, err := h.Node.Receipts(r.Context(), "", task.ID{Link: id})
+	all, err := h.Node.Receipts(r.Context(), who(r), task.ID{Link: id})
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (h *Handler) receiptsCAR(w http.ResponseWriter, r *http.Request, all []*rec
 	for i := range all {
 		roots[i] = all[i].Link()
 	}
-	get := func(l ipld.Link) ([]byte, error) { return h.Node.Block(r.Context(), "", l) }
+	get := func(l ipld.Link) ([]byte, error) { return h.Node.Block(r.Context(), who(r), l) }
 	w.Header().Set("Content-Type", typeCAR+"; version=1; order=unk; dups=n")
 	if r.Method == http.MethodHead {
 		return nil

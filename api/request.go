@@ -12,8 +12,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
+
+// who is on whose behalf r is: nobody shows authority yet.
+func who(*http.Request) did.DID { return engine.Anyone }
 
 // query are the parameters of r, each of which must be known and there once.
 func query(r *http.Request, known ...string) (map[string]string, error) {

@@ -8,10 +8,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
-	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/runs"
-	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
@@ -52,12 +51,8 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if o.Authority = g.Workflow().Signature; len(o.Authority) == 0 {
-		o.Open = true
-		if err := pure(g); err != nil {
-			return err
-		}
-	}
+	o.Authority = g.Workflow().Signature
+	o.Unsigned = len(o.Authority) == 0 && who(r) == engine.Anyone
 	if wait > 0 {
 		done, err := h.stream()
 		if err != nil {
@@ -128,23 +123,7 @@ func (h *Handler) document(w http.ResponseWriter, r *http.Request) (*graph.Graph
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
-	return h.Node.Check(r.Context(), src)
-}
-
-// pure refuses what takes more than pure work.
-func pure(g *graph.Graph) error {
-	for i := range g.Len() {
-		step := g.Step(i)
-		switch {
-		case step.Secret:
-			return problemf(Denied, "job %q is a secret, and who submits it has shown no authority", shorten(step.Label)).
-				hint("run it with `ipvm run` on the machine of the node, or sign it")
-		case step.Class != task.ClassPure:
-			return problemf(Denied, "job %q changes or reads the world, and who submits it has shown no authority", shorten(step.Label)).
-				hint("run it with `ipvm run` on the machine of the node, or sign it")
-		}
-	}
-	return nil
+	return h.Node.Check(r.Context(), who(r), src)
 }
 
 // await waits until the run of a workflow stops, but not for longer than that, and
@@ -153,17 +132,17 @@ func (h *Handler) await(ctx context.Context, run runs.Run, long time.Duration) (
 	waiting, stop := context.WithTimeout(ctx, long)
 	defer stop()
 	defer context.AfterFunc(stoppingOf(ctx), stop)()
-	err := h.Runs.Watch(waiting, run.Workflow, runs.Position{}, func(runs.Event) bool { return true })
+	err := h.Runs.Watch(waiting, run.ID, runs.Position{}, func(runs.Event) bool { return true })
 	if err != nil && waiting.Err() == nil {
 		return run, err
 	}
 	if err := ctx.Err(); err != nil {
 		return run, err
 	}
-	return h.Runs.Get(run.Workflow)
+	return h.Runs.Get(run.ID)
 }
 
-// list answers with a page of the runs that were submitted without authority.
+// list answers with a page of the asker's runs, the latest first.
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	params, err := query(r, "after", "limit", "state")
 	if err != nil {
@@ -173,38 +152,28 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var after ipld.Link
-	if text, ok := params["after"]; ok {
-		if after, err = ipld.ParseLink(text); err != nil {
-			return problemf(BadRequest, "after: %s", shorten(err.Error())).hint("it is what `next` of the page before says")
-		}
+	asker := who(r)
+	q := runs.Query{For: &asker}
+	if q.After, err = runs.ParsePlace(params["after"]); err != nil {
+		return problemf(BadRequest, "after: %s", shorten(err.Error())).hint("it is what `next` of the page before says")
+	}
+	switch state, ok := params["state"]; {
+	case state == "unfinished":
+		q.Unfinished = true
+	case ok:
+		return problemf(BadRequest, "state is %q", shorten(state)).hint("it is unfinished, or not there for all")
 	}
 	out := listJSON{Schema: schema, Workflows: []runJSON{}}
-	add := func(run runs.Run) bool {
-		switch {
-		case !run.Open || run.Workflow.Key() <= after.Key():
-		case len(out.Workflows) == limit:
-			out.Next = out.Workflows[limit-1].Workflow
+	var last runs.Place
+	err = h.Runs.List(q, func(run runs.Run) bool {
+		if len(out.Workflows) == limit {
+			out.Next = last.String()
 			return false
-		default:
-			out.Workflows = append(out.Workflows, runToJSON(run))
 		}
+		last = run.Place()
+		out.Workflows = append(out.Workflows, runToJSON(run))
 		return r.Context().Err() == nil
-	}
-	switch state := params["state"]; state {
-	case "":
-		err = h.Runs.List(after, add)
-	case "unfinished":
-		var open []runs.Run
-		open, err = h.Runs.Unfinished()
-		for _, run := range open {
-			if !add(run) {
-				break
-			}
-		}
-	default:
-		err = problemf(BadRequest, "state is %q", shorten(state)).hint("it is unfinished, or not there for all")
-	}
+	})
 	if err != nil {
 		return err
 	}
@@ -237,15 +206,15 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	return h.shown(w, r.Context(), http.StatusOK, run, after, limit)
 }
 
-// visible is the run that the path of r names, if it is for everyone to see. What
-// is not is as if it were not there.
+// visible is the asker's run of the workflow that the path of r names. That of
+// another is as if it were not there.
 func (h *Handler) visible(r *http.Request) (runs.Run, error) {
 	workflow, err := link(r, "cid")
 	if err != nil {
 		return runs.Run{}, err
 	}
-	run, err := h.Runs.Get(workflow)
-	if errors.Is(err, runs.ErrUnknown) || err == nil && !run.Open {
+	run, err := h.Runs.Get(runs.ID{Workflow: workflow, For: who(r)})
+	if errors.Is(err, runs.ErrUnknown) {
 		return run, problemf(NotFound, "workflow %s: %v", workflow, runs.ErrUnknown)
 	}
 	return run, err
@@ -254,7 +223,7 @@ func (h *Handler) visible(r *http.Request) (runs.Run, error) {
 // shown answers with a run and those of its jobs that settled after the given
 // number of others.
 func (h *Handler) shown(w http.ResponseWriter, ctx context.Context, status int, run runs.Run, after, limit int) error {
-	jobs, err := h.Runs.Jobs(run.Workflow)
+	jobs, err := h.Runs.Jobs(run.ID)
 	if err != nil {
 		return err
 	}
@@ -275,7 +244,7 @@ func (h *Handler) shown(w http.ResponseWriter, ctx context.Context, status int, 
 }
 
 // change does to a run what the path says, and answers with how it then stands.
-func (h *Handler) change(do func(Runs, context.Context, ipld.Link) (runs.Run, error)) answer {
+func (h *Handler) change(do func(Runs, context.Context, runs.ID) (runs.Run, error)) answer {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if _, err := query(r); err != nil {
 			return err
@@ -284,7 +253,7 @@ func (h *Handler) change(do func(Runs, context.Context, ipld.Link) (runs.Run, er
 		if err != nil {
 			return err
 		}
-		if run, err = do(h.Runs, r.Context(), run.Workflow); err != nil {
+		if run, err = do(h.Runs, r.Context(), run.ID); err != nil {
 			return err
 		}
 		return h.writeJSON(w, http.StatusOK, struct {

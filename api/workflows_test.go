@@ -118,7 +118,7 @@ func TestOnlyPure(t *testing.T) {
 			t.Errorf("%s: %d", path, resp.StatusCode)
 		}
 	}
-	all, err := r.keeper.Unfinished()
+	all, err := r.unfinished()
 	must(t, err)
 	expect(t, "accepted", len(all), 0)
 }
@@ -142,7 +142,7 @@ func TestOwnSubmissionsOnly(t *testing.T) {
 		list := r.do(t, "GET", "/v1/workflows"+query, "").json(t, http.StatusOK)
 		expect(t, "listed", len(list["workflows"].([]any)), 0)
 	}
-	run, err := r.keeper.Get(g.Link())
+	run, err := r.keeper.Get(runs.ID{Workflow: g.Link()})
 	must(t, err)
 	expect(t, "state", run.State, runs.Running)
 }
@@ -267,7 +267,7 @@ func TestWaitBounds(t *testing.T) {
 	waiting := make(chan got)
 	document := r.sum(t, 1)
 	go func() { waiting <- r.do(t, "POST", "/v1/workflows?wait", document, yaml) }()
-	eventually(t, "someone waits", func() bool { all, err := r.keeper.Unfinished(); return err == nil && len(all) == 1 })
+	eventually(t, "someone waits", func() bool { all, err := r.unfinished(); return err == nil && len(all) == 1 })
 	r.do(t, "POST", "/v1/workflows?wait", document, yaml).problem(t, http.StatusTooManyRequests, api.Busy, "wait")
 	expect(t, "state", (<-waiting).json(t, http.StatusAccepted)["state"], any("running"))
 	r.pass()

@@ -43,14 +43,11 @@ func (v *View) Block(link ipld.Link) ([]byte, error) { return v.space.Block(link
 // Has tells whether Block would find it.
 func (v *View) Has(link ipld.Link) (bool, error) { return v.space.Has(link) }
 
-// Receipts returns all evidence about one task, as far as it is durable.
-func (v *View) Receipts(ctx context.Context, id task.ID) ([]*receipt.Signed, error) {
-	all, err := v.space.Receipts(id)
-	if err == nil {
-		err = v.sync(ctx)
-	}
-	return all, err
-}
+// Receipts returns all evidence about one task.
+func (v *View) Receipts(id task.ID) ([]*receipt.Signed, error) { return v.space.Receipts(id) }
+
+// Sync returns when all that was seen before is durable.
+func (v *View) Sync(ctx context.Context) error { return v.sync(ctx) }
 
 // Module is [Engine.Module] as far as the principal may know.
 func (v *View) Module(ctx context.Context, link ipld.Link) (ModuleInfo, *task.Failure, error) {

@@ -51,8 +51,8 @@ func newBench(t *testing.T, c homestar.Config) *bench {
 	b := &bench{engine: ipvmtest.New(t, ipvmtest.Options{})}
 	b.Keeper = runs.New(runs.Config{
 		Store: b.engine.Store, Active: 4,
-		Judge: func(*graph.Graph, []byte) (did.DID, error) { return "", nil },
-		Run: func(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error) {
+		Judge: func(*graph.Graph, runs.Options) (did.DID, error) { return engine.Anyone, nil },
+		Run: func(ctx context.Context, _ did.DID, g *graph.Graph, o engine.Options) (*engine.Report, error) {
 			b.mu.Lock()
 			gate, broken := b.gate, b.broken
 			b.mu.Unlock()
@@ -121,14 +121,14 @@ func (b *bench) shut() (open func()) {
 }
 
 // last is the workflow that was submitted last.
-func (b *bench) last(t *testing.T) ipld.Link {
+func (b *bench) last(t *testing.T) runs.ID {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.graphs) == 0 {
 		t.Fatal("no workflow was submitted")
 	}
-	return b.graphs[len(b.graphs)-1].Link()
+	return runs.ID{Workflow: b.graphs[len(b.graphs)-1].Link(), For: engine.Anyone}
 }
 
 // module imports a module of the examples.

@@ -50,7 +50,7 @@ func (c *connection) follow(ctx context.Context, s *subscription) error {
 	for s.left > 0 {
 		var fail error
 		s.gone = make(map[int]*runs.Job)
-		err := c.Runs.Watch(ctx, s.graph.Link(), runs.Position{}, func(ev runs.Event) bool {
+		err := c.Runs.Watch(ctx, runs.ID{Workflow: s.graph.Link(), For: engine.Anyone}, runs.Position{}, func(ev runs.Event) bool {
 			fail = c.tell(ctx, s, ev)
 			return fail == nil && s.left > 0
 		})

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -15,7 +17,34 @@ import (
 
 // This file is what both sides know of accepted runs: the paths under /v1/runs.
 
-func runPath(workflow ipld.Link, more string) string { return "/v1/runs/" + workflow.String() + more }
+func runPath(id runs.ID, more string) string {
+	path := "/v1/runs/" + id.Workflow.String() + more
+	if id.For != "" {
+		path += "?for=" + url.QueryEscape(string(id.For))
+	}
+	return path
+}
+
+// runID is the ID that the path and the query of r name.
+func (r *request) runID() (id runs.ID, err error) {
+	if id.Workflow, err = r.link("cid"); err != nil {
+		return id, err
+	}
+	id.For, err = principal(r.URL.Query().Get("for"))
+	return id, err
+}
+
+// principal reads on whose behalf a run is.
+func principal(text string) (did.DID, error) {
+	if text == "" || did.DID(text) == engine.Anyone {
+		return did.DID(text), nil
+	}
+	who, err := did.Parse(text)
+	if err != nil {
+		return "", badRequest("for", err)
+	}
+	return who, nil
+}
 
 func (r *request) accept() error {
 	s, g, err := r.submitted()
@@ -27,7 +56,7 @@ func (r *request) accept() error {
 			return err
 		}
 	}
-	return r.answerRun(r.server.backend.Submit(r.Context(), g, runs.Options{KeepGoing: s.keepGoing, Authority: s.authority}))
+	return r.answerRun(r.server.backend.Submit(r.Context(), g, runs.Options{KeepGoing: s.keepGoing, Authority: s.authority, Brings: s.brings}))
 }
 
 // Submit has the other process accept a workflow.
@@ -39,7 +68,7 @@ func (c *Client) Submit(ctx context.Context, g *graph.Graph, o runs.Options) (ru
 		}
 		blocks = nil
 	}
-	body, err := submit(g, blocks, engine.Options{KeepGoing: o.KeepGoing, Authority: o.Authority})
+	body, err := submit(g, blocks, engine.Options{KeepGoing: o.KeepGoing, Authority: o.Authority, Brings: o.Brings})
 	if err != nil {
 		return runs.Run{}, err
 	}
@@ -71,20 +100,20 @@ func (c *Client) run(ctx context.Context, method, path string, body []byte) (run
 }
 
 func (r *request) runOf() error {
-	link, err := r.link("cid")
+	id, err := r.runID()
 	if err != nil {
 		return err
 	}
-	return r.answerRun(r.server.backend.RunOf(r.Context(), link))
+	return r.answerRun(r.server.backend.RunOf(r.Context(), id))
 }
 
-// RunOf returns how the latest accepted run of a workflow stands.
-func (c *Client) RunOf(ctx context.Context, workflow ipld.Link) (runs.Run, error) {
-	return c.run(ctx, http.MethodGet, runPath(workflow, ""), nil)
+// RunOf returns how an accepted run stands.
+func (c *Client) RunOf(ctx context.Context, id runs.ID) (runs.Run, error) {
+	return c.run(ctx, http.MethodGet, runPath(id, ""), nil)
 }
 
 func (r *request) direct() error {
-	link, err := r.link("cid")
+	id, err := r.runID()
 	if err != nil {
 		return err
 	}
@@ -94,46 +123,51 @@ func (r *request) direct() error {
 	default:
 		return fmt.Errorf("%w: a run can not be directed to %q", ErrRequest, what)
 	}
-	return r.answerRun(r.server.backend.Direct(r.Context(), link, what))
+	return r.answerRun(r.server.backend.Direct(r.Context(), id, what))
 }
 
 // Direct suspends, resumes or cancels an accepted run.
-func (c *Client) Direct(ctx context.Context, workflow ipld.Link, what Direction) (runs.Run, error) {
-	return c.run(ctx, http.MethodPost, runPath(workflow, "/"+string(what)), nil)
+func (c *Client) Direct(ctx context.Context, id runs.ID, what Direction) (runs.Run, error) {
+	return c.run(ctx, http.MethodPost, runPath(id, "/"+string(what)), nil)
 }
 
 func (r *request) runs() error {
-	var after ipld.Link
-	q := r.URL.Query()
-	if text := q.Get("after"); text != "" {
-		var err error
-		if after, err = ipld.ParseLink(text); err != nil {
-			return badRequest("after", err)
+	asked := r.URL.Query()
+	q := runs.Query{Unfinished: asked.Has("unfinished")}
+	var err error
+	if q.After, err = runs.ParsePlace(asked.Get("after")); err != nil {
+		return badRequest("after", err)
+	}
+	if asked.Has("for") {
+		who, err := principal(asked.Get("for"))
+		if err != nil {
+			return err
 		}
+		q.For = &who
 	}
 	return r.each("run", func(send func(ipld.Value) bool) error {
-		return r.server.backend.Runs(r.Context(), after, q.Has("unfinished"), func(run runs.Run) bool { return send(run.Value()) })
+		return r.server.backend.Runs(r.Context(), q, func(run runs.Run) bool { return send(run.Value()) })
 	})
 }
 
-// Runs calls yield with the latest run of each accepted workflow.
-func (c *Client) Runs(ctx context.Context, after ipld.Link, unfinished bool, yield func(runs.Run) bool) error {
-	path := "/v1/runs?after="
-	if after.Defined() {
-		path += after.String()
-	}
-	if unfinished {
+// Runs calls yield with accepted runs, the latest first.
+func (c *Client) Runs(ctx context.Context, q runs.Query, yield func(runs.Run) bool) error {
+	path := "/v1/runs?after=" + url.QueryEscape(q.After.String())
+	if q.Unfinished {
 		path += "&unfinished"
+	}
+	if q.For != nil {
+		path += "&for=" + url.QueryEscape(string(*q.For))
 	}
 	return listOf(ctx, c, path, "run", runs.ParseRun, yield)
 }
 
 func (r *request) jobsOf() error {
-	link, err := r.link("cid")
+	id, err := r.runID()
 	if err != nil {
 		return err
 	}
-	jobs, err := r.server.backend.JobsOf(r.Context(), link)
+	jobs, err := r.server.backend.JobsOf(r.Context(), id)
 	if err != nil {
 		return err
 	}
@@ -147,9 +181,9 @@ func (r *request) jobsOf() error {
 	})
 }
 
-// JobsOf returns what the jobs of the latest accepted run came to.
-func (c *Client) JobsOf(ctx context.Context, workflow ipld.Link) (jobs []runs.Job, err error) {
-	err = listOf(ctx, c, runPath(workflow, "/jobs"), "job", runs.ParseJob, func(j runs.Job) bool {
+// JobsOf returns what the jobs of an accepted run came to.
+func (c *Client) JobsOf(ctx context.Context, id runs.ID) (jobs []runs.Job, err error) {
+	err = listOf(ctx, c, runPath(id, "/jobs"), "job", runs.ParseJob, func(j runs.Job) bool {
 		jobs = append(jobs, j)
 		return true
 	})
@@ -157,7 +191,7 @@ func (c *Client) JobsOf(ctx context.Context, workflow ipld.Link) (jobs []runs.Jo
 }
 
 func (r *request) watch() error {
-	link, err := r.link("cid")
+	id, err := r.runID()
 	if err != nil {
 		return err
 	}
@@ -174,13 +208,18 @@ func (r *request) watch() error {
 		}
 	}
 	return r.each("event", func(send func(ipld.Value) bool) error {
-		return r.server.backend.Watch(r.Context(), link, after, func(ev runs.Event) bool { return send(ev.Value()) })
+		return r.server.backend.Watch(r.Context(), id, after, func(ev runs.Event) bool { return send(ev.Value()) })
 	})
 }
 
 // Watch tells the events of an accepted run.
-func (c *Client) Watch(ctx context.Context, workflow ipld.Link, after runs.Position, yield func(runs.Event) bool) error {
-	path := runPath(workflow, fmt.Sprintf("/events?attempt=%d&seq=%d", after.Attempt, after.Seq))
+func (c *Client) Watch(ctx context.Context, id runs.ID, after runs.Position, yield func(runs.Event) bool) error {
+	path := runPath(id, "/events")
+	mark := "?"
+	if id.For != "" {
+		mark = "&"
+	}
+	path += fmt.Sprintf("%sattempt=%d&seq=%d", mark, after.Attempt, after.Seq)
 	return listOf(ctx, c, path, "event", runs.ParseEvent, yield)
 }
 

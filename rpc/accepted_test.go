@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -21,7 +22,7 @@ func TestAccepted(t *testing.T) {
 	_, c := serve(t, n)
 	ctx := bounded(t)
 	g := build(t, c, fmt.Sprintf(addOne, 1), addOneDir)
-	if _, err := c.RunOf(ctx, g.Link()); !errors.Is(err, runs.ErrUnknown) {
+	if _, err := c.RunOf(ctx, mine(g)); !errors.Is(err, runs.ErrUnknown) {
 		t.Errorf("before: %v", err)
 	}
 	run, err := c.Submit(ctx, g, runs.Options{KeepGoing: true})
@@ -29,7 +30,7 @@ func TestAccepted(t *testing.T) {
 		t.Fatalf("%+v, %v", run, err)
 	}
 	kinds := ""
-	err = c.Watch(ctx, g.Link(), runs.Position{}, func(ev runs.Event) bool {
+	err = c.Watch(ctx, mine(g), runs.Position{}, func(ev runs.Event) bool {
 		if ev.Kind != runs.JobStarted {
 			kinds += fmt.Sprintf(" %d:%s", ev.At.Seq, ev.Kind)
 		}
@@ -41,7 +42,7 @@ func TestAccepted(t *testing.T) {
 	events := func(after runs.Position, most int) func(Backend) (any, error) {
 		return func(b Backend) (any, error) {
 			var all []runs.Event
-			err := b.Watch(ctx, g.Link(), after, func(ev runs.Event) bool {
+			err := b.Watch(ctx, mine(g), after, func(ev runs.Event) bool {
 				all = append(all, ev)
 				return len(all) < most
 			})
@@ -51,30 +52,65 @@ func TestAccepted(t *testing.T) {
 	same(t, "Watch", events(runs.Position{}, 9), n, c)
 	same(t, "Watch the end", events(runs.Position{Attempt: 1, Seq: 3}, 9), n, c)
 	same(t, "Watch a part", events(runs.Position{}, 2), n, c)
-	same(t, "RunOf", func(b Backend) (any, error) { return b.RunOf(ctx, g.Link()) }, n, c)
-	same(t, "JobsOf", func(b Backend) (any, error) { return b.JobsOf(ctx, g.Link()) }, n, c)
+	same(t, "RunOf", func(b Backend) (any, error) { return b.RunOf(ctx, mine(g)) }, n, c)
+	same(t, "JobsOf", func(b Backend) (any, error) { return b.JobsOf(ctx, mine(g)) }, n, c)
 	for _, unfinished := range []bool{false, true} {
-		for _, after := range []ipld.Link{{}, g.Link()} {
+		for _, q := range []runs.Query{{}, {After: run.Place()}, {For: new(did.DID)}, {For: new(engine.Anyone)}} {
+			q.Unfinished = unfinished
 			same(t, "Runs", func(b Backend) (any, error) {
 				var all []runs.Run
-				err := b.Runs(ctx, after, unfinished, func(r runs.Run) bool { all = append(all, r); return true })
+				err := b.Runs(ctx, q, func(r runs.Run) bool { all = append(all, r); return true })
 				return all, err
 			}, n, c)
 		}
 	}
-	if _, err := c.Direct(ctx, g.Link(), Cancel); !errors.Is(err, runs.ErrState) {
+	if _, err := c.Direct(ctx, mine(g), Cancel); !errors.Is(err, runs.ErrState) {
 		t.Errorf("cancelled after its end: %v", err)
 	}
-	if err := c.Watch(ctx, ipld.LinkOf(ipld.CodecRaw, nil), runs.Position{}, nil); !errors.Is(err, runs.ErrUnknown) {
+	if err := c.Watch(ctx, runs.ID{Workflow: ipld.LinkOf(ipld.CodecRaw, nil)}, runs.Position{}, nil); !errors.Is(err, runs.ErrUnknown) {
 		t.Errorf("watch nothing: %v", err)
 	}
 }
+
+// TestAcceptedFor says that a client names on whose behalf the run is that it means.
+func TestAcceptedFor(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	_, c := serve(t, n)
+	ctx := bounded(t)
+	g := build(t, c, fmt.Sprintf(addOne, 1), addOneDir)
+	if _, err := n.runs.Submit(ctx, g, runs.Options{Unsigned: true}); err != nil {
+		t.Fatal(err)
+	}
+	id := runs.ID{Workflow: g.Link(), For: engine.Anyone}
+	if err := c.Watch(ctx, id, runs.Position{}, func(runs.Event) bool { return true }); err != nil {
+		t.Error(err)
+	}
+	if run, err := c.RunOf(ctx, id); err != nil || run.ID != id || run.State != runs.OK {
+		t.Errorf("%+v, %v", run, err)
+	}
+	if jobs, err := c.JobsOf(ctx, id); err != nil || len(jobs) != 2 {
+		t.Errorf("%d jobs, %v", len(jobs), err)
+	}
+	if run, err := c.Direct(ctx, id, Resume); !errors.Is(err, runs.ErrState) {
+		t.Errorf("%+v, %v", run, err)
+	}
+	if _, err := c.RunOf(ctx, mine(g)); !errors.Is(err, runs.ErrUnknown) {
+		t.Errorf("the owner's: %v", err)
+	}
+	if _, err := c.RunOf(ctx, runs.ID{Workflow: g.Link(), For: "someone"}); err == nil || errors.Is(err, runs.ErrUnknown) {
+		t.Errorf("of what is no DID: %v", err)
+	}
+}
+
+// mine is the owner's run of g.
+func mine(g *graph.Graph) runs.ID { return runs.ID{Workflow: g.Link()} }
 
 // newStuckNode is a node whose accepted runs do not come to their end.
 func newStuckNode(t *testing.T) *node {
 	t.Helper()
 	n := newNode(t)
-	n.runs = runs.New(runs.Config{Store: n.store, Judge: n.runs.Judge, Run: func(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error) {
+	n.runs = runs.New(runs.Config{Store: n.store, Judge: n.runs.Judge, Run: func(ctx context.Context, _ did.DID, g *graph.Graph, o engine.Options) (*engine.Report, error) {
 		<-ctx.Done()
 		return n.Engine.Run(ctx, g, o)
 	}})
@@ -94,7 +130,7 @@ func TestDirect(t *testing.T) {
 		what Direction
 		want runs.State
 	}{{Suspend, runs.Suspended}, {Resume, runs.Running}, {Cancel, runs.Cancelled}} {
-		if run, err := c.Direct(ctx, g.Link(), step.what); err != nil || run.State != step.want {
+		if run, err := c.Direct(ctx, mine(g), step.what); err != nil || run.State != step.want {
 			t.Errorf("%s: %+v, %v", step.what, run, err)
 		}
 	}
@@ -107,7 +143,7 @@ func TestDirect(t *testing.T) {
 		if path == "/explode" {
 			method = http.MethodPost
 		}
-		if _, err := c.ask(ctx, method, runPath(g.Link(), path), nil, maxValue); err == nil {
+		if _, err := c.ask(ctx, method, runPath(mine(g), path), nil, maxValue); err == nil {
 			t.Errorf("%s is answered, expected %d", path, want)
 		}
 	}
@@ -123,11 +159,11 @@ func TestWatcherLeaves(t *testing.T) {
 	if _, err := c.Submit(ctx, g, runs.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	err := c.Watch(ctx, g.Link(), runs.Position{}, func(runs.Event) bool { cancel(); return true })
+	err := c.Watch(ctx, mine(g), runs.Position{}, func(runs.Event) bool { cancel(); return true })
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if run, err := n.runs.Get(g.Link()); err != nil || run.State != runs.Running {
+	if run, err := n.runs.Get(mine(g)); err != nil || run.State != runs.Running {
 		t.Errorf("the run: %+v, %v", run, err)
 	}
 }

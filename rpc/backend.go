@@ -115,19 +115,17 @@ type Backend interface {
 	// is there. See [runs.Keeper.Submit]. The error wraps [ErrNoService] if this
 	// process does not stay for that.
 	Submit(ctx context.Context, g *graph.Graph, o runs.Options) (runs.Run, error)
-	// RunOf returns how the latest accepted run of a workflow stands, JobsOf what
-	// its jobs came to, in the order in which they settled. The errors wrap
-	// [runs.ErrUnknown].
-	RunOf(ctx context.Context, workflow ipld.Link) (runs.Run, error)
-	JobsOf(ctx context.Context, workflow ipld.Link) ([]runs.Job, error)
-	// Runs calls yield with the latest run of each accepted workflow whose link
-	// is above after, or only with those that have not ended, in the order of
-	// links, until it returns false.
-	Runs(ctx context.Context, after ipld.Link, unfinished bool, yield func(runs.Run) bool) error
+	// RunOf returns how an accepted run stands, JobsOf what its jobs came to, in the
+	// order in which they settled. The errors wrap [runs.ErrUnknown].
+	RunOf(ctx context.Context, id runs.ID) (runs.Run, error)
+	JobsOf(ctx context.Context, id runs.ID) ([]runs.Job, error)
+	// Runs calls yield with the accepted runs that q selects, the latest first,
+	// until it returns false.
+	Runs(ctx context.Context, q runs.Query, yield func(runs.Run) bool) error
 	// Watch tells the events of an accepted run. See [runs.Keeper.Watch].
-	Watch(ctx context.Context, workflow ipld.Link, after runs.Position, yield func(runs.Event) bool) error
+	Watch(ctx context.Context, id runs.ID, after runs.Position, yield func(runs.Event) bool) error
 	// Direct suspends, resumes or cancels an accepted run. See [runs.Keeper].
-	Direct(ctx context.Context, workflow ipld.Link, what Direction) (runs.Run, error)
+	Direct(ctx context.Context, id runs.ID, what Direction) (runs.Run, error)
 	// Run drives g to its end. See [engine.Engine.Run].
 	Run(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error)
 }

@@ -60,7 +60,18 @@ func newNode(t testing.TB) *node {
 		t.Fatal(err)
 	}
 	n := &node{Engine: engine.New(engine.Config{Store: s, Wasm: w, Key: key, Workers: 4}), store: s, key: key}
-	n.runs = runs.New(runs.Config{Store: s, Run: n.Engine.Run, Judge: func(*graph.Graph, []byte) (did.DID, error) { return "", nil }})
+	n.runs = runs.New(runs.Config{
+		Store: s,
+		Run: func(ctx context.Context, _ did.DID, g *graph.Graph, o engine.Options) (*engine.Report, error) {
+			return n.Engine.Run(ctx, g, o)
+		},
+		Judge: func(_ *graph.Graph, o runs.Options) (did.DID, error) {
+			if o.Unsigned {
+				return engine.Anyone, nil
+			}
+			return "", nil
+		},
+	})
 	t.Cleanup(func() {
 		if err := errors.Join(n.runs.Close(), n.Engine.Close(), w.Close(), s.Close()); err != nil {
 			t.Error(err)
@@ -280,31 +291,28 @@ func (n *node) Submit(ctx context.Context, g *graph.Graph, o runs.Options) (runs
 	return n.runs.Submit(ctx, g, o)
 }
 
-func (n *node) RunOf(_ context.Context, workflow ipld.Link) (runs.Run, error) {
-	return n.runs.Get(workflow)
+func (n *node) RunOf(_ context.Context, id runs.ID) (runs.Run, error) {
+	return n.runs.Get(id)
 }
 
-func (n *node) JobsOf(_ context.Context, workflow ipld.Link) ([]runs.Job, error) {
-	return n.runs.Jobs(workflow)
+func (n *node) JobsOf(_ context.Context, id runs.ID) ([]runs.Job, error) {
+	return n.runs.Jobs(id)
 }
 
-func (n *node) Runs(_ context.Context, after ipld.Link, unfinished bool, yield func(runs.Run) bool) error {
-	if unfinished {
-		return nil
-	}
-	return n.runs.List(after, yield)
+func (n *node) Runs(_ context.Context, q runs.Query, yield func(runs.Run) bool) error {
+	return n.runs.List(q, yield)
 }
 
-func (n *node) Watch(ctx context.Context, workflow ipld.Link, after runs.Position, yield func(runs.Event) bool) error {
-	return n.runs.Watch(ctx, workflow, after, yield)
+func (n *node) Watch(ctx context.Context, id runs.ID, after runs.Position, yield func(runs.Event) bool) error {
+	return n.runs.Watch(ctx, id, after, yield)
 }
 
-func (n *node) Direct(ctx context.Context, workflow ipld.Link, what Direction) (runs.Run, error) {
+func (n *node) Direct(ctx context.Context, id runs.ID, what Direction) (runs.Run, error) {
 	switch what {
 	case Suspend:
-		return n.runs.Suspend(ctx, workflow)
+		return n.runs.Suspend(ctx, id)
 	case Resume:
-		return n.runs.Resume(ctx, workflow)
+		return n.runs.Resume(ctx, id)
 	}
-	return n.runs.Cancel(ctx, workflow)
+	return n.runs.Cancel(ctx, id)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +32,10 @@ var (
 	ErrFull = errors.New("the node has too many unfinished workflows")
 	// ErrState reports a run to which what is asked can not be done as it stands.
 	ErrState = errors.New("not possible as the run stands")
+	// ErrPerformed reports a submission that was performed before.
+	ErrPerformed = errors.New("performed before")
+	// ErrRefused reports a run that may not go on: the authority for it has ended.
+	ErrRefused = errors.New("refused")
 	// ErrClosed reports a keeper that was closed.
 	ErrClosed = errors.New("the node is stopping")
 )
@@ -40,12 +43,14 @@ var (
 // Config assembles a [Keeper]. Store, Judge and Run are needed.
 type Config struct {
 	Store *store.Store
-	// Judge tells on whose behalf a workflow may run by the given authority, or
-	// why it may not. Nothing is done yet.
-	Judge func(g *graph.Graph, authority []byte) (did.DID, error)
-	// Run runs an accepted workflow to its end, as [engine.Engine.Run] does. It
-	// is called again for the same submission after an interruption.
-	Run func(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error)
+	// Judge tells on whose behalf a workflow may run that is submitted so, or why
+	// it may not. Nothing is done yet. The error wraps [ErrPerformed] where what is
+	// asked for was done before, and only what came of it can be told.
+	Judge func(g *graph.Graph, o Options) (did.DID, error)
+	// Run runs an accepted workflow to its end, as [engine.Engine.Run] does, on
+	// behalf of who. It is called again for the same submission after an
+	// interruption. The error wraps [ErrRefused] if it may not run any more.
+	Run func(ctx context.Context, who did.DID, g *graph.Graph, o engine.Options) (*engine.Report, error)
 	// Active is how many workflows are in progress at once, Open how many may be
 	// unfinished; 0 is [DefaultActive] and [DefaultOpen].
 	Active, Open int
@@ -59,10 +64,11 @@ type Config struct {
 type Options struct {
 	KeepGoing bool
 	Authority []byte
-	// Open tells that whoever submits it has shown no authority at all. The run
-	// is then for everyone to see who can submit so, also when it is later
-	// submitted otherwise.
-	Open bool
+	// Unsigned tells that whoever submits it has shown no authority at all, and is
+	// [engine.Anyone]. Who shows none otherwise is the owner of the node.
+	Unsigned bool
+	// Brings are blocks that came with the workflow beside those within it.
+	Brings []ipld.Link
 }
 
 // Keeper drives accepted workflows. Its methods may be called by many
@@ -74,9 +80,11 @@ type Keeper struct {
 	life  context.Context
 	work  sync.WaitGroup
 
+	placing sync.Mutex // of placeAll
+
 	mu     sync.Mutex
 	closed bool
-	active map[ipld.Link]*live
+	active map[ID]*live
 }
 
 // New returns a keeper over c. It drives nothing that it finds in the store
@@ -94,7 +102,7 @@ func New(c Config) *Keeper {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Keeper{Config: c, slots: make(chan struct{}, c.Active), active: make(map[ipld.Link]*live)}
+	k := &Keeper{Config: c, slots: make(chan struct{}, c.Active), active: make(map[ID]*live)}
 	k.life, k.stop = context.WithCancelCause(context.Background())
 	return k
 }
@@ -115,18 +123,23 @@ func (k *Keeper) Close() error {
 // run is returned; one that was suspended or has ended is taken up anew, and
 // what has a receipt is not run again.
 //
-// The error wraps [ErrFull] if there is no room, and what Judge says.
+// Of what was performed before by the same authority the run is returned, and
+// nothing is taken up. The error wraps [ErrFull] if there is no room, and what
+// Judge says.
 func (k *Keeper) Submit(ctx context.Context, g *graph.Graph, o Options) (Run, error) {
-	by, err := k.Judge(g, o.Authority)
+	who, err := k.Judge(g, o)
+	id := ID{g.Link(), who}
+	if errors.Is(err, ErrPerformed) {
+		if run, none := k.Get(id); none == nil {
+			return run, nil
+		}
+	}
 	if err != nil {
 		return Run{}, err
 	}
 	r := &record{
-		Run: Run{
-			Workflow: g.Link(), State: Running, Attempt: 1, For: by, KeepGoing: o.KeepGoing, Open: o.Open,
-			Jobs: g.Len(), Accepted: k.Now(),
-		},
-		authority: o.Authority, instructions: g.Instructions(), brings: g.Held(),
+		Run:       Run{ID: id, State: Running, Attempt: 1, KeepGoing: o.KeepGoing, Jobs: g.Len(), Accepted: k.Now()},
+		authority: o.Authority, instructions: g.Instructions(), brings: union(g.Held(), o.Brings),
 	}
 	l, run, err := k.accept(r, append(slices.Clone(g.Blocks()), g.Normal()))
 	if err != nil {
@@ -141,6 +154,18 @@ func (k *Keeper) Submit(ctx context.Context, g *graph.Graph, o Options) (Run, er
 	fault.Point("runs.accepted")
 	k.start(l, g)
 	return run, nil
+}
+
+// union is the links of both, each once.
+func union(a, b []ipld.Link) []ipld.Link {
+	seen := make(map[ipld.Link]bool, len(a)+len(b))
+	all := make([]ipld.Link, 0, len(a)+len(b))
+	for _, l := range slices.Concat(a, b) {
+		if !seen[l] {
+			seen[l], all = true, append(all, l)
+		}
+	}
+	return all
 }
 
 // acknowledge makes durable that l is to be run. After an error nobody drives it.
@@ -162,59 +187,44 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 	if k.closed {
 		return nil, Run{}, ErrClosed
 	}
-	if l := k.active[r.Workflow]; l != nil {
-		err := k.join(l, r.Open)
-		return nil, l.snapshot(), err
+	if l := k.active[r.ID]; l != nil {
+		return nil, l.snapshot(), nil
 	}
 	if len(k.active) >= k.Open {
 		return nil, Run{}, fmt.Errorf("%w: %d", ErrFull, k.Open)
 	}
-	last, err := k.load(r.Workflow)
-	switch {
-	case err == nil:
-		r.Attempt, r.Open = last.Attempt+1, r.Open || last.Open
-	case !errors.Is(err, ErrUnknown):
+	last, err := k.load(r.ID)
+	if err != nil && !errors.Is(err, ErrUnknown) {
 		return nil, Run{}, err
 	}
+	if last != nil {
+		r.Attempt = last.Attempt + 1
+	}
 	b := r.batch(nil)
+	if last != nil {
+		b.Notes = append(b.Notes, last.place(false))
+	}
+	b.Notes = append(b.Notes, r.place(true))
 	b.Blocks = blocks
 	if err := k.Store.Put(b); err != nil {
 		return nil, Run{}, err
 	}
 	l := newLive(r)
-	k.active[r.Workflow] = l
+	k.active[r.ID] = l
 	k.work.Add(1)
 	return l, l.snapshot(), nil
 }
 
-// join takes in that the workflow of l, which is in progress, was submitted again.
-// The caller holds mu.
-func (k *Keeper) join(l *live, open bool) error {
-	if !open || l.snapshot().Open {
-		return nil
-	}
-	r, err := k.load(l.record.Workflow)
-	if err != nil {
-		return err
-	}
-	r.Open = true
-	if err := k.Store.Put(r.batch(nil)); err != nil {
-		return err
-	}
-	l.open()
-	return nil
-}
-
-// load reads the record of the latest run of a workflow.
-func (k *Keeper) load(workflow ipld.Link) (*record, error) {
-	kept, ok, err := k.Store.LastRun(workflow)
+// load reads the record of a run.
+func (k *Keeper) load(id ID) (*record, error) {
+	kept, ok, err := k.Store.LastRun(id.Workflow, string(id.For))
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
-		return nil, fmt.Errorf("workflow %s: %w", workflow, ErrUnknown)
+		return nil, fmt.Errorf("workflow %s: %w", id.Workflow, ErrUnknown)
 	}
-	return parseRecord(workflow, kept.Record)
+	return parseRecord(id, kept.Record)
 }
 
 // ResumeAll takes up all workflows that are to be run and that nobody drives,
@@ -225,10 +235,10 @@ func (k *Keeper) ResumeAll(ctx context.Context) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, link := range open {
-		l, err := k.again(link, func(s State) bool { return s == Running })
+	for _, id := range open {
+		l, err := k.again(id, func(s State) bool { return s == Running })
 		if err != nil {
-			k.Log.Error("runs: a workflow could not be taken up", "workflow", link, "err", err)
+			k.Log.Error("runs: a workflow could not be taken up", "workflow", id.Workflow, "err", err)
 			continue
 		}
 		if l != nil {
@@ -239,18 +249,18 @@ func (k *Keeper) ResumeAll(ctx context.Context) (n int, err error) {
 	return n, k.Store.Sync(ctx)
 }
 
-// again makes the workflow active whose latest run is in a state that may be
-// taken up. It returns nil where it is active already, or is not in such a state.
-func (k *Keeper) again(workflow ipld.Link, may func(State) bool) (*live, error) {
+// again makes a run active that is in a state that may be taken up. It returns nil
+// where it is active already, or is not in such a state.
+func (k *Keeper) again(id ID, may func(State) bool) (*live, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {
 		return nil, ErrClosed
 	}
-	if k.active[workflow] != nil {
+	if k.active[id] != nil {
 		return nil, nil
 	}
-	r, err := k.load(workflow)
+	r, err := k.load(id)
 	if err != nil || !may(r.State) {
 		return nil, err
 	}
@@ -260,7 +270,7 @@ func (k *Keeper) again(workflow ipld.Link, may func(State) bool) (*live, error) 
 		return nil, err
 	}
 	l := newLive(r)
-	k.active[workflow] = l
+	k.active[id] = l
 	k.work.Add(1)
 	return l, nil
 }
@@ -297,7 +307,7 @@ func (k *Keeper) turn(ctx context.Context, l *live, g *graph.Graph) (*engine.Rep
 		}
 	}
 	fault.Point("runs.begun")
-	return k.Run(ctx, g, engine.Options{Listen: l.listen, KeepGoing: r.KeepGoing, Authority: r.authority, Brings: r.brings})
+	return k.Run(ctx, r.For, g, engine.Options{Listen: l.listen, KeepGoing: r.KeepGoing, Authority: r.authority, Brings: r.brings})
 }
 
 // document reads the workflow of r.
@@ -359,6 +369,12 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 		if jobs, missing = k.withRest(&r, jobs); missing != nil {
 			k.Log.Error("runs: the jobs of a cancelled workflow are not known", "workflow", r.Workflow, "err", missing)
 		}
+	case errors.Is(err, ErrRefused):
+		r.State, r.Reason, r.Ended = Failed, err.Error(), k.Now()
+		var missing error
+		if jobs, missing = k.withRest(&r, jobs); missing != nil {
+			k.Log.Error("runs: the jobs of a refused workflow are not known", "workflow", r.Workflow, "err", missing)
+		}
 	case err != nil:
 		r.State, r.Reason, r.Ended = Broken, err.Error(), k.Now()
 	default:
@@ -366,7 +382,7 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 	}
 	fault.Point("runs.ended")
 	r.Settled = len(jobs)
-	err = k.keep(l, &r, jobs)
+	err = k.keep(&r, jobs)
 	if err == nil {
 		err = k.Store.Sync(context.WithoutCancel(ctx))
 	}
@@ -377,12 +393,11 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 	l.close(r.Run, jobs, err)
 }
 
-// keep puts how the run of l ended into the store. Who changes the record of a
-// run meanwhile does so before or after.
-func (k *Keeper) keep(l *live, r *record, jobs []Job) error {
+// keep puts how a run ended into the store. Who changes its record meanwhile does
+// so before or after.
+func (k *Keeper) keep(r *record, jobs []Job) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	r.Open = l.snapshot().Open
 	return k.Store.Put(r.batch(jobs))
 }
 
@@ -422,34 +437,34 @@ func stateOf(s engine.Status) State {
 func (k *Keeper) drop(l *live) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.active, l.record.Workflow)
+	delete(k.active, l.record.ID)
 }
 
-// Cancel ends the run of a workflow: what has not started does not, what is
+// Cancel ends a run: what has not started does not, what is
 // running is given up, and what was finished is kept. It is durable when Cancel
 // returns. The error wraps [ErrUnknown], or [ErrState] if the run has ended.
-func (k *Keeper) Cancel(ctx context.Context, workflow ipld.Link) (Run, error) {
-	return k.halt(ctx, workflow, Cancelled, errCancel)
+func (k *Keeper) Cancel(ctx context.Context, id ID) (Run, error) {
+	return k.halt(ctx, id, Cancelled, errCancel)
 }
 
-// Suspend puts the run of a workflow aside until [Keeper.Resume]. What is running
+// Suspend puts a run aside until [Keeper.Resume]. What is running
 // is given up. It is durable when Suspend returns. The error is as Cancel's.
-func (k *Keeper) Suspend(ctx context.Context, workflow ipld.Link) (Run, error) {
-	return k.halt(ctx, workflow, Suspended, errSuspend)
+func (k *Keeper) Suspend(ctx context.Context, id ID) (Run, error) {
+	return k.halt(ctx, id, Suspended, errSuspend)
 }
 
-// halt keeps that the run is to be in the given state, then stops what drives it
+// halt keeps that a run is to be in the given state, then stops what drives it
 // and waits for that.
-func (k *Keeper) halt(ctx context.Context, workflow ipld.Link, state State, cause error) (Run, error) {
+func (k *Keeper) halt(ctx context.Context, id ID, state State, cause error) (Run, error) {
 	k.mu.Lock()
-	l := k.active[workflow]
-	r, err := k.load(workflow)
+	l := k.active[id]
+	r, err := k.load(id)
 	switch {
 	case err != nil:
 	case k.closed:
 		err = ErrClosed
 	case r.State.Over():
-		err = fmt.Errorf("workflow %s: %w: it has ended (%s)", workflow, ErrState, r.State)
+		err = fmt.Errorf("workflow %s: %w: it has ended (%s)", id.Workflow, ErrState, r.State)
 	case r.State == state:
 	default:
 		var jobs []Job
@@ -478,15 +493,15 @@ func (k *Keeper) halt(ctx context.Context, workflow ipld.Link, state State, caus
 // Resume takes up a run that was suspended, cancelled or broken, or that failed;
 // what has a receipt is not run again. The error wraps [ErrUnknown], or
 // [ErrState] if the workflow went well or is in progress.
-func (k *Keeper) Resume(ctx context.Context, workflow ipld.Link) (Run, error) {
-	l, err := k.again(workflow, func(s State) bool { return s != OK })
+func (k *Keeper) Resume(ctx context.Context, id ID) (Run, error) {
+	l, err := k.again(id, func(s State) bool { return s != OK })
 	if err != nil {
 		return Run{}, err
 	}
 	if l == nil {
-		r, err := k.Get(workflow)
+		r, err := k.Get(id)
 		if err == nil {
-			err = fmt.Errorf("workflow %s: %w: it is %s", workflow, ErrState, r.State)
+			err = fmt.Errorf("workflow %s: %w: it is %s", id.Workflow, ErrState, r.State)
 		}
 		return r, err
 	}
@@ -498,88 +513,30 @@ func (k *Keeper) Resume(ctx context.Context, workflow ipld.Link) (Run, error) {
 	return run, nil
 }
 
-// Get returns how the latest run of a workflow stands. The error wraps
-// [ErrUnknown].
-func (k *Keeper) Get(workflow ipld.Link) (Run, error) {
+// Get returns how a run stands. The error wraps [ErrUnknown].
+func (k *Keeper) Get(id ID) (Run, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if l := k.active[workflow]; l != nil {
+	if l := k.active[id]; l != nil {
 		return l.snapshot(), nil
 	}
-	r, err := k.load(workflow)
+	r, err := k.load(id)
 	if err != nil {
 		return Run{}, err
 	}
 	return r.Run, nil
 }
 
-// List calls yield with the latest run of each workflow whose link is above
-// after, in the order of links, until it returns false.
-func (k *Keeper) List(after ipld.Link, yield func(Run) bool) error {
-	var fail error
-	err := k.Store.Runs(ipld.Link{}, func(kept store.Run) bool {
-		if kept.Workflow.Key() <= after.Key() {
-			return true
-		}
-		run, err := k.Get(kept.Workflow)
-		if err != nil {
-			fail = err
-			return false
-		}
-		return yield(run)
-	})
-	return errors.Join(err, fail)
-}
-
-// Unfinished are the runs that have not ended, in the order of links.
-func (k *Keeper) Unfinished() ([]Run, error) {
-	links, err := k.open()
-	if err != nil {
-		return nil, err
-	}
+// Jobs are what the jobs of a run came to, in the order in which they settled.
+// The error wraps [ErrUnknown].
+func (k *Keeper) Jobs(id ID) ([]Job, error) {
 	k.mu.Lock()
-	for link := range k.active { // one whose end is kept may not be told yet
-		links = append(links, link)
-	}
-	k.mu.Unlock()
-	slices.SortFunc(links, func(a, b ipld.Link) int { return strings.Compare(a.Key(), b.Key()) })
-	var all []Run
-	for _, link := range slices.Compact(links) {
-		r, err := k.Get(link)
-		if err != nil {
-			return all, err
-		}
-		if !r.State.Over() {
-			all = append(all, r)
-		}
-	}
-	return all, nil
-}
-
-// open are the workflows that are kept as not having ended.
-func (k *Keeper) open() (links []ipld.Link, err error) {
-	err = k.Store.Notes(openNotes, func(note store.Note) bool {
-		link, err := ipld.LinkFromBytes([]byte(note.Key))
-		if err != nil {
-			k.Log.Error("runs: a note of an unfinished workflow is damaged", "key", note.Key, "err", err)
-			return true
-		}
-		links = append(links, link)
-		return true
-	})
-	return links, err
-}
-
-// Jobs are what the jobs of the latest run of a workflow came to, in the order
-// in which they settled. The error wraps [ErrUnknown].
-func (k *Keeper) Jobs(workflow ipld.Link) ([]Job, error) {
-	k.mu.Lock()
-	l := k.active[workflow]
+	l := k.active[id]
 	k.mu.Unlock()
 	if l != nil {
 		return l.settled(), nil
 	}
-	r, err := k.load(workflow)
+	r, err := k.load(id)
 	if err != nil {
 		return nil, err
 	}
@@ -590,7 +547,7 @@ func (k *Keeper) Jobs(workflow ipld.Link) ([]Job, error) {
 func (k *Keeper) jobs(r *record) ([]Job, error) {
 	jobs := make([]Job, 0, min(r.Settled, pageJobs))
 	for page := 0; len(jobs) < r.Settled; page++ {
-		data, ok, err := k.Store.Note(jobNotes, pageKey(r.Workflow, page))
+		data, ok, err := k.Store.Note(jobNotes, r.pageKey(page))
 		if err != nil {
 			return nil, err
 		}

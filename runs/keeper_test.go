@@ -20,6 +20,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -44,8 +45,13 @@ func newBench(t *testing.T, open bool) *bench {
 	}
 	b.config = runs.Config{
 		Store: b.engine.Store,
-		Judge: func(*graph.Graph, []byte) (did.DID, error) { return "", nil },
-		Run: func(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error) {
+		Judge: func(_ *graph.Graph, o runs.Options) (did.DID, error) {
+			if o.Unsigned {
+				return engine.Anyone, nil
+			}
+			return did.DID(o.Authority), nil
+		},
+		Run: func(ctx context.Context, _ did.DID, g *graph.Graph, o engine.Options) (*engine.Report, error) {
 			b.mu.Lock()
 			b.runs++
 			b.brings = append(b.brings, o.Brings)
@@ -55,6 +61,7 @@ func newBench(t *testing.T, open bool) *bench {
 			case <-gate:
 			case <-ctx.Done():
 			}
+			o.Authority = nil
 			return b.engine.Run(ctx, g, o)
 		},
 	}
@@ -109,7 +116,7 @@ func (b *bench) submit(t *testing.T, g *graph.Graph) runs.Run {
 func (b *bench) events(t *testing.T, workflow ipld.Link, after runs.Position) []string {
 	t.Helper()
 	var all []string
-	err := b.Watch(t.Context(), workflow, after, func(ev runs.Event) bool {
+	err := b.Watch(t.Context(), runs.ID{Workflow: workflow}, after, func(ev runs.Event) bool {
 		if ev.Kind != runs.JobStarted {
 			all = append(all, text(ev))
 		}
@@ -120,6 +127,9 @@ func (b *bench) events(t *testing.T, workflow ipld.Link, after runs.Position) []
 	}
 	return all
 }
+
+// mine is the owner's run of g.
+func mine(g *graph.Graph) runs.ID { return runs.ID{Workflow: g.Link()} }
 
 func text(ev runs.Event) string {
 	s := fmt.Sprintf("%d.%d %s", ev.At.Attempt, ev.At.Seq, ev.Kind)
@@ -151,11 +161,11 @@ func TestSubmit(t *testing.T) {
 	expect(t, "after a position", b.events(t, g.Link(), runs.Position{Attempt: 1, Seq: 2}), all[2:])
 	expect(t, "after another attempt", b.events(t, g.Link(), runs.Position{Attempt: 7, Seq: 2}), all)
 	expect(t, "after the end", len(b.events(t, g.Link(), runs.Position{Attempt: 1, Seq: 4})), 0)
-	r, err := b.Get(g.Link())
+	r, err := b.Get(mine(g))
 	if err != nil || r.State != runs.OK || r.Jobs != 2 || r.Settled != 2 || r.Ended.IsZero() {
 		t.Errorf("%+v, %v", r, err)
 	}
-	jobs, err := b.Jobs(g.Link())
+	jobs, err := b.Jobs(mine(g))
 	if err != nil || len(jobs) != 2 || !jobs[1].Receipt.Defined() || jobs[1].Gas == 0 || jobs[1].Ended.IsZero() {
 		t.Errorf("%+v, %v", jobs, err)
 	}
@@ -196,9 +206,8 @@ func TestResumeAll(t *testing.T) {
 	b.submit(t, ended)
 	b.events(t, ended.Link(), runs.Position{})
 	b.restart(t, 0)
-	open, err := b.Unfinished()
-	if err != nil || len(open) > 0 {
-		t.Errorf("%v, %v", open, err)
+	if err := b.List(runs.Query{Unfinished: true}, func(r runs.Run) bool { t.Errorf("unfinished: %v", r); return true }); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -240,46 +249,42 @@ func TestResumesWithReceipts(t *testing.T) {
 
 // TestOpen: what came over an open door once is known to have, whoever submits it
 // too, and before and after the process ends.
-func TestOpen(t *testing.T) {
+// A workflow runs for each principal on its own, and nobody sees or stops the run of
+// another.
+func TestPrincipals(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, false)
-	open := func(g *graph.Graph, o runs.Options, want bool) {
-		t.Helper()
-		if _, err := b.Submit(t.Context(), g, o); err != nil {
+	g := b.sum(t, 1)
+	all := map[did.DID]runs.Options{"": {}, engine.Anyone: {Unsigned: true}, "did:a": {Authority: []byte("did:a")}, "did:ab": {Authority: []byte("did:ab")}}
+	for who, o := range all {
+		r, err := b.Submit(t.Context(), g, o)
+		if err != nil || r.For != who || r.Attempt != 1 {
+			t.Fatalf("%q: %+v, %v", who, r, err)
+		}
+	}
+	if _, err := b.Get(runs.ID{Workflow: g.Link(), For: "did:abc"}); !errors.Is(err, runs.ErrUnknown) {
+		t.Errorf("of nobody: %v", err)
+	}
+	if _, err := b.Cancel(t.Context(), runs.ID{Workflow: g.Link(), For: "did:a"}); err != nil {
+		t.Fatal(err)
+	}
+	b.restart(t, 3)
+	b.pass()
+	for who := range all {
+		id, want := runs.ID{Workflow: g.Link(), For: who}, runs.OK
+		if who == "did:a" {
+			want = runs.Cancelled
+		}
+		if err := b.Watch(t.Context(), id, runs.Position{}, func(runs.Event) bool { return true }); err != nil {
 			t.Fatal(err)
 		}
-		r, err := b.Get(g.Link())
-		if err != nil || r.Open != want {
-			t.Errorf("open: %v, %v; expected %v", r.Open, err, want)
+		if r, err := b.Get(id); err != nil || r.State != want || r.ID != id {
+			t.Errorf("%q: %+v, %v", who, r, err)
+		}
+		if jobs, err := b.Jobs(id); err != nil || len(jobs) != 2 {
+			t.Errorf("%q: %d jobs, %v", who, len(jobs), err)
 		}
 	}
-	mine, theirs, both := b.sum(t, 1), b.sum(t, 2), b.sum(t, 3)
-	open(mine, runs.Options{}, false)
-	open(theirs, runs.Options{Open: true}, true)
-	open(both, runs.Options{}, false)
-	open(both, runs.Options{Open: true}, true) // while it is in progress
-	b.restart(t, 3)
-	check := func() {
-		t.Helper()
-		for g, want := range map[*graph.Graph]bool{mine: false, theirs: true, both: true} {
-			if r, err := b.Get(g.Link()); err != nil || r.Open != want {
-				t.Errorf("open: %v, %v; expected %v", r.Open, err, want)
-			}
-		}
-	}
-	check()
-	late := b.sum(t, 4)
-	open(late, runs.Options{}, false)
-	open(late, runs.Options{Open: true}, true)
-	b.pass()
-	for _, g := range []*graph.Graph{mine, theirs, both} {
-		b.events(t, g.Link(), runs.Position{})
-	}
-	b.events(t, late.Link(), runs.Position{})
-	check()
-	open(late, runs.Options{}, true)
-	open(theirs, runs.Options{}, true)
-	open(mine, runs.Options{Open: true}, true)
 }
 
 func TestSuspend(t *testing.T) {
@@ -287,19 +292,19 @@ func TestSuspend(t *testing.T) {
 	b := newBench(t, false)
 	g := b.sum(t, 1)
 	b.submit(t, g)
-	r, err := b.Suspend(t.Context(), g.Link())
+	r, err := b.Suspend(t.Context(), mine(g))
 	if err != nil || r.State != runs.Suspended {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	expect(t, "no end", b.events(t, g.Link(), runs.Position{}), []string{"1.1 workflow-started"})
 	b.restart(t, 0)
 	b.pass()
-	if r, err = b.Resume(t.Context(), g.Link()); err != nil || r.State != runs.Running {
+	if r, err = b.Resume(t.Context(), mine(g)); err != nil || r.State != runs.Running {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	got := b.events(t, g.Link(), runs.Position{})
 	expect(t, "last", got[len(got)-1], "2.4 workflow-ended ok")
-	if _, err := b.Resume(t.Context(), g.Link()); !errors.Is(err, runs.ErrState) {
+	if _, err := b.Resume(t.Context(), mine(g)); !errors.Is(err, runs.ErrState) {
 		t.Errorf("resumed after it went well: %v", err)
 	}
 }
@@ -316,7 +321,7 @@ func TestSuspendedIsNotSettled(t *testing.T) {
 		began := make(chan struct{}, 9)
 		go func() {
 			var all []string
-			_ = b.Watch(t.Context(), g.Link(), runs.Position{}, func(ev runs.Event) bool {
+			_ = b.Watch(t.Context(), mine(g), runs.Position{}, func(ev runs.Event) bool {
 				all = append(all, text(ev))
 				began <- struct{}{}
 				return true
@@ -328,7 +333,7 @@ func TestSuspendedIsNotSettled(t *testing.T) {
 		if closes {
 			err = b.Close()
 		} else {
-			_, err = b.Suspend(t.Context(), g.Link())
+			_, err = b.Suspend(t.Context(), mine(g))
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -341,18 +346,18 @@ func TestCancel(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, false)
 	g := b.sum(t, 1)
-	if _, err := b.Cancel(t.Context(), g.Link()); !errors.Is(err, runs.ErrUnknown) {
+	if _, err := b.Cancel(t.Context(), mine(g)); !errors.Is(err, runs.ErrUnknown) {
 		t.Errorf("unknown: %v", err)
 	}
 	b.submit(t, g)
-	r, err := b.Cancel(t.Context(), g.Link())
+	r, err := b.Cancel(t.Context(), mine(g))
 	if err != nil || r.State != runs.Cancelled || r.Ended.IsZero() {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	expect(t, "events", b.events(t, g.Link(), runs.Position{}), []string{
 		"1.1 workflow-started", "1.2 job-settled a cancelled", "1.3 job-settled b cancelled", "1.4 workflow-ended cancelled",
 	})
-	if _, err := b.Cancel(t.Context(), g.Link()); !errors.Is(err, runs.ErrState) {
+	if _, err := b.Cancel(t.Context(), mine(g)); !errors.Is(err, runs.ErrState) {
 		t.Errorf("cancelled twice: %v", err)
 	}
 	b.restart(t, 0)
@@ -365,16 +370,16 @@ func TestCancelIsKept(t *testing.T) {
 	b := newBench(t, false)
 	stuck := make(chan struct{})
 	run := b.config.Run
-	b.config.Run = func(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error) {
+	b.config.Run = func(ctx context.Context, who did.DID, g *graph.Graph, o engine.Options) (*engine.Report, error) {
 		<-stuck
-		return run(ctx, g, o)
+		return run(ctx, who, g, o)
 	}
 	b.restart(t, 0)
 	g := b.sum(t, 1)
 	b.submit(t, g)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := b.Cancel(ctx, g.Link()); !errors.Is(err, context.Canceled) {
+	if _, err := b.Cancel(ctx, mine(g)); !errors.Is(err, context.Canceled) {
 		t.Errorf("it has stopped: %v", err)
 	}
 	other := runs.New(b.config) // as after a crash
@@ -409,7 +414,7 @@ func TestActive(t *testing.T) {
 	b.submit(t, b.sum(t, 1))
 	waiting := b.sum(t, 2)
 	b.submit(t, waiting)
-	if r, err := b.Cancel(t.Context(), waiting.Link()); err != nil || r.State != runs.Cancelled {
+	if r, err := b.Cancel(t.Context(), mine(waiting)); err != nil || r.State != runs.Cancelled {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if n := b.attempts(); n > 1 {
@@ -422,13 +427,13 @@ func TestRefused(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, true)
 	denied := errors.New("not you")
-	b.config.Judge = func(*graph.Graph, []byte) (did.DID, error) { return "", denied }
+	b.config.Judge = func(*graph.Graph, runs.Options) (did.DID, error) { return "", denied }
 	b.restart(t, 0)
 	g := b.sum(t, 1)
 	if _, err := b.Submit(t.Context(), g, runs.Options{}); !errors.Is(err, denied) {
 		t.Errorf("submitted: %v", err)
 	}
-	if _, err := b.Get(g.Link()); !errors.Is(err, runs.ErrUnknown) {
+	if _, err := b.Get(mine(g)); !errors.Is(err, runs.ErrUnknown) {
 		t.Errorf("kept: %v", err)
 	}
 }
@@ -437,18 +442,18 @@ func TestBroken(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, true)
 	run := b.config.Run
-	b.config.Run = func(context.Context, *graph.Graph, engine.Options) (*engine.Report, error) {
+	b.config.Run = func(context.Context, did.DID, *graph.Graph, engine.Options) (*engine.Report, error) {
 		return nil, errors.New("no disk")
 	}
 	b.restart(t, 0)
 	g := b.sum(t, 1)
 	b.submit(t, g)
 	expect(t, "events", b.events(t, g.Link(), runs.Position{}), []string{"1.1 workflow-started", "1.2 workflow-ended broken"})
-	r, _ := b.Get(g.Link())
+	r, _ := b.Get(mine(g))
 	expect(t, "reason", r.Reason, "no disk")
 	b.config.Run = run
 	b.restart(t, 0)
-	if _, err := b.Resume(t.Context(), g.Link()); err != nil {
+	if _, err := b.Resume(t.Context(), mine(g)); err != nil {
 		t.Fatal(err)
 	}
 	got := b.events(t, g.Link(), runs.Position{})
@@ -465,9 +470,9 @@ b: {with: ./add-one/add-one.wasm, args: [{from: a}]}`)
 	expect(t, "events", b.events(t, g.Link(), runs.Position{}), []string{
 		"1.1 workflow-started", "1.2 job-settled a error ran", "1.3 job-settled b upstream", "1.4 workflow-ended failed",
 	})
-	r, _ := b.Get(g.Link())
+	r, _ := b.Get(mine(g))
 	expect(t, "first", r.First, "a")
-	jobs, err := b.Jobs(g.Link())
+	jobs, err := b.Jobs(mine(g))
 	if err != nil || jobs[0].Kind != "out-of-gas" || jobs[1].Upstream != "a" {
 		t.Errorf("%+v, %v", jobs, err)
 	}
@@ -482,11 +487,11 @@ a: {with: ./add-one/add-one.wasm, args: [1], gas: 1, on: {error: [b]}}
 b: {with: ./add-one/add-one.wasm, args: [1]}`)
 	b.submit(t, g)
 	b.events(t, g.Link(), runs.Position{})
-	jobs, err := b.Jobs(g.Link())
+	jobs, err := b.Jobs(mine(g))
 	if err != nil || len(jobs) != 2 || !jobs[0].Handled || jobs[1].Handled {
 		t.Errorf("%+v, %v", jobs, err)
 	}
-	if r, _ := b.Get(g.Link()); r.State != runs.OK {
+	if r, _ := b.Get(mine(g)); r.State != runs.OK {
 		t.Errorf("%+v", r)
 	}
 }
@@ -511,26 +516,114 @@ func TestPages(t *testing.T) {
 func TestList(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, true)
-	want := map[ipld.Link]bool{}
-	for i := range 5 {
-		g := b.sum(t, i*10)
-		b.submit(t, g)
-		b.events(t, g.Link(), runs.Position{})
-		want[g.Link()] = true
-	}
-	var after ipld.Link
-	for range len(want) { // one at a time
-		more := false
-		err := b.List(after, func(r runs.Run) bool {
-			after, more = r.Workflow, true
-			return false
-		})
-		if err != nil || !more || !want[after] {
-			t.Fatalf("%s, %v", after, err)
+	clock := time.Unix(1_800_000_000, 0)
+	b.Now = func() time.Time { return clock }
+	const n = 150
+	var want []string
+	for i := range n {
+		if i%3 > 0 {
+			clock = clock.Add(time.Nanosecond)
 		}
-		delete(want, after)
+		g, o := b.sum(t, i/2), runs.Options{}
+		if i%2 == 1 {
+			o.Authority = []byte("did:a")
+		}
+		r, err := b.Submit(t.Context(), g, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Watch(t.Context(), r.ID, runs.Position{}, func(runs.Event) bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, r.Place().String())
 	}
-	if err := b.List(after, func(r runs.Run) bool { t.Errorf("more: %s", r.Workflow); return true }); err != nil {
-		t.Error(err)
+	// One that is submitted again comes first.
+	clock = clock.Add(time.Hour)
+	again, err := b.Submit(t.Context(), b.sum(t, 0), runs.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
+	want = append(want[1:], again.Place().String())
+	list := func(q runs.Query, page int) (all []string) {
+		for more := true; more; {
+			n := 0
+			err := b.List(q, func(r runs.Run) bool {
+				all = append(all, r.Place().String())
+				var err error
+				if q.After, err = runs.ParsePlace(all[len(all)-1]); err != nil {
+					t.Error(err)
+				}
+				n++
+				return n < page
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			more = n == page
+		}
+		return all
+	}
+	for _, page := range []int{1, 7, 1000} {
+		all := list(runs.Query{}, page)
+		if !slices.IsSortedFunc(all, func(a, b string) int { return strings.Compare(b[:19], a[:19]) }) {
+			t.Errorf("pages of %d: not the latest first", page)
+		}
+		slices.Sort(all)
+		expect(t, "all", all, slices.Sorted(slices.Values(want)))
+		who := did.DID("did:a")
+		one := list(runs.Query{For: &who}, page)
+		expect(t, "of one", len(one), n/2)
+		for _, p := range one {
+			if !strings.HasSuffix(p, ".did:a") {
+				t.Errorf("of one: %s", p)
+			}
+		}
+	}
+	// A store of an earlier version has no order yet.
+	if err := b.engine.Store.PutNote("run/placed", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	var places []string
+	if err := b.engine.Store.Notes("run/place", func(note store.Note) bool { places = append(places, note.Key); return true }); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range places {
+		if err := b.engine.Store.PutNote("run/place", key, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, "of an earlier version", len(list(runs.Query{}, 1000)), len(want))
+	for _, bad := range []string{"x", "1", "1.", "1." + again.Workflow.String() + ".", "01." + again.Workflow.String()} {
+		if _, err := runs.ParsePlace(bad); err == nil {
+			t.Errorf("%q is a place", bad)
+		}
+	}
+}
+
+// Those that have not ended are listed alike.
+func TestListUnfinished(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	for i := range 3 {
+		if _, err := b.Submit(t.Context(), b.sum(t, i), runs.Options{Unsigned: i == 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func(q runs.Query) (n int) {
+		q.Unfinished = true
+		last := time.Now().Add(time.Hour)
+		if err := b.List(q, func(r runs.Run) bool {
+			if n++; r.Accepted.After(last) {
+				t.Error("not the latest first")
+			}
+			last = r.Accepted
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	anyone := engine.Anyone
+	expect(t, "all", count(runs.Query{}), 3)
+	expect(t, "of anyone", count(runs.Query{For: &anyone}), 1)
 }

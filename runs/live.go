@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/ipvm-wg/go-ipvm/engine"
-	"github.com/ipvm-wg/go-ipvm/ipld"
 )
 
 // live is a run that this process drives or is about to.
@@ -139,13 +138,6 @@ func (l *live) wait(ctx context.Context) (Run, error) {
 	return l.run, l.err
 }
 
-// open puts down that the workflow was submitted over an open door.
-func (l *live) open() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.run.Open = true
-}
-
 func (l *live) snapshot() Run {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -165,17 +157,16 @@ func (l *live) next(i int) (events []Event, change, done <-chan struct{}) {
 	return l.events[i:len(l.events):len(l.events)], l.change, l.done
 }
 
-// Watch calls yield with the events of the latest run of a workflow that come
-// after a position, first those that there were, until the run stops, yield
+// Watch calls yield with the events of a run that come after a position, first those that there were, until the run stops, yield
 // returns false or ctx ends. A position in another attempt counts as the beginning.
 // A run that was suspended, or whose node stops, ends the events without
 // [Ended]; so does the node's closing, whose error is [ErrClosed].
-func (k *Keeper) Watch(ctx context.Context, workflow ipld.Link, after Position, yield func(Event) bool) error {
+func (k *Keeper) Watch(ctx context.Context, id ID, after Position, yield func(Event) bool) error {
 	k.mu.Lock()
-	l := k.active[workflow]
+	l := k.active[id]
 	k.mu.Unlock()
 	if l == nil {
-		return k.replay(workflow, after, yield)
+		return k.replay(id, after, yield)
 	}
 	for i := l.index(after); ; {
 		events, change, done := l.next(i)
@@ -218,8 +209,8 @@ func (l *live) index(after Position) int {
 
 // replay is Watch for a run that nothing drives: its events are made from what
 // was kept.
-func (k *Keeper) replay(workflow ipld.Link, after Position, yield func(Event) bool) error {
-	r, err := k.load(workflow)
+func (k *Keeper) replay(id ID, after Position, yield func(Event) bool) error {
+	r, err := k.load(id)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/did"
@@ -15,8 +16,8 @@ import (
 
 // Kinds of notes in the store.
 const (
-	openNotes = "run/open" // by workflow: it is still to be run
-	jobNotes  = "run/jobs" // by workflow and page, 4 bytes: what jobs came to
+	openNotes = "run/open" // by ID: it is still to be run
+	jobNotes  = "run/jobs" // by ID and page, 4 bytes: what jobs came to
 )
 
 // pageJobs is how many jobs one note holds.
@@ -38,10 +39,10 @@ var errRecord = errors.New("the record of a run is not readable")
 
 // batch is what keeps r, and the jobs of a run that has ended.
 func (r *record) batch(jobs []Job) store.Batch {
-	b := store.Batch{Runs: []store.Run{{Workflow: r.Workflow, Record: r.value()}}}
-	open := store.Note{Kind: openNotes, Key: r.Workflow.Key()}
+	b := store.Batch{Runs: []store.Run{{Workflow: r.Workflow, For: string(r.For), Record: r.value()}}}
+	open := store.Note{Kind: openNotes, Key: r.key()}
 	if !r.State.Over() {
-		open.Value = []byte{1}
+		open.Value = append([]byte{1}, r.For...)
 	}
 	b.Notes = append(b.Notes, open)
 	for page := 0; page*pageJobs < len(jobs); page++ {
@@ -58,13 +59,30 @@ func (r *record) batch(jobs []Job) store.Batch {
 			}
 			data, _ = ipld.AppendCBOR(nil, ipld.List(list...))
 		}
-		b.Notes = append(b.Notes, store.Note{Kind: jobNotes, Key: pageKey(r.Workflow, page), Value: data})
+		b.Notes = append(b.Notes, store.Note{Kind: jobNotes, Key: r.pageKey(page), Value: data})
 	}
 	return b
 }
 
-func pageKey(workflow ipld.Link, page int) string {
-	return string(binary.BigEndian.AppendUint32([]byte(workflow.Key()), uint32(page)))
+// key is that of the notes about a run.
+func (id ID) key() string { return id.Workflow.Key() + string(id.For) }
+
+func (id ID) pageKey(page int) string {
+	return string(binary.BigEndian.AppendUint32([]byte(id.key()), uint32(page)))
+}
+
+// openID reads the ID of an unfinished run from its note.
+func openID(note store.Note) (id ID, err error) {
+	link, ok := note.Key, len(note.Value) > 0
+	if ok {
+		id.For = did.DID(note.Value[1:])
+		link, ok = strings.CutSuffix(note.Key, string(id.For))
+	}
+	if !ok {
+		return id, errRecord
+	}
+	id.Workflow, err = ipld.LinkFromBytes([]byte(link))
+	return id, err
 }
 
 // Value is r as a map, without what is zero.
@@ -80,7 +98,6 @@ func (r *Run) fields(m *fields) {
 	m.uint("attempt", r.Attempt)
 	m.text("for", string(r.For))
 	m.flag("keepGoing", r.KeepGoing)
-	m.flag("open", r.Open)
 	m.uint("jobs", uint64(r.Jobs))
 	m.uint("settled", uint64(r.Settled))
 	m.time("accepted", r.Accepted)
@@ -101,8 +118,8 @@ func ParseRun(v ipld.Value) (Run, error) {
 
 func (f *reader) run() Run {
 	r := Run{
-		State: State(f.text("state")), Attempt: f.uint("attempt"), For: did.DID(f.text("for")),
-		KeepGoing: f.flag("keepGoing"), Open: f.flag("open"), Jobs: int(f.uint("jobs")), Settled: int(f.uint("settled")),
+		ID: ID{For: did.DID(f.text("for"))}, State: State(f.text("state")), Attempt: f.uint("attempt"),
+		KeepGoing: f.flag("keepGoing"), Jobs: int(f.uint("jobs")), Settled: int(f.uint("settled")),
 		Accepted: f.time("accepted"), Ended: f.time("ended"), First: f.text("first"), Reason: f.text("reason"),
 	}
 	switch r.State {
@@ -137,10 +154,10 @@ func (r *record) value() ipld.Value {
 	return ipld.Map(m...)
 }
 
-func parseRecord(workflow ipld.Link, v ipld.Value) (*record, error) {
+func parseRecord(id ID, v ipld.Value) (*record, error) {
 	f := reader{v: v}
 	r := &record{Run: f.run()}
-	r.Workflow = workflow
+	r.ID = id
 	if s, ok := v.Lookup("authority"); ok {
 		data, isBytes := s.AsBytes()
 		r.authority, f.bad = []byte(data), f.bad || !isBytes
@@ -158,7 +175,7 @@ func parseRecord(workflow ipld.Link, v ipld.Value) (*record, error) {
 		r.brings, f.bad = append(r.brings, link), f.bad || !isLink
 	}
 	if f.bad {
-		return nil, fmt.Errorf("workflow %s: %w: %.200s", workflow, errRecord, v)
+		return nil, fmt.Errorf("workflow %s: %w: %.200s", id.Workflow, errRecord, v)
 	}
 	return r, nil
 }

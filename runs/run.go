@@ -25,18 +25,23 @@ const (
 // Over tells whether a run in state s has ended.
 func (s State) Over() bool { return s != Running && s != Suspended }
 
-// Run is what is known of the latest run of a workflow.
-type Run struct {
+// ID tells which run is meant: of a workflow the latest one on behalf of each
+// principal is kept.
+type ID struct {
 	Workflow ipld.Link
-	State    State
+	// For is on whose behalf it runs; empty is the node's owner, and
+	// [engine.Anyone] who has shown no authority.
+	For did.DID
+}
+
+// Run is what is known of a run.
+type Run struct {
+	ID
+	State State
 	// Attempt counts from 1 how often the workflow was taken up: at first, after
 	// it was suspended or interrupted, and when it was submitted again.
-	Attempt uint64
-	// For is on whose behalf it runs; empty is the node's owner.
-	For       did.DID
+	Attempt   uint64
 	KeepGoing bool
-	// Open tells that some submission of it came over an open door; see [Options].
-	Open bool
 	// Jobs is how many jobs the workflow has, Settled how many of them have come
 	// to something in this attempt.
 	Jobs, Settled int

@@ -140,13 +140,19 @@ func conformRecords(t *testing.T, s *Store, _ *clock) {
 
 func conformRuns(t *testing.T, s *Store, _ *clock) {
 	w, x := taskID(1).Link, taskID(2).Link
-	if _, ok, err := s.LastRun(w); ok || err != nil {
+	if _, ok, err := s.LastRun(w, ""); ok || err != nil {
 		t.Errorf("last run of none: %t %v", ok, err)
 	}
 	for _, seq := range []uint64{2, 1, 300} {
-		put(t, s, Batch{Runs: []Run{{w, seq, ipld.Uint(seq)}, {x, seq, ipld.Null}}})
+		put(t, s, Batch{Runs: []Run{{w, "", seq, ipld.Uint(seq)}, {x, "", seq, ipld.Null}}})
 	}
-	if r, ok, err := s.LastRun(w); r.Seq != 300 || r.Workflow != w || !r.Record.Equal(ipld.Uint(300)) || !ok || err != nil {
+	for who, seq := range map[string]uint64{"did:a": 9, "did:ab": 8} {
+		put(t, s, Batch{Runs: []Run{{w, who, seq, ipld.String(who)}}})
+		if r, ok, err := s.LastRun(w, who); r.Seq != seq || r.For != who || !r.Record.Equal(ipld.String(who)) || !ok || err != nil {
+			t.Errorf("last run for %s: %+v %t %v", who, r, ok, err)
+		}
+	}
+	if r, ok, err := s.LastRun(w, ""); r.Seq != 300 || r.Workflow != w || !r.Record.Equal(ipld.Uint(300)) || !ok || err != nil {
 		t.Errorf("last run: %+v %t %v", r, ok, err)
 	}
 	var got []uint64
@@ -160,7 +166,7 @@ func conformRuns(t *testing.T, s *Store, _ *clock) {
 		t.Errorf("runs: %s", diff)
 	}
 	n := 0
-	if err := s.Runs(ipld.Link{}, func(Run) bool { n++; return true }); err != nil || n != 6 {
+	if err := s.Runs(ipld.Link{}, func(Run) bool { n++; return true }); err != nil || n != 8 {
 		t.Errorf("all runs: %d, %v", n, err)
 	}
 }
@@ -183,6 +189,18 @@ func conformNotes(t *testing.T, s *Store, _ *clock) {
 	}
 	if diff := cmp.Diff([]string{"j", "k"}, got); diff != "" {
 		t.Errorf("notes: %s", diff)
+	}
+	for i, n := range []struct {
+		prefix, from string
+		want         []string
+	}{{"", "", []string{"j", "k"}}, {"", "j", []string{"k"}}, {"k", "", []string{"k"}}, {"k", "a", []string{"k"}}, {"j", "k", nil}, {"j", "j", nil}, {"", "k", nil}} {
+		got = nil
+		if err := s.NotesAfter("a", n.prefix, n.from, func(n Note) bool { got = append(got, n.Key); return true }); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(n.want, got); diff != "" {
+			t.Errorf("notes %d: %s", i, diff)
+		}
 	}
 	if err := s.PutNote("a", "k", nil); err != nil {
 		t.Error(err)
@@ -448,7 +466,7 @@ func conformStats(t *testing.T, s *Store, _ *clock) {
 		Receipts: []*receipt.Signed{issue(t, 0, okReceipt(taskID(1), ipld.Null))},
 		Aliases:  []Alias{{taskID(2), taskID(1)}, {taskID(3), taskID(1)}},
 		Modules:  []Module{{taskID(3).Link, ipld.Null}},
-		Runs:     []Run{{taskID(3).Link, 1, ipld.Null}},
+		Runs:     []Run{{taskID(3).Link, "", 1, ipld.Null}},
 	})
 	got, err := s.Stats(context.Background())
 	if err != nil {

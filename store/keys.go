@@ -19,7 +19,7 @@ const (
 	tableRef     = 'x' // block link ‖ the rest of a receipt's key → nothing
 	tableAlias   = 'a' // task → task
 	tableModule  = 'm' // link → interface, dag-cbor
-	tableRun     = 'n' // workflow, sequence (8 bytes, big-endian) → record, dag-cbor
+	tableRun     = 'n' // workflow, for whom, sequence (8 bytes, big-endian) → record, dag-cbor
 	tableNote    = 't' // length of kind, kind, key → value
 	tableUse     = 'u' // a block's, file's or task's key → used
 	tableSession = 's' // → how often the store was opened and put to, a uvarint
@@ -30,6 +30,13 @@ const hour = 3600
 
 func linkKey(table byte, l ipld.Link) []byte {
 	return appendLink(append(make([]byte, 0, 64), table), l)
+}
+
+// runKey is the key of the runs of a workflow for one principal, without their
+// sequence. That begins with a zero byte and a name with another, which keeps them
+// apart.
+func runKey(workflow ipld.Link, who string) []byte {
+	return append(linkKey(tableRun, workflow), who...)
 }
 
 func appendLink(key []byte, l ipld.Link) []byte {

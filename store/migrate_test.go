@@ -36,7 +36,7 @@ var old0 = struct {
 	tasks:   []task.ID{taskID(1), taskID(2), taskID(3)},
 	alias:   Alias{taskID(4), taskID(1)},
 	module:  Module{taskID(5).Link, ipld.String("interface")},
-	run:     Run{taskID(6).Link, 1, ipld.String("record")},
+	run:     Run{taskID(6).Link, "", 1, ipld.String("record")},
 	outputs: []ipld.Value{ipld.Int(1), ipld.String("two"), ipld.LinkValue(rawBlock([]byte("a small block")).Link)},
 }
 
@@ -123,7 +123,7 @@ func verifyFormat0(t *testing.T, s *Store, list string) {
 	if v, ok, err := s.Module(old0.module.Link); !v.Equal(old0.module.Interface) || !ok || err != nil {
 		t.Errorf("module: %t %v", ok, err)
 	}
-	if r, ok, err := s.LastRun(old0.run.Workflow); !r.Record.Equal(old0.run.Record) || !ok || err != nil {
+	if r, ok, err := s.LastRun(old0.run.Workflow, ""); !r.Record.Equal(old0.run.Record) || !ok || err != nil {
 		t.Errorf("run: %t %v", ok, err)
 	}
 	wantNoProblems(t, s)

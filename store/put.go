@@ -42,7 +42,8 @@ type Module struct {
 // such as labels, clock times and how each job was settled.
 type Run struct {
 	Workflow ipld.Link
-	Seq      uint64 // counts the runs of this workflow; the caller chooses it
+	For      string // on whose behalf: a name without control characters; empty is the owner
+	Seq      uint64 // counts these runs, below 2^56; the caller chooses it
 	Record   ipld.Value
 }
 
@@ -202,7 +203,7 @@ func fillRecords(batch *pebble.Batch, b Batch) error {
 		if err != nil {
 			return fmt.Errorf("run %d of workflow %s: %w", r.Seq, r.Workflow, err)
 		}
-		key := binary.BigEndian.AppendUint64(linkKey(tableRun, r.Workflow), r.Seq)
+		key := binary.BigEndian.AppendUint64(runKey(r.Workflow, r.For), r.Seq)
 		if err := batch.Set(key, value, nil); err != nil {
 			return err
 		}

@@ -124,7 +124,7 @@ func (m model) randomBatch(t *testing.T, rng *rand.Rand) (b Batch) {
 		w := taskID(rng.IntN(4)).Link
 		seq := uint64(len(m.runs[w]) + 1)
 		m.runs[w] = append(m.runs[w], seq)
-		b.Runs = append(b.Runs, Run{w, seq, ipld.Uint(seq)})
+		b.Runs = append(b.Runs, Run{w, "", seq, ipld.Uint(seq)})
 	}
 	return b
 }

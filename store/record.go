@@ -44,8 +44,8 @@ func (s *Store) Module(l ipld.Link) (iface ipld.Value, ok bool, err error) {
 	return iface, ok, err
 }
 
-// Runs calls yield with the records of every run of a workflow, first run
-// first, or with those of every workflow if the link is the zero Link, until
+// Runs calls yield with the records of every run of a workflow, whoever it was for,
+// those of each in their order, or with those of every workflow if the link is the zero Link, until
 // yield returns false.
 func (s *Store) Runs(workflow ipld.Link, yield func(Run) bool) error {
 	if err := s.gate.enter(); err != nil {
@@ -78,22 +78,23 @@ func readRun(key, value []byte) (r Run, err error) {
 	if err != nil {
 		return r, err
 	}
-	if len(key) != 8 {
+	if len(key) < 8 {
 		return r, fmt.Errorf("key ends with %d bytes instead of a sequence number", len(key))
 	}
+	r.For, key = string(key[:len(key)-8]), key[len(key)-8:]
 	r.Seq = binary.BigEndian.Uint64(key)
 	r.Record, err = ipld.DecodeCBOR(value)
 	return r, err
 }
 
-// LastRun returns the record of the latest run of a workflow, and whether there
-// is one.
-func (s *Store) LastRun(workflow ipld.Link) (r Run, ok bool, err error) {
+// LastRun returns the record of the latest run of a workflow on behalf of one
+// principal, and whether there is one.
+func (s *Store) LastRun(workflow ipld.Link, who string) (r Run, ok bool, err error) {
 	if err := s.gate.enter(); err != nil {
 		return Run{}, false, err
 	}
 	defer s.gate.leave()
-	prefix := linkKey(tableRun, workflow)
+	prefix := append(runKey(workflow, who), 0)
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
 	if err != nil {
 		return Run{}, false, err
@@ -126,22 +127,36 @@ func (s *Store) Note(kind, key string) (value []byte, ok bool, err error) {
 // Notes calls yield with every note of a kind in the order of keys, until yield
 // returns false.
 func (s *Store) Notes(kind string, yield func(Note) bool) error {
+	return s.NotesAfter(kind, "", "", yield)
+}
+
+// NotesAfter calls yield with the notes of a kind whose keys begin with prefix and
+// are above from, in the order of keys, until yield returns false.
+func (s *Store) NotesAfter(kind, prefix, from string, yield func(Note) bool) (err error) {
 	if err := s.gate.enter(); err != nil {
 		return err
 	}
 	defer s.gate.leave()
-	prefix := noteKey(kind, "")
-	errStop := errors.New("stop")
-	err := s.each(tableNote, prefix[1:], func(key, value []byte) error {
-		if !yield(Note{Kind: kind, Key: string(key[len(prefix):]), Value: append([]byte{}, value...)}) {
-			return errStop
-		}
-		return nil
-	})
-	if errors.Is(err, errStop) {
-		return nil
+	root, lower := noteKey(kind, ""), noteKey(kind, prefix)
+	upper := after(lower)
+	if from != "" && from >= prefix {
+		lower = append(noteKey(kind, from), 0)
 	}
-	return err
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok; ok = it.Next() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		if !yield(Note{Kind: kind, Key: string(it.Key()[len(root):]), Value: append([]byte{}, value...)}) {
+			return nil
+		}
+	}
+	return it.Error()
 }
 
 // PutNote puts one note; a nil value removes it.

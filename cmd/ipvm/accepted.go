@@ -12,6 +12,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/client"
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/rpc"
@@ -50,13 +51,13 @@ func (a *app) ps(cmd *cobra.Command, all, asJSON bool) (err error) {
 	defer func() { err = done(err) }()
 	n, out := 0, cmd.OutOrStdout()
 	var fail error
-	err = at.Runs(cmd.Context(), ipld.Link{}, !all, func(r runs.Run) bool {
+	err = at.Runs(cmd.Context(), runs.Query{Unfinished: !all}, func(r runs.Run) bool {
 		n++
 		if asJSON {
 			fail = json.NewEncoder(out).Encode(acceptedOf(r))
 			return fail == nil
 		}
-		_, fail = fmt.Fprintf(out, "%s  %-9s  %d/%d jobs  %s\n", r.Workflow, r.State, r.Settled, r.Jobs, r.Accepted.Local().Format(time.DateTime))
+		_, fail = fmt.Fprintf(out, "%s  %-9s  %d/%d jobs  %s%s\n", r.Workflow, r.State, r.Settled, r.Jobs, r.Accepted.Local().Format(time.DateTime), behalf(r))
 		return fail == nil
 	})
 	if !asJSON {
@@ -93,29 +94,50 @@ func acceptedOf(r runs.Run) acceptedJSON {
 	return out
 }
 
-// workflowArg reads the workflow CID of a command line.
-func workflowArg(text string) (ipld.Link, error) {
-	link, err := ipld.ParseLink(text)
-	if err != nil {
-		return link, misusef("`ipvm ps --all` lists them", "%q is not a workflow CID: %v", text, err)
+// behalf tells on whose behalf a run is, where that is not the owner.
+func behalf(r runs.Run) string {
+	if r.For == "" {
+		return ""
 	}
-	return link, nil
+	return " for " + printable(string(r.For))
+}
+
+// whose is the principal whose run a command is about.
+type whose struct{ text string }
+
+func (w *whose) flag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&w.text, "for", "", "of the run on behalf of this `DID`, or of anyone for those without authority; default the owner's")
+}
+
+// run reads the workflow CID of a command line.
+func (w *whose) run(text string) (id runs.ID, err error) {
+	if id.Workflow, err = ipld.ParseLink(text); err != nil {
+		return id, misusef("`ipvm ps --all` lists them", "%q is not a workflow CID: %v", text, err)
+	}
+	if id.For = did.DID(w.text); w.text != "" && id.For != engine.Anyone {
+		if id.For, err = did.Parse(w.text); err != nil {
+			return id, misusef("`ipvm ps --all` tells for whom workflows run", "--for: %v", err)
+		}
+	}
+	return id, nil
 }
 
 func newShow(a *app) *cobra.Command {
 	var asJSON bool
+	var of whose
 	cmd := &cobra.Command{
 		Use:   "show WORKFLOW",
 		Short: "Show how an accepted workflow stands, and what its jobs came to",
 		Args:  wants(1, 1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.showRun(cmd, args[0], asJSON) },
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.showRun(cmd, &of, args[0], asJSON) },
 	}
+	of.flag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, described in docs/reference.md")
 	return cmd
 }
 
-func (a *app) showRun(cmd *cobra.Command, text string, asJSON bool) (err error) {
-	link, err := workflowArg(text)
+func (a *app) showRun(cmd *cobra.Command, of *whose, text string, asJSON bool) (err error) {
+	id, err := of.run(text)
 	if err != nil {
 		return err
 	}
@@ -124,11 +146,11 @@ func (a *app) showRun(cmd *cobra.Command, text string, asJSON bool) (err error) 
 		return err
 	}
 	defer func() { err = done(err) }()
-	run, err := at.RunOf(cmd.Context(), link)
+	run, err := at.RunOf(cmd.Context(), id)
 	if err != nil {
 		return unknownRun(err)
 	}
-	jobs, err := at.JobsOf(cmd.Context(), link)
+	jobs, err := at.JobsOf(cmd.Context(), id)
 	if err != nil {
 		return unknownRun(err)
 	}
@@ -163,7 +185,7 @@ func labelWidth(jobs []runs.Job) (width int) {
 
 // standing is how a run stands, in one line.
 func standing(r runs.Run) string {
-	s := fmt.Sprintf("%s: %d of %s settled, accepted %s", r.State, r.Settled, countOf(r.Jobs, "job"), r.Accepted.Local().Format(time.DateTime))
+	s := fmt.Sprintf("%s: %d of %s settled, accepted %s%s", r.State, r.Settled, countOf(r.Jobs, "job"), r.Accepted.Local().Format(time.DateTime), behalf(r))
 	if !r.Ended.IsZero() {
 		s += ", ended " + r.Ended.Local().Format(time.DateTime)
 	}
@@ -206,6 +228,7 @@ func settledJob(ctx context.Context, at place, j *runs.Job) (*engine.JobReport, 
 
 func newLogs(a *app) *cobra.Command {
 	var follow bool
+	var of whose
 	cmd := &cobra.Command{
 		Use:   "logs WORKFLOW",
 		Short: "Print what the jobs of an accepted workflow came to, as they settle",
@@ -215,14 +238,15 @@ until the run ends.
 
 Exit status with -f: 0 the workflow went well or was suspended, 1 it did not.`,
 		Args: wants(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.logs(cmd, args[0], follow) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.logs(cmd, &of, args[0], follow) },
 	}
+	of.flag(cmd)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the run ends")
 	return cmd
 }
 
-func (a *app) logs(cmd *cobra.Command, text string, follow bool) (err error) {
-	link, err := workflowArg(text)
+func (a *app) logs(cmd *cobra.Command, of *whose, text string, follow bool) (err error) {
+	id, err := of.run(text)
 	if err != nil {
 		return err
 	}
@@ -232,7 +256,7 @@ func (a *app) logs(cmd *cobra.Command, text string, follow bool) (err error) {
 	}
 	defer func() { err = done(err) }()
 	if !follow {
-		jobs, err := at.JobsOf(cmd.Context(), link)
+		jobs, err := at.JobsOf(cmd.Context(), id)
 		if err != nil {
 			return unknownRun(err)
 		}
@@ -245,7 +269,7 @@ func (a *app) logs(cmd *cobra.Command, text string, follow bool) (err error) {
 	}
 	var end *runs.Run
 	var fail error
-	err = at.Watch(cmd.Context(), link, runs.Position{}, func(ev runs.Event) bool {
+	err = at.Watch(cmd.Context(), id, runs.Position{}, func(ev runs.Event) bool {
 		switch ev.Kind {
 		case runs.JobSettled:
 			fail = printSettled(cmd, at, ev.Job)
@@ -262,7 +286,7 @@ func (a *app) logs(cmd *cobra.Command, text string, follow bool) (err error) {
 	case fail != nil:
 		return fail
 	case end == nil:
-		fmt.Fprintln(cmd.OutOrStdout(), "suspended; go on with `ipvm resume "+link.String()+"`")
+		fmt.Fprintln(cmd.OutOrStdout(), "suspended; go on with `ipvm resume "+id.Workflow.String()+"`")
 		return nil
 	}
 	fmt.Fprintln(cmd.OutOrStdout(), standing(*end))
@@ -293,17 +317,20 @@ func printSettled(cmd *cobra.Command, at place, j *runs.Job) error {
 }
 
 func newDirection(a *app, what rpc.Direction, short, long string) *cobra.Command {
-	return &cobra.Command{
+	var of whose
+	cmd := &cobra.Command{
 		Use:   string(what) + " WORKFLOW",
 		Short: short,
 		Long:  short + ".\n" + long,
 		Args:  wants(1, 1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.direct(cmd, args[0], what) },
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.direct(cmd, &of, args[0], what) },
 	}
+	of.flag(cmd)
+	return cmd
 }
 
-func (a *app) direct(cmd *cobra.Command, text string, what rpc.Direction) (err error) {
-	link, err := workflowArg(text)
+func (a *app) direct(cmd *cobra.Command, of *whose, text string, what rpc.Direction) (err error) {
+	id, err := of.run(text)
 	if err != nil {
 		return err
 	}
@@ -312,7 +339,7 @@ func (a *app) direct(cmd *cobra.Command, text string, what rpc.Direction) (err e
 		return err
 	}
 	defer func() { err = done(err) }()
-	run, err := at.Direct(cmd.Context(), link, what)
+	run, err := at.Direct(cmd.Context(), id, what)
 	if err != nil {
 		return unknownRun(err)
 	}
@@ -327,6 +354,9 @@ func detach(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow, o runOptions,
 		return unknownRun(refusal(err))
 	}
 	fmt.Fprintln(cmd.OutOrStdout(), run.Workflow)
+	if run.For != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "on behalf of %s: `ipvm show --for %[1]s %s`\n", run.For, run.Workflow)
+	}
 	return nil
 }
 
@@ -334,7 +364,7 @@ func detach(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow, o runOptions,
 func unknownRun(err error) error {
 	switch {
 	case errors.Is(err, runs.ErrUnknown), errors.Is(err, client.NotFound):
-		return misusef("`ipvm ps --all` lists those that were accepted; `ipvm run --detach FILE` submits one", "%v", err)
+		return misusef("`ipvm ps --all` lists those that were accepted, and for whom (--for); `ipvm run --detach FILE` submits one", "%v", err)
 	case errors.Is(err, runs.ErrState), errors.Is(err, client.Conflict):
 		return misusef("`ipvm show WORKFLOW` tells how it stands", "%v", err)
 	case errors.Is(err, client.Denied), errors.Is(err, client.BadRequest):

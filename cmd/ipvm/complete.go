@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
-	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/runs"
 )
@@ -98,7 +97,7 @@ func (a *app) asked(cmd *cobra.Command, ask func(context.Context, *ipvm.Node)) {
 func (a *app) runsThat(fit func(runs.Run) bool) completer {
 	return one(func(cmd *cobra.Command, _ []string, start string) (words []string, _ cobra.ShellCompDirective) {
 		a.asked(cmd, func(ctx context.Context, node *ipvm.Node) {
-			_ = node.Backend().Runs(ctx, ipld.Link{}, false, func(r runs.Run) bool {
+			_ = node.Backend().Runs(ctx, runs.Query{}, func(r runs.Run) bool {
 				if word := r.Workflow.String(); fit(r) && strings.HasPrefix(word, start) {
 					words = append(words, fmt.Sprintf("%s\t%s, %d of %s", word, r.State, r.Settled, countOf(r.Jobs, "job")))
 				}

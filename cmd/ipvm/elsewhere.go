@@ -27,11 +27,11 @@ import (
 type place interface {
 	Block(ctx context.Context, link ipld.Link) ([]byte, error)
 	Receipts(ctx context.Context, id task.ID) ([]*receipt.Signed, error)
-	RunOf(ctx context.Context, workflow ipld.Link) (runs.Run, error)
-	JobsOf(ctx context.Context, workflow ipld.Link) ([]runs.Job, error)
-	Runs(ctx context.Context, after ipld.Link, unfinished bool, yield func(runs.Run) bool) error
-	Watch(ctx context.Context, workflow ipld.Link, after runs.Position, yield func(runs.Event) bool) error
-	Direct(ctx context.Context, workflow ipld.Link, what rpc.Direction) (runs.Run, error)
+	RunOf(ctx context.Context, id runs.ID) (runs.Run, error)
+	JobsOf(ctx context.Context, id runs.ID) ([]runs.Job, error)
+	Runs(ctx context.Context, q runs.Query, yield func(runs.Run) bool) error
+	Watch(ctx context.Context, id runs.ID, after runs.Position, yield func(runs.Event) bool) error
+	Direct(ctx context.Context, id runs.ID, what rpc.Direction) (runs.Run, error)
 }
 
 // noted is a place that tells what is known of a task beside its receipts. One
@@ -92,15 +92,24 @@ func (a *app) atHome(cmd *cobra.Command) error {
 // elsewhere is a node behind HTTP as the commands see one.
 type elsewhere struct{ *client.Client }
 
-// RunOf returns how the latest run of a workflow stands.
-func (e elsewhere) RunOf(ctx context.Context, workflow ipld.Link) (runs.Run, error) {
-	r, err := e.Client.Run(ctx, workflow)
+// errOthers is why a run on behalf of another is not told of.
+var errOthers = misusef("leave it out: a node elsewhere tells of your own submissions", "--for is not done over HTTP")
+
+// RunOf returns how a run stands, which is the asker's own.
+func (e elsewhere) RunOf(ctx context.Context, id runs.ID) (runs.Run, error) {
+	if id.For != "" {
+		return runs.Run{}, errOthers
+	}
+	r, err := e.Client.Run(ctx, id.Workflow)
 	return runOf(r), err
 }
 
 // JobsOf returns what its jobs came to.
-func (e elsewhere) JobsOf(ctx context.Context, workflow ipld.Link) ([]runs.Job, error) {
-	jobs, err := e.Client.Jobs(ctx, workflow)
+func (e elsewhere) JobsOf(ctx context.Context, id runs.ID) ([]runs.Job, error) {
+	if id.For != "" {
+		return nil, errOthers
+	}
+	jobs, err := e.Client.Jobs(ctx, id.Workflow)
 	out := make([]runs.Job, len(jobs))
 	for i := range jobs {
 		out[i] = jobOf(&jobs[i])
@@ -108,9 +117,9 @@ func (e elsewhere) JobsOf(ctx context.Context, workflow ipld.Link) ([]runs.Job, 
 	return out, err
 }
 
-// Runs calls yield with the latest runs.
-func (e elsewhere) Runs(ctx context.Context, after ipld.Link, unfinished bool, yield func(runs.Run) bool) error {
-	for r, err := range e.Client.Runs(ctx, after, unfinished) {
+// Runs calls yield with the asker's runs, from the latest on.
+func (e elsewhere) Runs(ctx context.Context, q runs.Query, yield func(runs.Run) bool) error {
+	for r, err := range e.Client.Runs(ctx, q.Unfinished) {
 		if err != nil {
 			return err
 		}
@@ -122,8 +131,11 @@ func (e elsewhere) Runs(ctx context.Context, after ipld.Link, unfinished bool, y
 }
 
 // Watch tells the events of a run.
-func (e elsewhere) Watch(ctx context.Context, workflow ipld.Link, after runs.Position, yield func(runs.Event) bool) error {
-	return e.Client.Watch(ctx, workflow, client.Position(after), func(ev client.Event) bool {
+func (e elsewhere) Watch(ctx context.Context, id runs.ID, after runs.Position, yield func(runs.Event) bool) error {
+	if id.For != "" {
+		return errOthers
+	}
+	return e.Client.Watch(ctx, id.Workflow, client.Position(after), func(ev client.Event) bool {
 		out := runs.Event{Kind: runs.EventKind(ev.Kind), At: runs.Position(ev.At), Label: ev.Label}
 		if ev.Run != nil {
 			run := runOf(*ev.Run)
@@ -138,17 +150,20 @@ func (e elsewhere) Watch(ctx context.Context, workflow ipld.Link, after runs.Pos
 }
 
 // Direct suspends, resumes or cancels a run.
-func (e elsewhere) Direct(ctx context.Context, workflow ipld.Link, what rpc.Direction) (runs.Run, error) {
+func (e elsewhere) Direct(ctx context.Context, id runs.ID, what rpc.Direction) (runs.Run, error) {
+	if id.For != "" {
+		return runs.Run{}, errOthers
+	}
 	do := map[rpc.Direction]func(context.Context, ipld.Link) (client.Run, error){
 		rpc.Suspend: e.Suspend, rpc.Resume: e.Resume, rpc.Cancel: e.Cancel,
 	}[what]
-	r, err := do(ctx, workflow)
+	r, err := do(ctx, id.Workflow)
 	return runOf(r), err
 }
 
 func runOf(r client.Run) runs.Run {
 	return runs.Run{
-		Workflow: r.Workflow, State: runs.State(r.State), Attempt: r.Attempt, For: r.For, KeepGoing: r.KeepGoing,
+		ID: runs.ID{Workflow: r.Workflow, For: r.For}, State: runs.State(r.State), Attempt: r.Attempt, KeepGoing: r.KeepGoing,
 		Jobs: r.Jobs, Settled: r.Settled, Accepted: r.Accepted, Ended: r.Ended, First: r.First, Reason: r.Reason,
 	}
 }
@@ -305,7 +320,7 @@ func follow(ctx context.Context, at place, w *ipvm.Workflow, v *view) (*ipvm.Rep
 	told := make(map[string]bool, w.Len())
 	var end *runs.Run
 	var fail error
-	err := at.Watch(ctx, w.Link(), runs.Position{}, func(ev runs.Event) bool {
+	err := at.Watch(ctx, runs.ID{Workflow: w.Link()}, runs.Position{}, func(ev runs.Event) bool {
 		switch ev.Kind {
 		case runs.JobStarted:
 			v.event(engine.Event{Kind: engine.JobStarted, Label: ev.Label})

@@ -30,11 +30,10 @@ The node runs as a child of this process, which starts it again when it dies. Wi
 --no-supervisor it is this process itself, for systems that look after it: systemd
 and the like.
 
-With --listen it also answers HTTP at a loopback address, where other programs of
-this machine submit workflows: docs/http.md. Clients of Homestar find their
-JSON-RPC there, and look for it at 127.0.0.1:1337. Whoever can connect, other users
-of the machine too, can then run what is pure and read what was run here, if it
-is no secret.
+It also answers HTTP at a loopback address, where other programs of this machine
+submit workflows: docs/http.md. Clients of Homestar find their JSON-RPC there.
+Whoever can connect, other users of the machine too, can have run what is pure. That
+is kept apart: of what you have and had run they see what 'ipvm block share' names.
 
 The node's log, of its own troubles, goes to standard error.`,
 		Example: "  ipvm node &\n  ipvm run --detach workflow.yaml\n  ipvm ps",
@@ -48,7 +47,7 @@ The node's log, of its own troubles, goes to standard error.`,
 	}
 	o.Version = version()
 	f := cmd.Flags()
-	f.StringVar(&o.Listen, "listen", "", "answer HTTP at this loopback `ADDRESS`, such as 127.0.0.1:1337; port 0 is any that is free")
+	f.StringVar(&o.Listen, "listen", "127.0.0.1:1337", "answer HTTP at this loopback `ADDRESS`; port 0 is any that is free, and an empty one none")
 	f.StringSliceVar(&o.Hosts, "host", nil, "also answer requests that name this `HOST:PORT`")
 	f.StringSliceVar(&o.Origins, "origin", nil, "also answer pages of this `ORIGIN`, such as http://localhost:8080")
 	f.BoolVar(&alone, "no-supervisor", false, "be the node, and do not start it again when it dies")

@@ -109,9 +109,6 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	if err := prepareDir(o.dir); err != nil {
 		return err
 	}
-	if o.detach && len(signed)+len(w.Workflow().Signature) > 0 {
-		return misusef("run it without --detach", "%s: a signed workflow runs only while who submits it waits", file)
-	}
 	if o.detach {
 		return detach(cmd, node, w, o, signed)
 	}
