@@ -15,7 +15,6 @@ import (
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
-	"github.com/ipvm-wg/go-ipvm/rpc"
 	"github.com/ipvm-wg/go-ipvm/secret"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -34,6 +33,9 @@ type VerifyOptions struct {
 	Time time.Duration
 	// Workers is how many run at once; 0 is 1.
 	Workers int
+	// From are receipts to look at instead of those of this node, with blocks that
+	// come before this node's; see [ReadReceipts]. Nothing is kept of them.
+	From *Receipts
 }
 
 // Verification is what came of running the task of a receipt again.
@@ -53,7 +55,15 @@ type Verification struct {
 func (n *Node) Verify(ctx context.Context, o VerifyOptions, yield func(Verification) bool) (of int, err error) {
 	o.Time = cmp.Or(o.Time, engine.DefaultLimits.Time)
 	o.Workers = max(o.Workers, 1)
-	v := &verifying{VerifyOptions: o, backend: n.Backend()}
+	v := &verifying{VerifyOptions: o, from: n.Backend()}
+	if o.From != nil {
+		w, done, err := n.engine()
+		if err != nil {
+			return 0, err
+		}
+		defer done()
+		v.from = carried{in: o.From, node: n, wasm: w}
+	}
 	for left := o.Sample; ; {
 		most := drawn
 		if o.Sample > 0 {
@@ -75,9 +85,13 @@ func (n *Node) Verify(ctx context.Context, o VerifyOptions, yield func(Verificat
 // verifying is one call of Verify.
 type verifying struct {
 	VerifyOptions
-	backend rpc.Backend
-	of      int
-	last    *lot // the last one that was drawn
+	from interface {
+		Scan(ctx context.Context, yield func(*receipt.Signed) bool) error
+		Receipts(ctx context.Context, id task.ID) ([]*receipt.Signed, error)
+		Rerun(ctx context.Context, r *receipt.Signed, limit time.Duration) (engine.Again, error)
+	}
+	of   int
+	last *lot // the last one that was drawn
 }
 
 // drawn is how many receipts are drawn at once: so many lots are kept in memory.
@@ -127,10 +141,10 @@ func least(all []lot, n int) []lot {
 // scan visits the receipts that there are to draw from.
 func (v *verifying) scan(ctx context.Context, yield func(*receipt.Signed) bool) error {
 	if len(v.Tasks) == 0 {
-		return v.backend.Scan(ctx, yield)
+		return v.from.Scan(ctx, yield)
 	}
 	for _, id := range v.Tasks {
-		all, err := v.backend.Receipts(ctx, id)
+		all, err := v.from.Receipts(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -195,7 +209,7 @@ func (v *verifying) again(ctx context.Context, all []lot, yield func(Verificatio
 
 // one runs the task of one receipt again.
 func (v *verifying) one(ctx context.Context, l lot) (Verification, error) {
-	all, err := v.backend.Receipts(ctx, l.task)
+	all, err := v.from.Receipts(ctx, l.task)
 	if err != nil {
 		return Verification{}, err
 	}
@@ -203,7 +217,7 @@ func (v *verifying) one(ctx context.Context, l lot) (Verification, error) {
 	if i < 0 {
 		return Verification{}, nil
 	}
-	a, err := v.backend.Rerun(ctx, all[i], v.Time)
+	a, err := v.from.Rerun(ctx, all[i], v.Time)
 	if err != nil {
 		return Verification{}, fmt.Errorf("run task %s again: %w", l.task, err)
 	}

@@ -140,6 +140,9 @@ func (h *Handler) car(w http.ResponseWriter, r *http.Request, root ipld.Link, pa
 	return out.done()
 }
 
+// maxBlock bounds a block that comes from outside, in bytes.
+const maxBlock = 2 << 20
+
 // carWriter writes a CAR file as an answer.
 type carWriter struct {
 	h    *Handler
@@ -151,7 +154,7 @@ type carWriter struct {
 // newCAR begins an answer that is a CAR file.
 func (h *Handler) newCAR(w http.ResponseWriter, roots ...ipld.Link) *carWriter {
 	out := &carWriter{h: h, w: w, seen: make(map[ipld.Link]bool)}
-	out.write(carHeader(roots...))
+	out.write(ipld.CARHeader(roots...))
 	return out
 }
 
@@ -164,13 +167,13 @@ func (o *carWriter) write(data []byte) {
 
 func (o *carWriter) block(b ipld.Block) {
 	o.seen[b.Link] = true
-	o.write(carSection(b.Link, len(b.Data)))
+	o.write(ipld.CARSection(b.Link, len(b.Data)))
 	o.write(b.Data)
 }
 
 // walk writes what is below a block that was written.
 func (o *carWriter) walk(get func(ipld.Link) ([]byte, error), at ipld.Link, data []byte) {
-	todo, err := children(ipld.Block{Link: at, Data: data})
+	todo, err := ipld.Children(ipld.Block{Link: at, Data: data})
 	slices.Reverse(todo)
 	for len(todo) > 0 && o.err == nil && err == nil {
 		l := todo[len(todo)-1]
@@ -185,7 +188,7 @@ func (o *carWriter) walk(get func(ipld.Link) ([]byte, error), at ipld.Link, data
 		var below []ipld.Link
 		if data, err = get(l); err == nil {
 			o.block(ipld.Block{Link: l, Data: data})
-			below, err = children(ipld.Block{Link: l, Data: data})
+			below, err = ipld.Children(ipld.Block{Link: l, Data: data})
 		}
 		slices.Reverse(below)
 		todo = append(todo, below...)
@@ -255,11 +258,11 @@ func (h *Handler) putRaw(w http.ResponseWriter, r *http.Request, root ipld.Link)
 func (h *Handler) putCAR(w http.ResponseWriter, r *http.Request, root ipld.Link) error {
 	in := h.body(w, r, h.Import)
 	defer in.release()
-	c, err := newCARReader(in)
+	c, err := ipld.NewCARReader(in, maxBlock)
 	if err != nil {
 		return carProblem(err)
 	}
-	if len(c.roots) != 1 || c.roots[0] != root {
+	if len(c.Roots()) != 1 || c.Roots()[0] != root {
 		return problemf(BadRequest, "the CAR file's roots are not the one CID in the path")
 	}
 	needed := map[ipld.Link]bool{root: false} // whether it was there
@@ -272,13 +275,13 @@ func (h *Handler) putCAR(w http.ResponseWriter, r *http.Request, root ipld.Link)
 		return err
 	}
 	for {
-		b, err := c.next()
+		b, err := c.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		var below []ipld.Link
 		if err == nil {
-			below, err = children(b)
+			below, err = ipld.Children(b)
 		}
 		if err != nil {
 			return carProblem(err)
@@ -325,12 +328,12 @@ func (h *Handler) whole(r *http.Request, needed map[ipld.Link]bool) error {
 
 // carProblem is why a CAR file could not be read.
 func carProblem(err error) error {
-	if errors.Is(err, errCAR) || errors.Is(err, ipld.ErrBadFile) {
+	if errors.Is(err, ipld.ErrCAR) || errors.Is(err, ipld.ErrBadFile) {
 		return problemf(BadRequest, "%v", err)
 	}
 	var syntax *ipld.SyntaxError
 	if errors.As(err, &syntax) {
-		return problemf(BadRequest, "%v: a block: %v", errCAR, err)
+		return problemf(BadRequest, "%v: a block: %v", ipld.ErrCAR, err)
 	}
 	return bodyProblem(err)
 }

@@ -1,67 +1,12 @@
 package api
 
 import (
-	"bytes"
-	"encoding/binary"
-	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
-
-	"github.com/ipvm-wg/go-ipvm/ipld"
 )
-
-// FuzzCAR: a CAR file is refused, or written anew it is the same bytes.
-func FuzzCAR(f *testing.F) {
-	block := []byte("hello")
-	l := ipld.LinkOf(ipld.CodecRaw, block)
-	good := append(append(carHeader(l), carSection(l, len(block))...), block...)
-	f.Add(good)
-	f.Add(good[:len(good)-1])
-	damaged := bytes.Clone(good)
-	damaged[len(good)-1]++
-	f.Add(damaged)
-	f.Add(carHeader())
-	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := newCARReader(bytes.NewReader(data))
-		if err != nil {
-			return
-		}
-		out := carHeader(c.roots...)
-		for {
-			b, err := c.next()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return
-			}
-			if err := b.Link.Verify(b.Data); err != nil {
-				t.Fatal(err)
-			}
-			out = append(append(out, carSection(b.Link, len(b.Data))...), b.Data...)
-		}
-		if !bytes.Equal(out, data) && minimal(data) {
-			t.Errorf("%x became %x", data, out)
-		}
-	})
-}
-
-// minimal tells whether the lengths in a CAR file are as short as they can be.
-func minimal(data []byte) bool {
-	for len(data) > 0 {
-		size, n := binary.Uvarint(data)
-		if n != len(binary.AppendUvarint(nil, size)) {
-			return false
-		}
-		data = data[n+int(size):]
-	}
-	return true
-}
 
 // FuzzPosition: the id of an event is refused, or it is the one that is written.
 func FuzzPosition(f *testing.F) {

@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +29,7 @@ type verifyOptions struct {
 	sample int
 	all    bool
 	seed   uint64
+	from   string
 	json   bool
 }
 
@@ -62,6 +65,7 @@ Exit status 1 means that a receipt is wrong.`,
 	cmd.Flags().IntVar(&o.sample, "sample", usualSample, "how many receipts to draw")
 	cmd.Flags().BoolVar(&o.all, "all", false, "look at all receipts")
 	cmd.Flags().Uint64Var(&o.seed, "seed", 0, "draw what was drawn with this `NUMBER`; without it any")
+	cmd.Flags().StringVar(&o.from, "from", "", "look at the receipts in a CAR `FILE`, with the blocks in it; nothing is kept")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON object, described in docs/reference.md")
 	return cmd
 }
@@ -86,6 +90,13 @@ func (a *app) verify(cmd *cobra.Command, args []string, o verifyOptions) (err er
 		}
 		w.Tasks = append(w.Tasks, task.ID{Link: link})
 	}
+	if o.from != "" {
+		var close func() error
+		if w.From, close, err = receiptsIn(o.from); err != nil {
+			return err
+		}
+		defer close()
+	}
 	node, err := a.open(cmd)
 	if err != nil {
 		return err
@@ -98,6 +109,26 @@ func (a *app) verify(cmd *cobra.Command, args []string, o verifyOptions) (err er
 		return err
 	}
 	return t.verify(cmd, node, w, o)
+}
+
+// receiptsIn are the receipts in a CAR file, which is open until it is closed.
+func receiptsIn(name string) (*ipvm.Receipts, func() error, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, misusef("", "%v", err)
+	}
+	info, err := f.Stat()
+	if err == nil {
+		var all *ipvm.Receipts
+		if all, err = ipvm.ReadReceipts(f, info.Size()); err == nil && all.Len() > 0 {
+			return all, f.Close, nil
+		}
+	}
+	if err == nil {
+		err = errors.New("there is no receipt in it")
+	}
+	f.Close()
+	return nil, nil, misusef("`ipvm export` writes such a file", "%s: %v", printable(name), err)
 }
 
 // verify draws and runs, and tells what came of it.
@@ -179,7 +210,7 @@ func (t *tally) reason(v *ipvm.Verification) string {
 func (t *tally) consequence(v *ipvm.Verification) string {
 	switch {
 	case !v.Kept.Defined():
-		return "nothing was kept of that, and the receipt counts as before"
+		return "kept     nothing"
 	case v.Receipt.Executor != t.own:
 		return "kept     " + v.Kept.Base58() + ": this node's own word, which comes before that of others"
 	case v.Kept == v.Receipt.Link() || v.Receipt.SameOut(&v.Now):
