@@ -108,6 +108,6 @@ func (c carried) Rerun(ctx context.Context, r *receipt.Signed, limit time.Durati
 		}
 		return data, err
 	}
-	most := engine.InForce(task.Limits{Gas: ^uint64(0), Memory: 1 << 62, Time: limit}, task.Limits{}, c.node.options.Max)
+	most := c.node.options.Limits(task.Limits{Gas: ^uint64(0), Memory: 1 << 62, Time: limit})
 	return engine.Rerun(ctx, c.wasm, block, r, most)
 }

@@ -50,7 +50,7 @@ func DemandOf(g *graph.Graph, p engine.Policy) Demand {
 	d := Demand{Workflow: g.Link(), Gas: b.Gas, Time: b.Time, Tasks: g.Len()}
 	for i := range g.Len() {
 		job := g.Step(i).Job
-		d.Memory = max(d.Memory, engine.InForce(job.Limits, p.Defaults, p.Max).Memory)
+		d.Memory = max(d.Memory, p.Limits(job.Limits).Memory)
 		if job.Effect != nil {
 			uri, _ := job.Effect.URI.AsString()
 			d.Effects = append(d.Effects, Effect{uri, job.Effect.Do})

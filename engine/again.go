@@ -185,12 +185,12 @@ func (e *Engine) Rerun(ctx context.Context, block func(ipld.Link) ([]byte, error
 		return Again{}, err
 	}
 	defer leave()
-	done, err := e.workers.borrow(ctx)
+	most := e.most()
+	done, err := e.workers.borrow(ctx, min(r.Limits.Memory, most.Memory))
 	if err != nil {
 		return Again{}, err
 	}
 	defer done()
-	most := withDefaults(e.Max, MaxLimits)
 	most.Time = min(limit, most.Time)
 	a, err := Rerun(ctx, e.Wasm, block, r, most)
 	if err != nil || a.Verdict != Different || keep == nil || !a.Now.Remembered() {

@@ -337,7 +337,7 @@ func Awaits(ctx context.Context, k Knowledge, g *graph.Graph, p Policy) ([]Await
 			if id := e.Promise.Task; !seen[id] {
 				seen[id] = true
 				ids = append(ids, id)
-				all = append(all, Awaited{Label: s.Label, Task: id, Patience: InForce(s.Job.Limits, p.Defaults, p.Max).Time})
+				all = append(all, Awaited{Label: s.Label, Task: id, Patience: p.Limits(s.Job.Limits).Time})
 			}
 		}
 	}

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"sync"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -35,7 +37,7 @@ func BoundOf(g *graph.Graph, p Policy) Bound {
 	longest := make([]time.Duration, g.Len())
 	for i := range g.Len() {
 		s := g.Step(i)
-		l := InForce(s.Job.Limits, p.Defaults, p.Max)
+		l := p.Limits(s.Job.Limits)
 		if s.Job.Effect != nil {
 			l.Gas = 0
 		}
@@ -112,6 +114,10 @@ type Policy struct {
 	Defaults task.Limits
 	// Max caps the limits of every job; see [MaxLimits].
 	Max task.Limits
+	// Memory bounds what all functions that run at once may take together: each
+	// counts with its limit. No job can have more. It is at least 64 MiB; 0 is
+	// [DefaultMemory].
+	Memory uint64
 	// MaxGas and MaxTime are the highest bounds that a workflow may have, over
 	// all its jobs, one after the other; 0 is no bound.
 	MaxGas  uint64
@@ -119,6 +125,46 @@ type Policy struct {
 	// Labels are what this node has, for jobs that need it: hardware, a place,
 	// an environment that is trusted. Nobody checks them but who sets them.
 	Labels []string
+}
+
+// DefaultMemory is half of what the machine has, or the control group that the
+// process is in, in whole MiB; 2 GiB where neither is known.
+var DefaultMemory = sync.OnceValue(func() uint64 {
+	has := machineMemory()
+	if has == 0 {
+		has = 4 << 30
+	}
+	return has / 2 >> 20 << 20
+})
+
+// Limits are the limits in force for a job that asks for want: what it leaves
+// open is filled in from the defaults, and nothing is above the highest. The
+// memory is rounded as receipts have it.
+func (p Policy) Limits(want task.Limits) task.Limits {
+	want = withDefaults(withDefaults(want, p.Defaults), DefaultLimits)
+	most := p.most()
+	return task.Limits{
+		Gas:    min(want.Gas, most.Gas),
+		Memory: min(receipt.RoundMemory(want.Memory), receipt.RoundMemory(most.Memory)),
+		Time:   min(want.Time, most.Time),
+		Disk:   min(want.Disk, most.Disk),
+	}
+}
+
+// most are the highest limits that a job can have.
+func (p Policy) most() task.Limits {
+	most := withDefaults(p.Max, MaxLimits)
+	most.Memory = min(most.Memory, 1<<(bits.Len64(p.memory())-1)) // it is not rounded up beyond the bound
+	return most
+}
+
+// memory is the bound of all functions that run at once.
+func (p Policy) memory() uint64 {
+	m := p.Memory
+	if m == 0 {
+		m = DefaultMemory()
+	}
+	return max(m, receipt.RoundMemory(0))
 }
 
 // refuse says why a workflow of bound b is not granted, and what to do; empty

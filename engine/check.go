@@ -81,7 +81,7 @@ type checker struct {
 }
 
 func newChecker(k Knowledge, w *workflow.Workflow, p Policy) *checker {
-	return &checker{known: k, flow: w, policy: p, most: withDefaults(p.Max, MaxLimits), places: w.Places()}
+	return &checker{known: k, flow: w, policy: p, most: p.most(), places: w.Places()}
 }
 
 // job looks at job j by itself.
@@ -301,8 +301,12 @@ func Arguments(params ipld.Value) wit.Args {
 func (c *checker) limits(j *workflow.Job) {
 	want := j.Limits
 	over := func(part workflow.Part, want, most any) {
+		setting := "max-" + string(part)
+		if part == workflow.PartMemory && c.most.Memory < withDefaults(c.policy.Max, MaxLimits).Memory {
+			setting = "node-memory"
+		}
 		c.fault(j, workflow.Size, fmt.Sprintf("the job asks for %s %v, this node grants at most %v", part, want, most),
-			fmt.Sprintf("ask for less, or raise --max-%s", part), part)
+			"ask for less, or raise --"+setting, part)
 	}
 	if want.Gas > c.most.Gas {
 		over(workflow.PartGas, want.Gas, c.most.Gas)

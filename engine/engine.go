@@ -117,7 +117,7 @@ func New(c Config) *Engine {
 	}
 	life, end := context.WithCancel(context.Background())
 	p := newPool(2 * c.Workers) // a step and its flight
-	e := &Engine{Config: c, workers: newWorkers(c.Workers, time.Now), pool: p, flights: flights{pool: p}, life: life, end: end}
+	e := &Engine{Config: c, workers: newWorkers(c.Workers, c.memory(), time.Now), pool: p, flights: flights{pool: p}, life: life, end: end}
 	e.own = newCircle(c.Store, c.Store.Put, &e.flights)
 	return e
 }
@@ -183,21 +183,4 @@ func withDefaults(l, d task.Limits) task.Limits {
 		l.Disk = d.Disk
 	}
 	return l
-}
-
-// Limits are the limits in force for a job that asks for want.
-func (e *Engine) Limits(want task.Limits) task.Limits { return InForce(want, e.Defaults, e.Max) }
-
-// InForce is want with what it leaves open filled in from defaults, capped by
-// most, the memory rounded as receipts have it. Zero fields of defaults and
-// most are [DefaultLimits] and [MaxLimits].
-func InForce(want, defaults, most task.Limits) task.Limits {
-	want = withDefaults(withDefaults(want, defaults), DefaultLimits)
-	most = withDefaults(most, MaxLimits)
-	return task.Limits{
-		Gas:    min(want.Gas, most.Gas),
-		Memory: min(receipt.RoundMemory(want.Memory), receipt.RoundMemory(most.Memory)),
-		Time:   min(want.Time, most.Time),
-		Disk:   min(want.Disk, most.Disk),
-	}
 }

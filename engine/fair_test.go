@@ -103,6 +103,60 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// Steps run at once only as far as their memory is there together, and none waits
+// for ever.
+func TestNodeMemory(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ipvmtest.Options{Workers: 4, Policy: engine.Policy{Memory: 200 << 20}}) // 64 MiB thrice, not 4 times
+	var mu sync.Mutex
+	begun := 0
+	gate := make(chan struct{})
+	open := sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(open)
+	permit := &counted{r.Key.DID(), func(did.DID) {
+		mu.Lock()
+		begun++
+		mu.Unlock()
+		<-gate
+	}}
+	done := start(t.Context(), r.Engine.Engine, r.document(t, numbers(20, 0)), engine.Options{Permit: permit})
+	until(t, "3 steps run, and the others wait", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if begun > 3 {
+			t.Fatalf("%d steps run", begun)
+		}
+		return begun == 3 && r.Asking() == 1
+	})
+	open()
+	if report, err := done(); err != nil || report.Status != engine.StatusOK {
+		t.Fatal(report, err)
+	}
+}
+
+// Who asks for more than there is together is told before anything runs.
+func TestMoreThanTheNodesMemory(t *testing.T) {
+	t.Parallel()
+	p := engine.Policy{Memory: 200 << 20}
+	r := newRig(t, ipvmtest.Options{Policy: p})
+	faults, err := engine.Check(t.Context(), r.Engine.Engine, r.document(t, "job: next(1), memory: 256MiB\nfits: next(1), memory: 128MiB\n"), p)
+	if err != nil || len(faults) != 1 {
+		t.Fatal(faults, err)
+	}
+	if got, want := faults[0].Msg+": "+faults[0].Hint, "the job asks for memory 256 MiB, this node grants at most 128 MiB: ask for less, or raise --node-memory"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	p.Max.Memory = 64 << 20
+	if faults, err = engine.Check(t.Context(), r.Engine.Engine, r.document(t, "job: next(1), memory: 128MiB\n"), p); err != nil || len(faults) != 1 || !strings.HasSuffix(faults[0].Hint, "--max-memory") {
+		t.Error(faults, err)
+	}
+	for bound, want := range map[uint64]uint64{1: 64 << 20, 64 << 20: 64 << 20, 127 << 20: 64 << 20, 128 << 20: 128 << 20, 1 << 40: 1 << 30} {
+		if got := (engine.Policy{Memory: bound}).Limits(task.Limits{Memory: 1 << 40}).Memory; got != want {
+			t.Errorf("bound %d: %d for a job that asks for much, want %d", bound, got, want)
+		}
+	}
+}
+
 func TestOnlyTheOwnerRaisesPriorities(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, ipvmtest.Options{})

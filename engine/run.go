@@ -226,7 +226,7 @@ func (r *run) turn(ctx context.Context, events *teller) {
 	default:
 	}
 	if len(r.queue) > 0 {
-		r.seat.ask()
+		r.seat.ask(r.need(r.queue[0]))
 	}
 	select {
 	case f := <-r.done:
@@ -245,6 +245,14 @@ func (r *run) turn(ctx context.Context, events *teller) {
 		}
 		r.start(ctx, l, events)
 	}
+}
+
+// need is how much memory step i may take.
+func (r *run) need(i int) uint64 {
+	if r.options.Recall {
+		return 0
+	}
+	return r.engine.Limits(r.graph.Step(i).Job.Limits).Memory
 }
 
 // start runs the first step of the queue in a goroutine, which is the worker that

@@ -45,12 +45,19 @@ func (p Priority) price() float64 {
 // that comes anew begins where the others are: what it left unused earlier
 // counts for nothing. The runs of one principal take turns.
 //
+// With a worker comes the memory that the step may take. What has a large part of
+// all memory counts as that part of the workers. Where the memory for who is next
+// is not free, others go first that need less, but only so often: then who is next
+// is waited for.
+//
 // A worker that was lent is not taken away: who has it gives it back.
 type workers struct {
 	mu       sync.Mutex
 	now      func() time.Time
 	began    time.Time
 	free     int
+	memory   uint64  // that is free
+	weight   float64 // how many workers a byte of memory counts as
 	parties  map[string]*party
 	waiting  []*party // those with runs that wait, in the order in which they began to
 	level    float64  // what the one that was served last had used by then
@@ -60,6 +67,9 @@ type workers struct {
 // perStep is what a step counts for beside its time, in nanoseconds.
 const perStep = float64(10 * time.Microsecond)
 
+// maxPassed is how often others go before a step for which there is no memory.
+const maxPassed = 64
+
 // maxIdle bounds the principals whose use is remembered while they have no run.
 const maxIdle = 1024
 
@@ -68,7 +78,8 @@ type party struct {
 	who   string
 	runs  int     // those that go on
 	used  float64 // by its steps that ended, in nanoseconds at their prices
-	rate  float64 // the prices of its steps in progress
+	busy  int     // steps in progress
+	rate  float64 // their prices
 	since float64 // what these had used before they began, were they begun with the clock
 	turns turns   // its runs that wait
 	turn  float64 // that of the run that was served last
@@ -84,17 +95,22 @@ type seat struct {
 	price   float64
 	given   chan loan // has one when the run has got a worker
 	// What follows is guarded by the workers' mu.
-	waits bool
-	index int     // among its party's turns
-	turn  float64 // the lowest is next
-	order uint64  // of arrival, among equal turns
+	waits  bool
+	memory uint64  // that its next step needs
+	passed int     // how often others went before it because of that
+	index  int     // among its party's turns
+	turn   float64 // the lowest is next
+	order  uint64  // of arrival, among equal turns
 }
 
-// loan is a worker that a step has.
-type loan struct{ price, since float64 }
+// loan is a worker that a step has, and its memory.
+type loan struct {
+	price, since float64
+	memory       uint64
+}
 
-func newWorkers(n int, now func() time.Time) *workers {
-	return &workers{free: n, now: now, began: now(), parties: make(map[string]*party)}
+func newWorkers(n int, memory uint64, now func() time.Time) *workers {
+	return &workers{free: n, memory: memory, weight: float64(n) / float64(memory), now: now, began: now(), parties: make(map[string]*party)}
 }
 
 // clock is how long there has been w.
@@ -141,8 +157,9 @@ func (w *workers) party(who string) *party {
 	return p
 }
 
-// ask makes the run wait for a worker, unless it does so or has got one already.
-func (s *seat) ask() {
+// ask makes the run wait for a worker and so much memory, which is not more than
+// there is, unless it does so or has got one already.
+func (s *seat) ask(memory uint64) {
 	w, p := s.workers, s.party
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -150,13 +167,14 @@ func (s *seat) ask() {
 		return
 	}
 	if len(p.turns) == 0 {
-		if p.rate == 0 {
+		if p.busy == 0 {
 			p.used = max(p.used, w.level)
 		}
 		w.waiting = append(w.waiting, p)
 	}
 	w.arrivals++
-	s.waits, s.turn, s.order = true, max(s.turn, p.turn), w.arrivals
+	s.waits, s.memory, s.passed = true, memory, 0
+	s.turn, s.order = max(s.turn, p.turn), w.arrivals
 	heap.Push(&p.turns, s)
 	if w.free > 0 {
 		w.serve(w.clock())
@@ -177,11 +195,11 @@ func (s *seat) withdraw() {
 	}
 }
 
-// borrow waits for a worker for the owner of the node, which the func returned
-// gives back.
-func (w *workers) borrow(ctx context.Context) (done func(), err error) {
+// borrow waits for a worker for the owner of the node, and for memory, which the
+// func returned gives back.
+func (w *workers) borrow(ctx context.Context, memory uint64) (done func(), err error) {
 	s := w.enter("", Normal)
-	s.ask()
+	s.ask(memory)
 	select {
 	case l := <-s.given:
 		return func() { s.giveBack(l); s.leave() }, nil
@@ -211,36 +229,58 @@ func (s *seat) giveBack(l loan) {
 	p.used += l.price * (now - l.since)
 	p.rate -= l.price
 	p.since -= l.price * l.since
+	if p.busy--; p.busy == 0 {
+		p.rate, p.since = 0, 0 // to the last digit
+	}
 	w.free++
+	w.memory += l.memory
 	w.serve(now)
 }
 
 // serve lends the workers that are free. The caller holds mu.
 func (w *workers) serve(now float64) {
 	for w.free > 0 && len(w.waiting) > 0 {
-		p := w.waiting[0]
-		least := p.at(now)
-		for _, other := range w.waiting[1:] {
-			if at := other.at(now); at < least {
-				p, least = other, at
+		p := w.next(now, 0)
+		if s := p.turns[0]; s.memory > w.memory {
+			if p = w.next(now, s.memory); p == nil || s.passed == maxPassed {
+				return
 			}
+			s.passed++
 		}
-		w.level = max(w.level, least)
+		w.level = max(w.level, p.at(now))
 		p.turns[0].lend(now)
 	}
 }
 
+// next is who has used the least of those that wait; where below is not 0, only
+// of those that need less memory than that, and no more than is free.
+func (w *workers) next(now float64, below uint64) (next *party) {
+	var least float64
+	for _, p := range w.waiting {
+		if need := p.turns[0].memory; below > 0 && (need >= below || need > w.memory) {
+			continue
+		}
+		if at := p.at(now); next == nil || at < least {
+			next, least = p, at
+		}
+	}
+	return next
+}
+
 // lend gives the run the worker that it waits for. The caller holds mu.
 func (s *seat) lend(now float64) {
-	p := s.party
+	w, p := s.workers, s.party
 	s.dequeue()
-	s.workers.free--
+	w.free--
+	w.memory -= s.memory
 	p.turn = s.turn
 	s.turn += s.price
+	price := s.price * max(1, w.weight*float64(s.memory))
 	p.used += s.price * perStep
-	p.rate += s.price
-	p.since += s.price * now
-	s.given <- loan{s.price, now}
+	p.busy++
+	p.rate += price
+	p.since += price * now
+	s.given <- loan{price, now, s.memory}
 }
 
 // turns are runs of one principal that wait, as a heap: the first is next.

@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // office is workers, with runs whose steps take as long as a test says, by a
@@ -20,6 +22,7 @@ type office struct {
 type clerk struct {
 	*seat
 	long  time.Duration // of a step
+	needs uint64        // memory
 	left  int           // steps that have not begun
 	began int
 }
@@ -32,16 +35,21 @@ type busy struct {
 
 func newOffice(n int) *office {
 	o := &office{time: time.Unix(0, 0)}
-	o.workers = newWorkers(n, func() time.Time { return o.time })
+	o.workers = newWorkers(n, 1000, func() time.Time { return o.time })
 	return o
 }
 
 // enter lets a run of so many steps ask for workers.
 func (o *office) enter(who string, p Priority, steps int, long time.Duration) *clerk {
-	c := &clerk{seat: o.workers.enter(who, p), long: long, left: steps}
+	return o.enterWith(who, p, steps, long, 0)
+}
+
+// enterWith lets a run of steps that need so much memory ask for workers.
+func (o *office) enterWith(who string, p Priority, steps int, long time.Duration, memory uint64) *clerk {
+	c := &clerk{seat: o.workers.enter(who, p), long: long, left: steps, needs: memory}
 	o.runs = append(o.runs, c)
 	if steps > 0 {
-		c.ask()
+		c.ask(memory)
 	}
 	o.begin()
 	return c
@@ -56,7 +64,7 @@ func (o *office) begin() {
 			c.began, c.left = c.began+1, c.left-1
 			o.steps = append(o.steps, busy{c, l, o.time.Add(c.long)})
 			if c.left > 0 {
-				c.ask()
+				c.ask(c.needs)
 			}
 			i = -1
 		default:
@@ -207,6 +215,75 @@ func TestPriorities(t *testing.T) {
 	}
 }
 
+// What runs at once never has more memory than there is, and all comes to its end.
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		o := newOffice(rapid.IntRange(1, 8).Draw(t, "workers"))
+		left := 0
+		for range rapid.IntRange(1, 10).Draw(t, "runs") {
+			n := rapid.IntRange(1, 10).Draw(t, "steps")
+			left += n
+			o.enterWith(rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "who"), rapid.SampledFrom(Priorities).Draw(t, "priority"), n,
+				time.Duration(rapid.IntRange(1, 100).Draw(t, "ms"))*time.Millisecond, rapid.Uint64Range(0, 1000).Draw(t, "memory"))
+		}
+		for ; left > 0; left-- {
+			if len(o.steps) == 0 {
+				t.Fatalf("nothing runs, and %d steps are left", left)
+			}
+			var taken uint64
+			for _, s := range o.steps {
+				taken += s.loan.memory
+			}
+			if taken > 1000 || taken+o.workers.memory != 1000 {
+				t.Fatalf("%d are taken, and %d free", taken, o.workers.memory)
+			}
+			o.next()
+		}
+		if len(o.steps) > 0 {
+			t.Fatalf("%d steps too many", len(o.steps))
+		}
+	})
+}
+
+// A step that needs all memory gets it, though there are always small ones, which
+// go first only so often.
+func TestLargeStepAmongSmallOnes(t *testing.T) {
+	t.Parallel()
+	o := newOffice(8)
+	for i := range 5 {
+		o.enterWith(fmt.Sprint(i), Normal, lots, time.Duration(i+1)*time.Millisecond, 100)
+	}
+	o.spend(time.Second)
+	all := func() (n int) {
+		for i := range 5 {
+			n += o.began(fmt.Sprint(i))
+		}
+		return n
+	}
+	before := all()
+	large := o.enterWith("large", Normal, 1, time.Millisecond, 1000)
+	for large.left > 0 && all() < before+1000 {
+		o.next()
+	}
+	if n := all() - before; n > maxPassed+8 || n < 8 {
+		t.Errorf("%d small steps began before the large one", n)
+	}
+}
+
+// Who has much memory has few workers.
+func TestMemoryCountsAsWorkers(t *testing.T) {
+	t.Parallel()
+	o := newOffice(4)
+	o.enterWith("large", Normal, lots, time.Millisecond, 400) // of 1000: counts as 1.6 workers
+	o.enterWith("small", Normal, lots, time.Millisecond, 10)
+	o.spend(10 * time.Second)
+	large, small := 1.6*float64(o.began("large")), float64(o.began("small"))
+	if share := large / (large + small); share < 0.47 || share > 0.53 {
+		t.Errorf("%.0f for large steps, %.0f for small ones", large, small)
+	}
+}
+
 // Of many principals that came and went not all are remembered.
 func TestPartiesAreBounded(t *testing.T) {
 	t.Parallel()
@@ -223,25 +300,25 @@ func TestPartiesAreBounded(t *testing.T) {
 // A run that asks for nothing any more leaves nothing behind.
 func TestWithdraw(t *testing.T) {
 	t.Parallel()
-	w := newWorkers(1, time.Now)
+	w := newWorkers(1, 1, time.Now)
 	first, second := w.enter("a", Normal), w.enter("b", Normal)
-	first.ask()
-	second.ask()
+	first.ask(1)
+	second.ask(1)
 	second.withdraw()
 	second.withdraw()
 	first.withdraw()
 	if w.free != 1 || len(w.waiting) != 0 || len(first.given)+len(second.given) != 0 {
 		t.Errorf("%d workers are free, %d principals wait", w.free, len(w.waiting))
 	}
-	second.ask()
+	second.ask(1)
 	second.giveBack(<-second.given)
 }
 
 // BenchmarkWorkers is what one step costs to get its worker.
 func BenchmarkWorkers(b *testing.B) {
-	s := newWorkers(1, time.Now).enter("", Normal)
+	s := newWorkers(1, 1, time.Now).enter("", Normal)
 	for b.Loop() {
-		s.ask()
+		s.ask(1)
 		s.giveBack(<-s.given)
 	}
 }

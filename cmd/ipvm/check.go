@@ -348,7 +348,7 @@ func budget(cmd *cobra.Command, w *ipvm.Workflow, p ipvm.Policy) {
 	fmt.Fprintf(cmd.OutOrStdout(), "config: no job starts any more once %s gas are used\n", count(most))
 	for i := range w.Len() {
 		s := w.Step(i)
-		if gas := engine.InForce(s.Job.Limits, p.Defaults, p.Max).Gas; s.Job.Effect == nil && gas > most {
+		if gas := p.Limits(s.Job.Limits).Gas; s.Job.Effect == nil && gas > most {
 			fmt.Fprintf(cmd.ErrOrStderr(), "warning: job %s alone may use %s gas, and config allows the whole run %s\n", printable(s.Label), count(gas), count(most))
 			return
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/client"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/gateway"
+	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/wasm"
@@ -58,6 +59,8 @@ const (
 	keyMaxTime   = "max-time"
 	keyMaxDisk   = "max-disk"
 
+	keyNodeMemory = "node-memory"
+
 	keyLabels = "labels"
 
 	keyGateways = "gateways"
@@ -93,6 +96,7 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyMaxMemory, env: "IPVM_MAX_MEMORY", kind: "SIZE", usage: "most memory that a job may ask for", value: size(m.Memory), check: asError(workflow.ParseSize)},
 		{key: keyMaxTime, env: "IPVM_MAX_TIME", kind: "TIME", usage: "most time that a job may ask for", value: m.Time.String(), check: asError(parseTime)},
 		{key: keyMaxDisk, env: "IPVM_MAX_DISK", kind: "SIZE", usage: "most size of a result that a job may ask for", value: size(m.Disk), check: asError(workflow.ParseSize)},
+		{key: keyNodeMemory, env: "IPVM_NODE_MEMORY", kind: "SIZE", usage: "most memory of all jobs in progress together, each counted with its limit", value: size(engine.DefaultMemory()), check: asError(parseNodeMemory)},
 		{key: keyMaxWorkflowGas, env: "IPVM_MAX_WORKFLOW_GAS", kind: kindNumber, usage: "most gas that all jobs of a workflow may ask for together; 0 is no bound", value: "0", check: asError(parseGasBound)},
 		{key: keyMaxWorkflowTime, env: "IPVM_MAX_WORKFLOW_TIME", kind: "TIME", usage: "most time that all jobs of a workflow may ask for together; 0s is no bound", value: "0s", check: asError(parseTimeBound)},
 		{key: keyLabels, env: "IPVM_LABELS", kind: "LIST", usage: "what this node has, for jobs that need it: words with commas between", value: "", check: asError(parseLabels)},
@@ -160,6 +164,14 @@ func parseGasBound(s string) (uint64, error) {
 		return 0, fmt.Errorf("%q is not a number of gas, nor 0 for no bound", s)
 	}
 	return n, nil
+}
+
+func parseNodeMemory(s string) (uint64, error) {
+	n, err := workflow.ParseSize(s)
+	if least := receipt.RoundMemory(0); err == nil && n < least {
+		err = fmt.Errorf("%q is less than %s, which is what one job takes at least", s, size(least))
+	}
+	return n, err
 }
 
 func parseLabels(s string) ([]string, error) {
@@ -352,11 +364,12 @@ func (c *config) options() ipvm.Options {
 	gateways, _ := parseGateways(c.find(keyGateways).value)
 	depth, _ := parseDepth(c.find(keyTrustDepth).value)
 	compileMemory, _ := workflow.ParseSize(c.find(keyCompileMemory).value)
+	nodeMemory, _ := parseNodeMemory(c.find(keyNodeMemory).value)
 	return ipvm.Options{
 		Workers: workers,
 		Policy: ipvm.Policy{
 			Defaults: c.limits(keyGas, keyMemory, keyTime, keyDisk), Max: c.limits(keyMaxGas, keyMaxMemory, keyMaxTime, keyMaxDisk),
-			MaxGas: gas, MaxTime: span, Labels: labels,
+			Memory: nodeMemory, MaxGas: gas, MaxTime: span, Labels: labels,
 		},
 		Gateways: gateways, Kubo: c.find(keyKubo).value,
 		Compiler: compiler(), CompileTime: compileTime, CompileMemory: compileMemory,
