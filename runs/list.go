@@ -65,6 +65,9 @@ func ParsePlace(s string) (p Place, err error) {
 	return p, nil
 }
 
+// Follows tells whether p is listed after q.
+func (p Place) Follows(q Place) bool { return q.compare(p) < 0 }
+
 // compare orders places as they are listed.
 func (p Place) compare(q Place) int {
 	return cmp.Or(q.Accepted.Compare(p.Accepted), strings.Compare(p.Workflow.Key(), q.Workflow.Key()), cmp.Compare(p.For, q.For))

@@ -30,20 +30,43 @@ func acceptedCommands(a *app) []*cobra.Command {
 	}
 }
 
+// psOptions are the flags of ipvm ps.
+type psOptions struct {
+	all   bool
+	limit int
+	after string
+	json  bool
+}
+
+// usualPage is how many workflows are listed where nothing says how many.
+const usualPage = 100
+
 func newPS(a *app) *cobra.Command {
-	var all, asJSON bool
+	var o psOptions
 	cmd := &cobra.Command{
 		Use:   "ps",
 		Short: "List the workflows that were accepted and have not ended",
-		Args:  wants(0, 0),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.ps(cmd, all, asJSON) },
+		Long: `List the workflows that were accepted and have not ended, the latest first. Where
+there are more than --limit, a line on standard error says how to see the next.`,
+		Example: "  ipvm ps --all\n  ipvm ps --all --limit 0 --json | jq -r 'select(.state == \"failed\").workflow'",
+		Args:    wants(0, 0),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.ps(cmd, o) },
 	}
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "list those that have ended, too")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
+	cmd.Flags().BoolVarP(&o.all, "all", "a", false, "list those that have ended, too")
+	cmd.Flags().IntVarP(&o.limit, "limit", "n", usualPage, "how many to list at most; 0 is no bound")
+	cmd.Flags().StringVar(&o.after, "after", "", "list those after this `PLACE`, which the end of a page tells")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON object per line")
 	return cmd
 }
 
-func (a *app) ps(cmd *cobra.Command, all, asJSON bool) (err error) {
+func (a *app) ps(cmd *cobra.Command, o psOptions) (err error) {
+	q := runs.Query{Unfinished: !o.all}
+	if q.After, err = runs.ParsePlace(o.after); err != nil {
+		return misusef("the end of a page of `ipvm ps` tells it, and \"place\" in --json", "--after: %v", err)
+	}
+	if o.limit < 0 {
+		return misusef("0 is no bound", "--limit %d is below 0", o.limit)
+	}
 	at, done, err := a.place(cmd)
 	if err != nil {
 		return err
@@ -51,19 +74,29 @@ func (a *app) ps(cmd *cobra.Command, all, asJSON bool) (err error) {
 	defer func() { err = done(err) }()
 	n, out := 0, cmd.OutOrStdout()
 	var fail error
-	err = at.Runs(cmd.Context(), runs.Query{Unfinished: !all}, func(r runs.Run) bool {
-		n++
-		if asJSON {
+	var last runs.Place
+	more := false
+	err = at.Runs(cmd.Context(), q, func(r runs.Run) bool {
+		if more = o.limit > 0 && n == o.limit; more {
+			return false
+		}
+		n, last = n+1, r.Place()
+		if o.json {
 			fail = json.NewEncoder(out).Encode(acceptedOf(r))
 			return fail == nil
 		}
 		_, fail = fmt.Fprintf(out, "%s  %-9s  %d/%d jobs  %s%s\n", r.Workflow, r.State, r.Settled, r.Jobs, r.Accepted.Local().Format(time.DateTime), behalf(r))
 		return fail == nil
 	})
-	if !asJSON {
+	switch {
+	case err != nil || fail != nil:
+		return errors.Join(unknownRun(err), fail)
+	case more:
+		fmt.Fprintf(cmd.ErrOrStderr(), "there are more: --after %s\n", last)
+	case !o.json:
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s\n", countOf(n, "workflow"))
 	}
-	return errors.Join(unknownRun(err), fail)
+	return nil
 }
 
 // acceptedJSON is an accepted run in JSON; docs/reference.md describes it.
@@ -77,6 +110,7 @@ type acceptedJSON struct {
 	Jobs      int                `json:"jobs"`
 	Settled   int                `json:"settled"`
 	Accepted  string             `json:"accepted"`
+	Place     string             `json:"place"`
 	Ended     string             `json:"ended,omitempty"`
 	First     string             `json:"first,omitempty"`
 	Reason    string             `json:"reason,omitempty"`
@@ -86,7 +120,8 @@ type acceptedJSON struct {
 func acceptedOf(r runs.Run) acceptedJSON {
 	out := acceptedJSON{
 		Schema: jsonSchema, Workflow: r.Workflow.String(), State: r.State, Attempt: r.Attempt, For: string(r.For), KeepGoing: r.KeepGoing,
-		Jobs: r.Jobs, Settled: r.Settled, Accepted: r.Accepted.UTC().Format(time.RFC3339Nano), First: r.First, Reason: r.Reason,
+		Jobs: r.Jobs, Settled: r.Settled, Accepted: r.Accepted.UTC().Format(time.RFC3339Nano), Place: r.Place().String(),
+		First: r.First, Reason: r.Reason,
 	}
 	if !r.Ended.IsZero() {
 		out.Ended = r.Ended.UTC().Format(time.RFC3339Nano)
@@ -226,9 +261,15 @@ func settledJob(ctx context.Context, at place, j *runs.Job) (*engine.JobReport, 
 	return out, nil
 }
 
+// logsOptions are the flags of ipvm logs.
+type logsOptions struct {
+	whose
+	follow bool
+	json   bool
+}
+
 func newLogs(a *app) *cobra.Command {
-	var follow bool
-	var of whose
+	var o logsOptions
 	cmd := &cobra.Command{
 		Use:   "logs WORKFLOW",
 		Short: "Print what the jobs of an accepted workflow came to, as they settle",
@@ -237,16 +278,18 @@ order in which they settled, with what their functions logged. With -f go on
 until the run ends.
 
 Exit status with -f: 0 the workflow went well or was suspended, 1 it did not.`,
-		Args: wants(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.logs(cmd, &of, args[0], follow) },
+		Example: "  ipvm logs -f bafyreihx3f2v…\n  ipvm logs --json bafyreihx3f2v… | jq -r .job.status",
+		Args:    wants(1, 1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.logs(cmd, &o, args[0]) },
 	}
-	of.flag(cmd)
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the run ends")
+	o.flag(cmd)
+	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on until the run ends")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON object per line, described in docs/reference.md")
 	return cmd
 }
 
-func (a *app) logs(cmd *cobra.Command, of *whose, text string, follow bool) (err error) {
-	id, err := of.run(text)
+func (a *app) logs(cmd *cobra.Command, o *logsOptions, text string) (err error) {
+	id, err := o.run(text)
 	if err != nil {
 		return err
 	}
@@ -255,13 +298,16 @@ func (a *app) logs(cmd *cobra.Command, of *whose, text string, follow bool) (err
 		return err
 	}
 	defer func() { err = done(err) }()
-	if !follow {
+	t := newTale(cmd, at, o.json)
+	defer t.end()
+	if !o.follow {
 		jobs, err := at.JobsOf(cmd.Context(), id)
 		if err != nil {
 			return unknownRun(err)
 		}
+		t.view.width = labelWidth(jobs)
 		for i := range jobs {
-			if err := printSettled(cmd, at, &jobs[i]); err != nil {
+			if err := t.tell(runs.Event{Kind: runs.JobSettled, Label: jobs[i].Label, Job: &jobs[i]}); err != nil {
 				return err
 			}
 		}
@@ -270,12 +316,10 @@ func (a *app) logs(cmd *cobra.Command, of *whose, text string, follow bool) (err
 	var end *runs.Run
 	var fail error
 	err = at.Watch(cmd.Context(), id, runs.Position{}, func(ev runs.Event) bool {
-		switch ev.Kind {
-		case runs.JobSettled:
-			fail = printSettled(cmd, at, ev.Job)
-		case runs.Ended:
+		if ev.Kind == runs.Ended {
 			end = ev.Run
 		}
+		fail = t.tell(ev)
 		return fail == nil
 	})
 	switch {
@@ -285,51 +329,120 @@ func (a *app) logs(cmd *cobra.Command, of *whose, text string, follow bool) (err
 		return unknownRun(err)
 	case fail != nil:
 		return fail
-	case end == nil:
+	case end == nil && !o.json:
+		t.end()
 		fmt.Fprintln(cmd.OutOrStdout(), "suspended; go on with `ipvm resume "+id.Workflow.String()+"`")
-		return nil
-	}
-	fmt.Fprintln(cmd.OutOrStdout(), standing(*end))
-	if end.State != runs.OK {
+	case end != nil && end.State != runs.OK:
 		return errFailed
 	}
 	return nil
 }
 
-// printSettled prints what became of a job, and what it logged.
-func printSettled(cmd *cobra.Command, at place, j *runs.Job) error {
-	report, err := settledJob(cmd.Context(), at, j)
-	if err != nil {
-		return err
+// tale tells the events of an accepted run, as lines for people or as JSON.
+type tale struct {
+	cmd   *cobra.Command
+	at    place
+	json  bool
+	view  *view
+	ended bool
+}
+
+func newTale(cmd *cobra.Command, at place, asJSON bool) *tale {
+	t := &tale{cmd: cmd, at: at, json: asJSON, view: &view{out: cmd.OutOrStdout(), width: 12, done: make(chan struct{})}}
+	if !asJSON {
+		t.view.live(cmd)
 	}
-	if n, ok := at.(noted); ok && j.How == engine.Ran && j.Task.Defined() {
-		note, err := n.Note(cmd.Context(), j.Task)
+	return t
+}
+
+// end takes away the line that says what is running.
+func (t *tale) end() {
+	if !t.ended {
+		t.ended = true
+		t.view.stop()
+	}
+}
+
+// logLineJSON is a line of `ipvm logs --json`; docs/reference.md describes it.
+type logLineJSON struct {
+	Schema int            `json:"schema"`
+	Event  runs.EventKind `json:"event"`
+	Label  string         `json:"label,omitempty"`
+	Job    *jobJSON       `json:"job,omitempty"`
+	Run    *acceptedJSON  `json:"run,omitempty"`
+}
+
+func (t *tale) tell(ev runs.Event) error {
+	out := logLineJSON{Schema: jsonSchema, Event: ev.Kind, Label: ev.Label}
+	switch ev.Kind {
+	case runs.Started:
+		t.view.mu.Lock()
+		t.view.jobs = ev.Run.Jobs
+		t.view.mu.Unlock()
+		run := acceptedOf(*ev.Run)
+		out.Run = &run
+	case runs.JobStarted:
+		t.view.event(engine.Event{Kind: engine.JobStarted, Label: ev.Label})
+	case runs.JobSettled:
+		report, err := t.settled(ev.Job)
 		if err != nil {
 			return err
+		}
+		if !t.json {
+			t.view.event(engine.Event{Kind: engine.JobSettled, Label: ev.Label, Job: report})
+			return nil
+		}
+		job := jobReportJSON(report)
+		out.Job = &job
+	case runs.Ended:
+		run := acceptedOf(*ev.Run)
+		out.Run = &run
+		if !t.json {
+			t.end()
+			_, err := fmt.Fprintln(t.view.out, standing(*ev.Run))
+			return err
+		}
+	}
+	if !t.json {
+		return nil
+	}
+	return json.NewEncoder(t.view.out).Encode(out)
+}
+
+// settled is what became of a job, with what it logged.
+func (t *tale) settled(j *runs.Job) (*engine.JobReport, error) {
+	report, err := settledJob(t.cmd.Context(), t.at, j)
+	if err != nil {
+		return nil, err
+	}
+	if n, ok := t.at.(noted); ok && j.How == engine.Ran && j.Task.Defined() {
+		note, err := n.Note(t.cmd.Context(), j.Task)
+		if err != nil {
+			return nil, err
 		}
 		if note.Receipt == j.Receipt {
 			report.Log = note.Log
 		}
 	}
-	v := &view{out: cmd.OutOrStdout(), width: 12}
-	v.event(engine.Event{Kind: engine.JobSettled, Label: j.Label, Job: report})
-	return nil
+	return report, nil
 }
 
 func newDirection(a *app, what rpc.Direction, short, long string) *cobra.Command {
 	var of whose
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   string(what) + " WORKFLOW",
 		Short: short,
 		Long:  short + ".\n" + long,
 		Args:  wants(1, 1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.direct(cmd, &of, args[0], what) },
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.direct(cmd, &of, args[0], what, asJSON) },
 	}
 	of.flag(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, described in docs/reference.md")
 	return cmd
 }
 
-func (a *app) direct(cmd *cobra.Command, of *whose, text string, what rpc.Direction) (err error) {
+func (a *app) direct(cmd *cobra.Command, of *whose, text string, what rpc.Direction, asJSON bool) (err error) {
 	id, err := of.run(text)
 	if err != nil {
 		return err
@@ -342,6 +455,9 @@ func (a *app) direct(cmd *cobra.Command, of *whose, text string, what rpc.Direct
 	run, err := at.Direct(cmd.Context(), id, what)
 	if err != nil {
 		return unknownRun(err)
+	}
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), acceptedOf(run))
 	}
 	fmt.Fprintln(cmd.ErrOrStderr(), standing(run))
 	return nil

@@ -123,7 +123,11 @@ func (e elsewhere) Runs(ctx context.Context, q runs.Query, yield func(runs.Run) 
 		if err != nil {
 			return err
 		}
-		if !yield(runOf(r)) {
+		run := runOf(r)
+		if after := q.After; after.Workflow.Defined() && !run.Place().Follows(after) {
+			continue
+		}
+		if !yield(run) {
 			break
 		}
 	}

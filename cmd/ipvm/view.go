@@ -57,11 +57,16 @@ func newView(cmd *cobra.Command, _ *ipvm.Node, w *ipvm.Workflow, o runOptions) *
 	for i := range w.Len() {
 		v.width = min(max(v.width, utf8.RuneCountInString(printable(w.Label(i)))), maxLabelWidth)
 	}
+	v.live(cmd)
+	return v
+}
+
+// live begins to say on a terminal what is running.
+func (v *view) live(cmd *cobra.Command) {
 	if f, ok := cmd.ErrOrStderr().(*os.File); ok && isTerminal(f) && os.Getenv("TERM") != "dumb" {
 		v.progress = f
 		v.ticking.Go(v.tick)
 	}
-	return v
 }
 
 // tick redraws the progress line until the view stops.
