@@ -24,6 +24,8 @@ type Store interface {
 	Put(b store.Batch) error
 	// Sync returns when everything that was put before is durable.
 	Sync(ctx context.Context) error
+	// Hold keeps blocks and the receipts of tasks from being collected.
+	Hold(blocks []ipld.Link, tasks []task.ID) (*store.Hold, error)
 }
 
 // Memory is what can be asked of a store without changing it.

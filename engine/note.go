@@ -10,8 +10,8 @@ import (
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
-// noteKind is the store's namespace of notes about tasks.
-const noteKind = "task"
+// NoteKind is the store's namespace of notes about tasks, by Task ID.
+const NoteKind = "task"
 
 // Note is what this node knows of a task's latest run beside its receipt: text
 // for people and what the function logged. It is private to the node.
@@ -80,7 +80,7 @@ func (n Note) about(id task.ID) ([]store.Note, error) {
 	if err != nil {
 		return nil, fmt.Errorf("note about %s: %w", id, err)
 	}
-	return []store.Note{{Kind: noteKind, Key: id.Key(), Value: data}}, nil
+	return []store.Note{{Kind: NoteKind, Key: id.Key(), Value: data}}, nil
 }
 
 // Note returns what this node noted about the run of task id; the zero Note
@@ -88,7 +88,7 @@ func (n Note) about(id task.ID) ([]store.Note, error) {
 func (e *Engine) Note(id task.ID) (Note, error) { return noteIn(e.Store, id) }
 
 func noteIn(m Memory, id task.ID) (Note, error) {
-	data, ok, err := m.Note(noteKind, id.Key())
+	data, ok, err := m.Note(NoteKind, id.Key())
 	if err != nil || !ok {
 		return Note{}, err
 	}

@@ -134,6 +134,7 @@ type run struct {
 	options  Options
 	plan     *plan.Plan
 	spaces   spaces
+	holds    holds
 	seat     *seat
 	outcomes []task.Outcome
 	report   Report
@@ -175,6 +176,10 @@ func (r *run) drive(ctx context.Context) (*Report, error) {
 	}
 	if err := r.bring(); err != nil {
 		return nil, fmt.Errorf("keep what came with the workflow: %w", err)
+	}
+	defer r.holds.release()
+	if err := r.hold(); err != nil {
+		return nil, fmt.Errorf("hold what the workflow rests on: %w", err)
 	}
 	fault.Point("engine.begun")
 	// Steps run in a context of their own, so that a node that can not go on
@@ -380,6 +385,7 @@ func (r *run) enter(i int, report JobReport, events *teller) {
 	r.outcomes[i] = report.Outcome
 	r.strayed[i] = r.strayed[i] || report.Caught != nil || !certain(report.Outcome)
 	r.over[i].Store(true)
+	r.holds.settled(r.graph.Step(i).Secret, &report)
 	if r.graph.Step(i).Secret {
 		report = hide(report)
 	}

@@ -22,6 +22,7 @@ type Vault interface {
 	// Put is as that of a [Store], for what no Store takes.
 	Put(b secret.Of[store.Batch]) error
 	Sync(ctx context.Context) error
+	Hold(blocks []ipld.Link, tasks []task.ID) (*store.Hold, error)
 }
 
 // Room is whose a vault is and what for. The zero value is that of the owner of
@@ -92,6 +93,7 @@ func (r *rooms) wait() {
 type space struct {
 	Memory
 	put     func(store.Batch) error
+	hold    func([]ipld.Link, []task.ID) (*store.Hold, error) // of a room
 	flights *flights
 	circle  *circle
 	// silent tells that nobody hears of what comes of the step: it is a secret.
@@ -116,7 +118,7 @@ func (e *Engine) space(r Room) (space, error) {
 		return space{}, err
 	}
 	sp := space{
-		Memory: behind{vault: open.vault, open: e.Store}, put: open.put, flights: &open.flights,
+		Memory: behind{vault: open.vault, open: e.Store}, put: open.put, hold: open.vault.Hold, flights: &open.flights,
 		circle: e.own, silent: true, private: true, alone: r.Guest != "",
 	}
 	switch {

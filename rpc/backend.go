@@ -15,6 +15,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/ucan"
 )
@@ -126,6 +127,15 @@ type Backend interface {
 	Watch(ctx context.Context, id runs.ID, after runs.Position, yield func(runs.Event) bool) error
 	// Direct suspends, resumes or cancels an accepted run. See [runs.Keeper].
 	Direct(ctx context.Context, id runs.ID, what Direction) (runs.Run, error)
+	// Collect removes what was used least recently, within the bounds of c, or
+	// tells what would go. See [store.Store.Collect].
+	Collect(ctx context.Context, c store.Collection) (store.Collected, error)
+	// Pin keeps what is under a link from being collected, durably. The error
+	// wraps store.ErrNotFound if there is nothing. Unpin lets it go; its error
+	// wraps [ErrNotPinned]. Pins calls yield with each pin until it returns false.
+	Pin(ctx context.Context, link ipld.Link) (Pin, error)
+	Unpin(ctx context.Context, link ipld.Link) error
+	Pins(ctx context.Context, yield func(Pin) bool) error
 	// Run drives g to its end. See [engine.Engine.Run].
 	Run(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error)
 }

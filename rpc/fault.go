@@ -65,6 +65,8 @@ var kinds = [...]struct {
 	{"no-service", http.StatusServiceUnavailable, ErrNoService},
 	{"unknown-run", http.StatusNotFound, runs.ErrUnknown},
 	{"run-state", http.StatusConflict, runs.ErrState},
+	{"not-pinned", http.StatusNotFound, ErrNotPinned},
+	{"collecting", http.StatusConflict, store.ErrCollecting},
 	{"full", http.StatusServiceUnavailable, runs.ErrFull},
 	{"closed", http.StatusServiceUnavailable, ErrGone},
 	{"closed", http.StatusServiceUnavailable, runs.ErrClosed},

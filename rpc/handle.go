@@ -61,6 +61,10 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/runs/{cid}/jobs":    (*request).jobsOf,
 		"GET /v1/runs/{cid}/events":  (*request).watch,
 		"POST /v1/runs/{cid}/{what}": (*request).direct,
+		"GET /v1/pins":               (*request).pins,
+		"PUT /v1/pins/{cid}":         (*request).pin,
+		"DELETE /v1/pins/{cid}":      (*request).unpin,
+		"POST /v1/collect":           (*request).collect,
 		"/":                          (*request).unknown,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, handle) })

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,12 +43,15 @@ type node struct {
 	store   *store.Store
 	key     did.PrivateKey
 	trusted []Signer
+	pins    []Pin
+	later   *atomic.Int64 // how far the store's clock is ahead
 	runs    *runs.Keeper
 }
 
 func newNode(t testing.TB) *node {
 	t.Helper()
-	s, err := store.OpenMemory(store.Options{})
+	later := new(atomic.Int64)
+	s, err := store.OpenMemory(store.Options{Now: func() time.Time { return time.Now().Add(time.Duration(later.Load())) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +63,7 @@ func newNode(t testing.TB) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{Engine: engine.New(engine.Config{Store: s, Wasm: w, Key: key, Workers: 4}), store: s, key: key}
+	n := &node{Engine: engine.New(engine.Config{Store: s, Wasm: w, Key: key, Workers: 4}), store: s, key: key, later: later}
 	n.runs = runs.New(runs.Config{
 		Store: s,
 		Run: func(ctx context.Context, _ did.DID, g *graph.Graph, o engine.Options) (*engine.Report, error) {
@@ -315,4 +319,36 @@ func (n *node) Direct(ctx context.Context, id runs.ID, what Direction) (runs.Run
 		return n.runs.Resume(ctx, id)
 	}
 	return n.runs.Cancel(ctx, id)
+}
+
+func (n *node) Collect(ctx context.Context, c store.Collection) (store.Collected, error) {
+	return n.store.Collect(ctx, c)
+}
+
+// Pin pins anything but what is not there.
+func (n *node) Pin(_ context.Context, link ipld.Link) (Pin, error) {
+	if _, err := n.store.Block(link); err != nil {
+		return Pin{}, err
+	}
+	n.pins = append(n.pins, Pin{Link: link, What: PinBlocks, Added: time.Unix(1_800_000_000, 5)})
+	return n.pins[len(n.pins)-1], nil
+}
+
+func (n *node) Unpin(_ context.Context, link ipld.Link) error {
+	for i, p := range n.pins {
+		if p.Link == link {
+			n.pins = slices.Delete(n.pins, i, i+1)
+			return nil
+		}
+	}
+	return ErrNotPinned
+}
+
+func (n *node) Pins(_ context.Context, yield func(Pin) bool) error {
+	for _, p := range n.pins {
+		if !yield(p) {
+			break
+		}
+	}
+	return nil
 }

@@ -209,9 +209,10 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 	if err := k.Store.Put(b); err != nil {
 		return nil, Run{}, err
 	}
-	l := newLive(r)
-	k.active[r.ID] = l
-	k.work.Add(1)
+	l, err := k.activate(r)
+	if err != nil {
+		return nil, Run{}, err
+	}
 	return l, l.snapshot(), nil
 }
 
@@ -269,8 +270,19 @@ func (k *Keeper) again(id ID, may func(State) bool) (*live, error) {
 	if err := k.Store.Put(r.batch(nil)); err != nil {
 		return nil, err
 	}
+	return k.activate(r)
+}
+
+// activate makes r a run that this process is to drive. Its document and what this
+// names are kept from being collected until it is dropped. The caller holds mu.
+func (k *Keeper) activate(r *record) (*live, error) {
+	hold, err := k.Store.Hold([]ipld.Link{r.Workflow}, nil)
+	if err != nil {
+		return nil, err
+	}
 	l := newLive(r)
-	k.active[id] = l
+	l.hold = hold
+	k.active[r.ID] = l
 	k.work.Add(1)
 	return l, nil
 }
@@ -438,6 +450,7 @@ func (k *Keeper) drop(l *live) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.active, l.record.ID)
+	l.hold.Release()
 }
 
 // Cancel ends a run: what has not started does not, what is

@@ -6,10 +6,12 @@ import (
 	"sync"
 
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/store"
 )
 
 // live is a run that this process drives or is about to.
 type live struct {
+	hold   *store.Hold
 	record *record // as it was when the attempt began
 
 	mu     sync.Mutex

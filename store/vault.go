@@ -33,6 +33,16 @@ func (v *Vault) Put(b secret.Of[Batch]) error { return v.s.Put(b.Reveal()) }
 // Sync returns when everything that was put before is durable.
 func (v *Vault) Sync(ctx context.Context) error { return v.s.Sync(ctx) }
 
+// Hold is [Store.Hold].
+func (v *Vault) Hold(blocks []ipld.Link, tasks []task.ID) (*Hold, error) {
+	return v.s.Hold(blocks, tasks)
+}
+
+// Collect is [Store.Collect].
+func (v *Vault) Collect(ctx context.Context, c Collection) (Collected, error) {
+	return v.s.Collect(ctx, c)
+}
+
 // Close is [Store.Close].
 func (v *Vault) Close() error { return v.s.Close() }
 

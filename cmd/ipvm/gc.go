@@ -1,0 +1,252 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/rpc"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/workflow"
+)
+
+// gcFlags are the flags of gc.
+type gcFlags struct {
+	maxBytes, olderThan  string
+	dryRun, list, asJSON bool
+}
+
+func newGC(a *app) *cobra.Command {
+	var f gcFlags
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "Remove from the store what was used least recently",
+		Long: `Remove from the store what was used least recently: results, which would be
+computed anew when they are asked for again, and files. A result goes whole, its
+receipts first; what a result that stays rests on stays with it. What is pinned
+('ipvm pin'), what unfinished workflows rest on, and what a running node has put or
+read in the last minutes never goes. A node that runs does it itself, and works on
+meanwhile.`,
+		Example: "  ipvm gc --dry-run --max-bytes 2GiB\n  ipvm gc --older-than 90d",
+		Args:    wants(0, 0),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.gc(cmd, f) },
+	}
+	cmd.Flags().StringVar(&f.maxBytes, "max-bytes", "", "remove until the store holds at most `SIZE`")
+	cmd.Flags().StringVar(&f.olderThan, "older-than", "", "remove all that was not used for `AGE`, such as 36h or 90d")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only tell what would go")
+	cmd.Flags().BoolVar(&f.list, "list", false, "list what goes, as a dry run does")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object per line, described in docs/reference.md")
+	return cmd
+}
+
+// collection is what the flags ask for.
+func (f gcFlags) collection(now time.Time) (c store.Collection, err error) {
+	c.DryRun = f.dryRun
+	if f.maxBytes != "" {
+		c.Bounded = true
+		if f.maxBytes != "0" {
+			c.MaxBytes, err = workflow.ParseSize(f.maxBytes)
+		}
+		if err != nil {
+			return c, misusef("0 is all that may go", "--max-bytes: %v", err)
+		}
+	}
+	if f.olderThan != "" {
+		age, err := parseAge(f.olderThan)
+		if err != nil {
+			return c, misusef("", "--older-than: %v", err)
+		}
+		c.Before = now.Add(-age)
+	}
+	if !c.Bounded && c.Before.IsZero() {
+		return c, misusef("give --max-bytes SIZE, --older-than AGE, or both; --dry-run only tells", "nothing says how much is to be removed")
+	}
+	return c, nil
+}
+
+// parseAge reads an age in days, or a duration.
+func parseAge(s string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%.40q is not an age such as 36h or 90d", s)
+	}
+	return d, nil
+}
+
+// goneJSON is something that went, or would.
+type goneJSON struct {
+	Kind  store.GoneKind `json:"kind"`
+	Link  string         `json:"link"`
+	Bytes uint64         `json:"bytes"`
+	Used  string         `json:"used"`
+}
+
+// collectedJSON is what came of a collection.
+type collectedJSON struct {
+	Schema    int    `json:"schema"`
+	DryRun    bool   `json:"dryRun,omitempty"`
+	Results   int    `json:"results"`
+	Receipts  int    `json:"receipts"`
+	Blocks    int    `json:"blocks"`
+	Leftovers int    `json:"leftovers"`
+	Bytes     uint64 `json:"bytes"`
+	Before    uint64 `json:"before"`
+	Kept      uint64 `json:"kept"`
+}
+
+func (a *app) gc(cmd *cobra.Command, f gcFlags) (err error) {
+	c, err := f.collection(time.Now())
+	if err != nil {
+		return err
+	}
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(cmd, node, err) }()
+	out := cmd.OutOrStdout()
+	lines := json.NewEncoder(out)
+	var fail error
+	if f.dryRun || f.list {
+		c.Tell = func(g store.Gone) {
+			if fail != nil {
+				return
+			}
+			if f.asJSON {
+				fail = lines.Encode(goneJSON{g.Kind, g.Link.String(), g.Bytes, g.Used.Format(time.RFC3339)})
+				return
+			}
+			_, fail = fmt.Fprintf(out, "%-8s %s  %s, last used %s\n", g.Kind, g.Link, bytesText(g.Bytes), g.Used.Local().Format("2006-01-02 15:04"))
+		}
+	}
+	sum, err := node.Backend().Collect(cmd.Context(), c)
+	if err = errors.Join(err, fail); err != nil {
+		return err
+	}
+	if f.asJSON {
+		return lines.Encode(collectedJSON{jsonSchema, f.dryRun, sum.Results, sum.Receipts, sum.Blocks, sum.Leftovers, sum.Bytes, sum.Before, sum.Kept})
+	}
+	went := "removed"
+	if f.dryRun {
+		went = "would remove"
+	}
+	fmt.Fprintf(out, "%s %s, %s and %s: %s of %s\n", went, countOf(sum.Results, "result"), countOf(sum.Blocks, "block"), countOf(sum.Leftovers, "leftover file"), bytesText(sum.Bytes), bytesText(sum.Before))
+	if rest := sum.Before - min(sum.Bytes, sum.Before); c.MaxBytes > 0 && rest > c.MaxBytes {
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: %s stay, which is more than %s: they are pinned or in use, or say what ran and who is trusted\n", bytesText(rest), bytesText(c.MaxBytes))
+	}
+	return nil
+}
+
+func newPin(a *app) *cobra.Command {
+	cmd := group(&cobra.Command{
+		Use:   "pin",
+		Short: "Keep something from being collected, and list what is kept so",
+		Long: `Keep something from being removed by 'ipvm gc', and by a node whose store has a
+quota, until it is unpinned. A pin covers, by what LINK is:
+a file or a value: the block, and all that it links to;
+a workflow: the document, all that it names, and what its jobs came to;
+a task: its receipts, what these rest on, and what the task was called with.`,
+		Example: "  ipvm pin add bafyreih…\n  ipvm pin ls",
+	})
+	var asJSON bool
+	ls := &cobra.Command{
+		Use:     "ls",
+		Short:   "List the pins",
+		Example: "  ipvm pin ls\n  ipvm pin ls --json",
+		Args:    wants(0, 0),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listPins(cmd, asJSON) },
+	}
+	ls.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
+	cmd.AddCommand(&cobra.Command{
+		Use:     "add LINK…",
+		Short:   "Pin files, values, workflows or tasks",
+		Example: "  ipvm pin add bafkreih…",
+		Args:    wants(1, -1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.eachPin(cmd, args, func(b rpc.Backend, l ipld.Link) error {
+				p, err := b.Pin(cmd.Context(), l)
+				if errors.Is(err, store.ErrNotFound) {
+					return misusef("`ipvm block put FILE` imports a file; `ipvm receipt ls` lists what ran", "%v", err)
+				}
+				if err == nil {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", p.Link, p.What)
+				}
+				return err
+			})
+		},
+	}, &cobra.Command{
+		Use:     "rm LINK…",
+		Short:   "Let go of what was pinned",
+		Example: "  ipvm pin rm bafyreih…",
+		Args:    wants(1, -1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.eachPin(cmd, args, func(b rpc.Backend, l ipld.Link) error {
+				err := b.Unpin(cmd.Context(), l)
+				if errors.Is(err, rpc.ErrNotPinned) {
+					return misusef("`ipvm pin ls` lists the pins", "%v", err)
+				}
+				return err
+			})
+		},
+	}, ls)
+	return cmd
+}
+
+// eachPin does something for each link of a command line.
+func (a *app) eachPin(cmd *cobra.Command, args []string, do func(rpc.Backend, ipld.Link) error) (err error) {
+	links := make([]ipld.Link, len(args))
+	for i, text := range args {
+		if links[i], err = parseCID(text); err != nil {
+			return err
+		}
+	}
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(cmd, node, err) }()
+	for _, l := range links {
+		if err := do(node.Backend(), l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pinJSON is a pin.
+type pinJSON struct {
+	Schema int         `json:"schema"`
+	Link   string      `json:"link"`
+	What   rpc.PinKind `json:"what"`
+	Added  string      `json:"added"`
+}
+
+func (a *app) listPins(cmd *cobra.Command, asJSON bool) (err error) {
+	node, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(cmd, node, err) }()
+	out := cmd.OutOrStdout()
+	var fail error
+	err = node.Backend().Pins(cmd.Context(), func(p rpc.Pin) bool {
+		if asJSON {
+			fail = json.NewEncoder(out).Encode(pinJSON{jsonSchema, p.Link.String(), p.What, p.Added.UTC().Format(time.RFC3339)})
+		} else {
+			_, fail = fmt.Fprintf(out, "%s  %-8s  %s\n", p.Link, p.What, p.Added.Local().Format(time.DateTime))
+		}
+		return fail == nil
+	})
+	return errors.Join(err, fail)
+}
