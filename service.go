@@ -91,7 +91,7 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 		Runs: own.runs, Store: unsigned{own}, DID: own.key.DID(), Version: o.Version, Log: log,
 		Listeners: func() []string { return []string{s.addr} },
 	})
-	native := api.New(api.Config{Node: visitor{n, own}, Runs: own.runs, Version: o.Version, Log: log})
+	native := api.New(api.Config{Node: visitor{n, own}, Runs: own.runs, Judge: own.asked, Version: o.Version, Log: log})
 	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p := r.URL.Path; p == "/v1" || p == "/ipfs" || strings.HasPrefix(p, "/v1/") || strings.HasPrefix(p, "/ipfs/") {
 			native.ServeHTTP(w, r)
@@ -231,13 +231,19 @@ func (d visitor) DID(ctx context.Context) (did.DID, error) { return d.own.DID(ct
 
 // Check reads a document and holds it against what who knows of the modules that it
 // calls; a signed one against what its signer knows, once that may have it run.
-func (d visitor) Check(ctx context.Context, who did.DID, src workflow.Source) (*graph.Graph, error) {
+func (d visitor) Check(ctx context.Context, who did.DID, src workflow.Source, signed bool) (*graph.Graph, error) {
 	src.AllowCredentials = src.AllowCredentials || d.node.options.AllowCredentials
 	w, faults, err := d.node.survey(ctx, src)
 	if err != nil {
 		return nil, err
 	}
-	if w == nil || len(w.Signature) == 0 {
+	switch {
+	case w != nil && len(w.Signature) > 0:
+	case signed && len(faults) > 0:
+		return nil, faults
+	case signed:
+		return nil, api.ErrUnsigned
+	default:
 		return d.node.checkedFor(ctx, d.own, who, w, faults)
 	}
 	if len(faults) > 0 {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -27,8 +28,9 @@ type Node interface {
 	DID(ctx context.Context) (did.DID, error)
 	// Check reads a document and holds it against the modules that it calls; one
 	// that is signed only if its signer may have it run. What is wrong with it is a
-	// [workflow.FaultList]. It makes no nonce.
-	Check(ctx context.Context, who did.DID, src workflow.Source) (*graph.Graph, error)
+	// [workflow.FaultList]. It makes no nonce. With signed, the error is [ErrUnsigned]
+	// if it is not; nothing is kept of it then.
+	Check(ctx context.Context, who did.DID, src workflow.Source, signed bool) (*graph.Graph, error)
 	// PutBlocks stores blocks durably, each verified against its link, for who to
 	// read.
 	PutBlocks(ctx context.Context, who did.DID, blocks []ipld.Block) error
@@ -38,6 +40,9 @@ type Node interface {
 	// Receipts returns all evidence about one task.
 	Receipts(ctx context.Context, who did.DID, id task.ID) ([]*receipt.Signed, error)
 }
+
+// ErrUnsigned reports a document without the signature that it has to have.
+var ErrUnsigned = errors.New("the document is not signed")
 
 // Runs are the workflows that the node has accepted; a [*runs.Keeper] is that.
 type Runs interface {
@@ -55,6 +60,10 @@ type Runs interface {
 type Config struct {
 	Node Node
 	Runs Runs
+	// Judge tells who makes a request for which an Authorization header has a
+	// container, by its method and the target of its request line. The error wraps
+	// [rpc.ErrDenied]. Nil takes no signed requests.
+	Judge func(container []byte, method, target string) (Caller, error)
 	// Version is the program's, for who asks.
 	Version string
 	// Log is where the handler tells of the node's troubles; nil is nowhere.
@@ -103,8 +112,8 @@ func orElse[T comparable](field *T, usual T) {
 	}
 }
 
-// Handler answers the requests under /v1 and /ipfs. Whose requests they are it
-// does not ask: a [Door] does.
+// Handler answers the requests under /v1 and /ipfs. Whether a request is taken that
+// nobody has signed, a [Door] says.
 type Handler struct {
 	Config
 	mux     *http.ServeMux
@@ -170,7 +179,11 @@ func (h *Handler) dispatch(methods map[string]answer) http.Handler {
 			h.fail(w, r, problemf(NotAllowed, "%s is not possible here", shorten(r.Method)).hint("what is: "+allow))
 			return
 		}
-		if err := do(w, r); err != nil {
+		r, err := h.identified(r)
+		if err == nil {
+			err = do(w, r)
+		}
+		if err != nil {
 			h.fail(w, r, err)
 		}
 	})

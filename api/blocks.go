@@ -211,6 +211,9 @@ func (h *Handler) putBlock(w http.ResponseWriter, r *http.Request) error {
 	if _, err := query(r); err != nil {
 		return err
 	}
+	if err := keeps(r); err != nil {
+		return err
+	}
 	root, err := link(r, "cid")
 	if err != nil {
 		return err
@@ -341,6 +344,9 @@ func carProblem(err error) error {
 // addFile stores the body as a file of blocks, as `ipvm block put` does.
 func (h *Handler) addFile(w http.ResponseWriter, r *http.Request) error {
 	if _, err := query(r); err != nil {
+		return err
+	}
+	if err := keeps(r); err != nil {
 		return err
 	}
 	data, done, err := h.read(w, r, h.Upload)

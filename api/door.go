@@ -128,7 +128,7 @@ func localPort(r *http.Request) int {
 func allow(header http.Header, origin string) {
 	header.Set("Access-Control-Allow-Origin", origin)
 	header.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE")
-	header.Set("Access-Control-Allow-Headers", "Accept, Content-Type, If-None-Match, Last-Event-ID")
+	header.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, If-None-Match, Last-Event-ID")
 	header.Set("Access-Control-Expose-Headers", "ETag, Link, Location, Retry-After")
 	header.Set("Access-Control-Allow-Private-Network", "true")
 	header.Set("Access-Control-Max-Age", "600")

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -43,15 +45,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // guest is on whose behalf signed documents run here.
 const guest did.DID = "did:key:z6MkmuTr3fgeqSvKWc2iCzCrczBXm6M6Y4WoBiz3sCKfUE7N"
 
+// stranger is somebody for whom nothing is kept.
+const stranger did.DID = "did:key:z6MkrEVGLPYHhLGBQ25Bh5DXSakRiDpdoj7fdsNZSqYPcUGt"
+
 // node is what the handlers of these tests stand in front of.
 type node struct{ *ipvmtest.Engine }
 
 func (n node) DID(context.Context) (did.DID, error) { return n.Key.DID(), nil }
 
-func (n node) Check(ctx context.Context, who did.DID, src workflow.Source) (*graph.Graph, error) {
+func (n node) Check(ctx context.Context, who did.DID, src workflow.Source, signed bool) (*graph.Graph, error) {
 	w, err := workflow.Parse(src)
 	if err != nil {
 		return nil, err
+	}
+	if signed && len(w.Signature) == 0 {
+		return nil, api.ErrUnsigned
 	}
 	if err := n.PutBlocks(ctx, who, w.Blocks); err != nil {
 		return nil, err
@@ -67,7 +75,10 @@ func (n node) Check(ctx context.Context, who did.DID, src workflow.Source) (*gra
 	return g, err
 }
 
-func (n node) PutBlocks(_ context.Context, _ did.DID, blocks []ipld.Block) error {
+func (n node) PutBlocks(_ context.Context, who did.DID, blocks []ipld.Block) error {
+	if who == stranger {
+		return errors.New("something is kept for a stranger")
+	}
 	return n.Store.Put(store.Batch{Blocks: blocks})
 }
 
@@ -76,7 +87,7 @@ func (n node) Block(_ context.Context, _ did.DID, l ipld.Link) ([]byte, error) {
 }
 
 func (n node) Receipts(_ context.Context, whose did.DID, id task.ID) ([]*receipt.Signed, error) {
-	if whose != engine.Anyone && whose != guest {
+	if whose != "" && whose != engine.Anyone && whose != guest {
 		return nil, fmt.Errorf("%w: the receipts of %s", store.ErrNotFound, whose)
 	}
 	return n.Store.Receipts(id)
@@ -91,8 +102,9 @@ type rig struct {
 	keeper *runs.Keeper
 	server *api.Server
 
-	mu   sync.Mutex
-	gate chan struct{} // what runs wait for
+	mu      sync.Mutex
+	gate    chan struct{}         // what runs wait for
+	callers map[string]api.Caller // by what the Authorization header has and what is asked
 }
 
 type options struct {
@@ -105,12 +117,12 @@ type options struct {
 
 func newRig(t *testing.T, o options) *rig {
 	t.Helper()
-	r := &rig{node: node{ipvmtest.New(t, ipvmtest.Options{})}, gate: make(chan struct{})}
+	r := &rig{node: node{ipvmtest.New(t, ipvmtest.Options{})}, gate: make(chan struct{}), callers: make(map[string]api.Caller)}
 	if !o.closed {
 		close(r.gate)
 	}
 	r.keeper = runs.New(runs.Config{Store: r.node.Store, Judge: judge, Run: r.run, Open: o.open})
-	h := api.New(api.Config{Node: r.node, Runs: r.keeper, Version: "test", Bounds: o.Bounds})
+	h := api.New(api.Config{Node: r.node, Runs: r.keeper, Judge: r.caller, Version: "test", Bounds: o.Bounds})
 	door, err := api.NewDoor(o.hosts, o.origins)
 	must(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -142,6 +154,33 @@ func judge(g *graph.Graph, o runs.Options) (did.DID, error) {
 		return guest, nil
 	}
 	return "", fmt.Errorf("%w: the chain of proofs is broken", rpc.ErrDenied)
+}
+
+// caller is who makes a signed request, as signs has noted.
+func (r *rig) caller(container []byte, method, target string) (api.Caller, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c, ok := r.callers[string(container)+" "+method+" "+target]
+	if !ok {
+		return c, &rpc.DeniedError{Err: fmt.Errorf("%w: not of this request", rpc.ErrDenied), Denial: []byte("Cdenial")}
+	}
+	return c, nil
+}
+
+// signs is the header of a request that somebody has signed.
+func (r *rig) signs(c api.Caller, method, target, body string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	token := fmt.Sprintf("Ctoken%d", len(r.callers))
+	c.Body = sha256.Sum256([]byte(body))
+	r.callers[token+" "+method+" "+target] = c
+	return "Authorization: UCAN " + token
+}
+
+// by sends a request that somebody has signed.
+func (r *rig) by(t *testing.T, c api.Caller, method, target, body string) got {
+	t.Helper()
+	return r.do(t, method, target, body, r.signs(c, method, target, body))
 }
 
 // unfinished are the runs that have not ended.

@@ -77,6 +77,9 @@ type Problem struct {
 	Hint string
 	// Faults are those of the document.
 	Faults workflow.FaultList
+	// Denial is the node's signed word for a refusal, a container; empty where there
+	// is none.
+	Denial string
 	// Retry is when it is worth asking again; 0 is not at all.
 	Retry time.Duration
 }
@@ -104,6 +107,7 @@ type problemJSON struct {
 	Detail string      `json:"detail,omitempty"`
 	Hint   string      `json:"hint,omitempty"`
 	Faults []faultJSON `json:"faults,omitempty"`
+	Denial string      `json:"denial,omitempty"`
 }
 
 type faultJSON struct {
@@ -120,7 +124,7 @@ func (p *Problem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	kind := kinds[p.Kind]
 	out := problemJSON{
 		Type: typeBase + string(p.Kind), Title: kind.title, Status: kind.status,
-		Detail: clean(p.Detail), Hint: clean(p.Hint),
+		Detail: clean(p.Detail), Hint: clean(p.Hint), Denial: p.Denial,
 	}
 	for _, f := range p.Faults {
 		out.Faults = append(out.Faults, faultJSON{f.Line, f.Col, clean(f.Path), string(f.Kind), clean(f.Msg), clean(f.Hint)})
@@ -178,7 +182,12 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, runs.ErrClosed), errors.Is(err, engine.ErrClosed), errors.Is(err, store.ErrClosed):
 		return stopping()
 	case errors.Is(err, rpc.ErrDenied):
-		return problemf(Denied, "%v", err).hint("run it with `ipvm run` on the machine of the node, or sign it by the authority that it needs")
+		p = problemf(Denied, "%v", err).hint("run it with `ipvm run` on the machine of the node, or sign it by the authority that it needs")
+		var denied *rpc.DeniedError
+		if errors.As(err, &denied) {
+			p.Denial = string(denied.Denial)
+		}
+		return p
 	case errors.Is(err, store.ErrDiskFull):
 		return problemf(DiskFull, "%v", store.ErrDiskFull).hint("what was acknowledged is kept; make room and try again")
 	case errors.Is(err, ipld.ErrMismatch), errors.Is(err, ipld.ErrHash):

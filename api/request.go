@@ -12,13 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ipvm-wg/go-ipvm/did"
-	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
-
-// who is on whose behalf r is: nobody shows authority yet.
-func who(*http.Request) did.DID { return engine.Anyone }
 
 // query are the parameters of r, each of which must be known and there once.
 func query(r *http.Request, known ...string) (map[string]string, error) {
@@ -28,6 +23,9 @@ func query(r *http.Request, known ...string) (map[string]string, error) {
 	}
 	out := make(map[string]string, len(values))
 	for name, all := range values {
+		if name == "for" && caller(r) != nil {
+			continue // on whose behalf, which is known by now
+		}
 		if !slices.Contains(known, name) {
 			p := problemf(BadRequest, "the query has a parameter %q that does not exist", shorten(name))
 			if len(known) > 0 {

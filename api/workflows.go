@@ -123,7 +123,12 @@ func (h *Handler) document(w http.ResponseWriter, r *http.Request) (*graph.Graph
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
-	return h.Node.Check(r.Context(), who(r), src)
+	denied := submitter(r)
+	g, err := h.Node.Check(r.Context(), who(r), src, denied != nil)
+	if errors.Is(err, ErrUnsigned) {
+		return nil, denied
+	}
+	return g, err
 }
 
 // await waits until the run of a workflow stops, but not for longer than that, and
@@ -152,8 +157,10 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	asker := who(r)
-	q := runs.Query{For: &asker}
+	q := runs.Query{}
+	if asker := who(r); asker != "" { // the owner sees all
+		q.For = &asker
+	}
 	if q.After, err = runs.ParsePlace(params["after"]); err != nil {
 		return problemf(BadRequest, "after: %s", shorten(err.Error())).hint("it is what `next` of the page before says")
 	}
@@ -171,7 +178,11 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 			return false
 		}
 		last = run.Place()
-		out.Workflows = append(out.Workflows, runToJSON(run))
+		shown := runToJSON(run)
+		if q.For == nil {
+			shown.For = run.For
+		}
+		out.Workflows = append(out.Workflows, shown)
 		return r.Context().Err() == nil
 	})
 	if err != nil {

@@ -42,6 +42,7 @@ const (
 	revocationKind = "revocation" // CID of the invocation → {revoke, by, container}
 	performedKind  = "performed"  // SigHash → how it stands ‖ the invocation, until it expires
 	accountKind    = "account"    // SigHash of a delegation → {used, until}
+	askedKind      = "asked"      // SigHash of a request → the last second in which it could be made
 )
 
 // What the note of an invocation begins with.
@@ -67,6 +68,7 @@ type Guard struct {
 	mu       sync.Mutex
 	active   map[[32]byte]chan struct{} // invocations whose workflows run; closed when they end
 	accounts map[accountKey]account
+	asks     asks
 }
 
 // Config is what a guard consists of.
@@ -99,6 +101,7 @@ func New(c Config) (*Guard, error) {
 	g := &Guard{
 		node: c.Node, store: c.Store, policy: c.Policy, skew: c.Skew, now: c.Now, replay: ucan.Replay{Skew: c.Skew},
 		active: make(map[[32]byte]chan struct{}), accounts: make(map[accountKey]account),
+		asks: asks{until: make(map[[32]byte]int64)},
 	}
 	for _, kept := range [...]struct {
 		kind, what string
@@ -107,6 +110,7 @@ func New(c Config) (*Guard, error) {
 		{revocationKind, "what was revoked", g.recall},
 		{performedKind, "what was performed", g.reperform},
 		{accountKind, "what was used of delegations", g.reopen},
+		{askedKind, "what was asked", g.reask},
 	} {
 		var trouble error
 		err := g.store.Notes(kept.kind, func(n store.Note) bool {

@@ -12,6 +12,9 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/ipvm-wg/go-ipvm/request"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 )
 
 // Bounds on what a node sends, in bytes.
@@ -94,7 +97,7 @@ func (c *Client) ask(ctx context.Context, w wish) (*http.Response, error) {
 			if p.Status != http.StatusTooManyRequests && p.Status != http.StatusServiceUnavailable || !r.wait(ctx, p.Retry) {
 				return nil, err
 			}
-		case !w.again || !r.wait(ctx, 0):
+		case !w.again, errors.As(err, new(*ucan.Denied)), !r.wait(ctx, 0):
 			return nil, err
 		}
 	}
@@ -111,6 +114,14 @@ func (c *Client) once(ctx context.Context, w wish) (*http.Response, error) {
 			req.Header.Set(name, value)
 		}
 	}
+	if c.of != "" {
+		query := req.URL.Query()
+		query.Set("for", string(c.of))
+		req.URL.RawQuery = query.Encode()
+	}
+	if err := c.sign(req, w.body); err != nil {
+		return nil, err
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err
@@ -120,6 +131,20 @@ func (c *Client) once(ctx context.Context, w wish) (*http.Response, error) {
 		return nil, readProblem(resp)
 	}
 	return resp, nil
+}
+
+// sign signs a request, if the client is to. Each one is signed anew: it is good for
+// one use.
+func (c *Client) sign(req *http.Request, body []byte) error {
+	if c.signer.Key.IsZero() || c.signer.Node == "" {
+		return nil
+	}
+	header, err := c.signer.Sign(request.Of(req.Method, req.URL.RequestURI(), body), time.Now())
+	if err != nil {
+		return fmt.Errorf("sign %s %s: %w", req.Method, req.URL.Path, err)
+	}
+	req.Header.Set("Authorization", header)
+	return nil
 }
 
 // data is the body of the answer to w, which has to be of the type that w accepts.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/request"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 )
 
 // Revision is what this client knows of the API; see [About].
@@ -43,6 +45,16 @@ const (
 type Options struct {
 	// Node is whose node has to answer; empty is anyone's.
 	Node did.DID
+	// Key signs the requests; the zero key leaves them as they are, from nobody in
+	// particular.
+	Key did.PrivateKey
+	// For is on whose behalf they are; empty is the key's own. For another the
+	// proofs have to let the key do so: [request.ReadCommand] and
+	// [request.ChangeCommand] on it.
+	For did.DID
+	// Proofs are delegations of which those that are needed go with each request:
+	// those for For, and those that let who asks have workflows run at the node.
+	Proofs []*ucan.SignedDelegation
 	// Patience is how long one call goes on asking a node that is busy, stops or
 	// can not be reached any more; 0 is [DefaultPatience], and below 0 is not at
 	// all. The end of a call's context comes first.
@@ -63,6 +75,8 @@ type Client struct {
 	patience time.Duration
 	silence  time.Duration
 	about    About
+	signer   request.Signer // with the zero key, nothing is signed
+	of       did.DID        // whose things the node's owner looks at; empty is its own
 }
 
 // Open returns the node at a URL such as http://127.0.0.1:1337 once it has said
@@ -91,6 +105,7 @@ func Open(ctx context.Context, base string, o Options) (*Client, error) {
 		c.Close()
 		return nil, err
 	}
+	c.signer = request.Signer{Key: o.Key, Node: c.about.DID, For: o.For, Proofs: o.Proofs}
 	return c, nil
 }
 
@@ -120,6 +135,14 @@ func parseURL(base string) (*url.URL, error) {
 
 // Close gives back the connections that are not in use.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Of is the same node for what is another's, "anyone" being those who have shown
+// nothing: only the node's owner sees it.
+func (c *Client) Of(whose did.DID) *Client {
+	other := *c
+	other.of = whose
+	return &other
+}
 
 // URL is where the node is.
 func (c *Client) URL() string { return c.base.String() }

@@ -46,6 +46,9 @@ type Problem struct {
 	Title, Detail, Hint string
 	// Faults are those of the document, with their places in it.
 	Faults workflow.FaultList
+	// Denial is the node's signed word for a refusal, a container that
+	// authority.ParseDenial reads; empty where there is none.
+	Denial string
 	// Retry is when the node says that it is worth asking again; 0 is nothing.
 	Retry time.Duration
 }
@@ -77,6 +80,7 @@ type problemJSON struct {
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
 	Hint   string `json:"hint"`
+	Denial string `json:"denial"`
 	Faults []struct {
 		Line    int    `json:"line"`
 		Col     int    `json:"col"`
@@ -99,7 +103,7 @@ func readProblem(resp *http.Response) *Problem {
 	if _, name, ok := strings.Cut(said.Type, "#"); ok {
 		p.Kind = Kind(name)
 	}
-	p.Title, p.Detail, p.Hint = said.Title, said.Detail, said.Hint
+	p.Title, p.Detail, p.Hint, p.Denial = said.Title, said.Detail, said.Hint, said.Denial
 	for _, f := range said.Faults {
 		p.Faults = append(p.Faults, workflow.Fault{
 			Pos: workflow.Pos{Line: f.Line, Col: f.Col, Path: f.Path}, Kind: workflow.Kind(f.Kind), Msg: f.Message, Hint: f.Hint,

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 )
 
 // maxLine bounds a line of a stream of events, in bytes: 4 MiB of values, and what
@@ -68,7 +69,7 @@ func passing(err error) bool {
 	if errors.As(err, &p) {
 		return p.Status == http.StatusTooManyRequests || p.Status/100 == 5
 	}
-	return !errors.Is(err, ErrAnswer)
+	return !errors.Is(err, ErrAnswer) && !errors.As(err, new(*ucan.Denied))
 }
 
 // cmpOr is err, or other if there is none.

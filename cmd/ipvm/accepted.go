@@ -181,6 +181,7 @@ func (a *app) showRun(cmd *cobra.Command, of *whose, text string, asJSON bool) (
 		return err
 	}
 	defer func() { err = done(err) }()
+	at = about(at, id)
 	run, err := at.RunOf(cmd.Context(), id)
 	if err != nil {
 		return unknownRun(err)
@@ -298,6 +299,7 @@ func (a *app) logs(cmd *cobra.Command, o *logsOptions, text string) (err error) 
 		return err
 	}
 	defer func() { err = done(err) }()
+	at = about(at, id)
 	t := newTale(cmd, at, o.json)
 	defer t.end()
 	if !o.follow {
@@ -452,6 +454,7 @@ func (a *app) direct(cmd *cobra.Command, of *whose, text string, what rpc.Direct
 		return err
 	}
 	defer func() { err = done(err) }()
+	at = about(at, id)
 	run, err := at.Direct(cmd.Context(), id, what)
 	if err != nil {
 		return unknownRun(err)
@@ -483,8 +486,6 @@ func unknownRun(err error) error {
 		return misusef("`ipvm ps --all` lists those that were accepted, and for whom (--for); `ipvm run --detach FILE` submits one", "%v", err)
 	case errors.Is(err, runs.ErrState), errors.Is(err, client.Conflict):
 		return misusef("`ipvm show WORKFLOW` tells how it stands", "%v", err)
-	case errors.Is(err, client.Denied), errors.Is(err, client.BadRequest):
-		return misusef("", "%v", err)
 	case errors.Is(err, ipvm.ErrNoService):
 		return misusef("start one with `ipvm node`, in another terminal", "%v", err)
 	}

@@ -117,7 +117,7 @@ type content interface {
 }
 
 func (a *app) putBlocks(cmd *cobra.Command, files []string, share bool) (err error) {
-	there, err := a.elsewhere(cmd)
+	there, err := a.elsewhere(cmd, signer{})
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func importFile(cmd *cobra.Command, to content, file string) (ipld.Link, error) 
 // content opens where files are put and had from: the node of the state directory, or one
 // elsewhere. done closes it.
 func (a *app) content(cmd *cobra.Command) (from content, done func(error) error, err error) {
-	there, err := a.elsewhere(cmd)
+	there, err := a.elsewhere(cmd, signer{})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/client"
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/gateway"
 	"github.com/ipvm-wg/go-ipvm/receipt"
@@ -72,7 +73,10 @@ const (
 	keyCompileTime   = "compile-time"
 	keyCompileMemory = "compile-memory"
 
-	keyNode = "node"
+	keyNode      = "node"
+	keyNodeKey   = "node-key"
+	keyNodeProof = "node-proof"
+	keyNodeFor   = "node-for"
 
 	keyClockSkew  = "clock-skew"
 	keyTrustDepth = "trust-depth"
@@ -105,6 +109,9 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyCompileTime, env: "IPVM_COMPILE_TIME", kind: "TIME", usage: "most time to compile a module", value: wasm.DefaultCompileTime.String(), check: asError(parseTime)},
 		{key: keyCompileMemory, env: "IPVM_COMPILE_MEMORY", kind: "SIZE", usage: "most memory to compile a module", value: size(wasm.DefaultCompileMemory), check: asError(workflow.ParseSize)},
 		{key: keyNode, env: "IPVM_NODE", kind: "URL", usage: "where a node elsewhere is, which run, ps, show, logs, cancel, suspend, resume, receipt show, block get and block put use over HTTP, such as http://127.0.0.1:1337; empty is nowhere", value: "", check: client.CheckURL},
+		{key: keyNodeKey, env: "IPVM_NODE_KEY", kind: "NAME", usage: "the key that signs requests to the node elsewhere, its name or file; empty signs none", value: "", check: anything},
+		{key: keyNodeProof, env: "IPVM_NODE_PROOF", kind: "LIST", usage: "delegations that are shown with these requests: files with commas between", value: "", check: asError(parseFiles)},
+		{key: keyNodeFor, env: "IPVM_NODE_FOR", kind: "DID", usage: "on whose behalf these requests are, as the delegations let the key; empty is the key's own", value: "", check: asError(parseDID)},
 		{key: keyClockSkew, env: "IPVM_CLOCK_SKEW", kind: "TIME", usage: "how far the clocks of those may be off who sign what comes here, at most " + authority.MaxSkew.String(), value: authority.DefaultSkew.String(), check: asError(parseSkew)},
 		{key: keyTrustDepth, env: "IPVM_TRUST_DEPTH", kind: kindNumber, usage: "how many delegations may lead from this node to one whose receipts count by them", value: "1", check: asError(parseDepth)},
 	}
@@ -203,6 +210,26 @@ func parseGateways(s string) ([]string, error) {
 		}
 	}
 	return all, nil
+}
+
+func parseFiles(s string) ([]string, error) {
+	if s == "" {
+		return nil, nil
+	}
+	all := strings.Split(s, ",")
+	for i, file := range all {
+		if all[i] = strings.TrimSpace(file); all[i] == "" {
+			return nil, fmt.Errorf("%q has a file without a name", s)
+		}
+	}
+	return all, nil
+}
+
+func parseDID(s string) (did.DID, error) {
+	if s == "" {
+		return "", nil
+	}
+	return did.Parse(s)
 }
 
 func parseKubo(s string) (string, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/grant"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/request"
 	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -149,7 +150,7 @@ func (f *delegateFlags) grant(now time.Time) (g ucan.Grant, err error) {
 }
 
 // honours are the commands that nodes act on by the authority of a delegation.
-var honours = []string{grant.RunCommand, receipt.Command, ucan.RevokeCommand}
+var honours = []string{grant.RunCommand, request.ReadCommand, request.ChangeCommand, receipt.Command, ucan.RevokeCommand}
 
 // honoured tells whether a delegation of a command lets somebody do something.
 func honoured(command string) bool {

@@ -11,7 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/client"
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -49,7 +51,7 @@ var (
 // place opens the node that the configuration names. done closes it; its error
 // counts if there is no other.
 func (a *app) place(cmd *cobra.Command) (at place, done func(error) error, err error) {
-	there, err := a.elsewhere(cmd)
+	there, err := a.elsewhere(cmd, signer{})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -64,20 +66,46 @@ func (a *app) place(cmd *cobra.Command) (at place, done func(error) error, err e
 }
 
 // elsewhere is the node at the URL that the configuration names; nil where it
-// names none.
-func (a *app) elsewhere(cmd *cobra.Command) (*client.Client, error) {
+// names none. Requests are signed as the configuration says, or else by who signs
+// the workflow.
+func (a *app) elsewhere(cmd *cobra.Command, s signer) (*client.Client, error) {
 	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
 		return nil, err
 	}
-	s := a.config.find(keyNode)
-	if s.value == "" {
+	where := a.config.find(keyNode)
+	if where.value == "" {
 		return nil, nil
 	}
-	c, err := client.Open(cmd.Context(), s.value, client.Options{})
+	o, err := a.signing(cmd, s)
 	if err != nil {
-		return nil, fmt.Errorf("%w\n  hint: %s names this node; `ipvm node --listen 127.0.0.1:1337` serves one", err, s.from)
+		return nil, err
+	}
+	c, err := client.Open(cmd.Context(), where.value, o)
+	if err != nil {
+		return nil, fmt.Errorf("%w\n  hint: %s names this node; `ipvm node` serves one at http://127.0.0.1:1337", err, where.from)
 	}
 	return c, nil
+}
+
+// signing says by whom requests are signed.
+func (a *app) signing(cmd *cobra.Command, s signer) (o client.Options, err error) {
+	proofs, _ := parseFiles(a.config.find(keyNodeProof).value)
+	name := a.config.find(keyNodeKey).value
+	if name == "" {
+		name = s.key
+	}
+	if name == "" {
+		if len(proofs) > 0 || a.config.find(keyNodeFor).value != "" {
+			return o, misusef("name the key with --node-key", "--node-proof and --node-for say nothing without the key that signs")
+		}
+		return o, nil
+	}
+	if o.Key, err = a.readKey(cmd, name); err != nil {
+		return o, err
+	}
+	o.For = did.DID(a.config.find(keyNodeFor).value)
+	o.Proofs, err = readProofs(cmd, append(proofs, s.proofs...))
+	return o, err
 }
 
 // atHome refuses a command line that names a node elsewhere, for what is done in
@@ -92,23 +120,22 @@ func (a *app) atHome(cmd *cobra.Command) error {
 // elsewhere is a node behind HTTP as the commands see one.
 type elsewhere struct{ *client.Client }
 
-// errOthers is why a run on behalf of another is not told of.
-var errOthers = misusef("leave it out: a node elsewhere tells of your own submissions", "--for is not done over HTTP")
-
-// RunOf returns how a run stands, which is the asker's own.
-func (e elsewhere) RunOf(ctx context.Context, id runs.ID) (runs.Run, error) {
-	if id.For != "" {
-		return runs.Run{}, errOthers
+// about is at for what runs on behalf of whom id says, where that is not who asks.
+func about(at place, id runs.ID) place {
+	if e, ok := at.(elsewhere); ok {
+		return elsewhere{e.Of(id.For)}
 	}
+	return at
+}
+
+// RunOf returns how a run stands.
+func (e elsewhere) RunOf(ctx context.Context, id runs.ID) (runs.Run, error) {
 	r, err := e.Client.Run(ctx, id.Workflow)
 	return runOf(r), err
 }
 
 // JobsOf returns what its jobs came to.
 func (e elsewhere) JobsOf(ctx context.Context, id runs.ID) ([]runs.Job, error) {
-	if id.For != "" {
-		return nil, errOthers
-	}
 	jobs, err := e.Client.Jobs(ctx, id.Workflow)
 	out := make([]runs.Job, len(jobs))
 	for i := range jobs {
@@ -136,9 +163,6 @@ func (e elsewhere) Runs(ctx context.Context, q runs.Query, yield func(runs.Run) 
 
 // Watch tells the events of a run.
 func (e elsewhere) Watch(ctx context.Context, id runs.ID, after runs.Position, yield func(runs.Event) bool) error {
-	if id.For != "" {
-		return errOthers
-	}
 	return e.Client.Watch(ctx, id.Workflow, client.Position(after), func(ev client.Event) bool {
 		out := runs.Event{Kind: runs.EventKind(ev.Kind), At: runs.Position(ev.At), Label: ev.Label}
 		if ev.Run != nil {
@@ -155,9 +179,6 @@ func (e elsewhere) Watch(ctx context.Context, id runs.ID, after runs.Position, y
 
 // Direct suspends, resumes or cancels a run.
 func (e elsewhere) Direct(ctx context.Context, id runs.ID, what rpc.Direction) (runs.Run, error) {
-	if id.For != "" {
-		return runs.Run{}, errOthers
-	}
 	do := map[rpc.Direction]func(context.Context, ipld.Link) (client.Run, error){
 		rpc.Suspend: e.Suspend, rpc.Resume: e.Resume, rpc.Cancel: e.Cancel,
 	}[what]
@@ -191,8 +212,8 @@ func (a *app) runElsewhere(cmd *cobra.Command, there *client.Client, file string
 		return misusef("leave out --node: a dry run tells what the state directory remembers", "--dry-run is not done over HTTP")
 	case o.reveal:
 		return misusef("secrets stay on their node", "--reveal is not done over HTTP")
-	case o.signer.key != "" || len(o.signer.proofs) > 0:
-		return misusef("sign it with `ipvm sign --for "+string(there.Node().DID)+"`, and run the signed document", "--as and --proof are not done over HTTP")
+	case o.signer.key == "" && len(o.signer.proofs) > 0:
+		return misusef("say whose they are with --as NAME", "--proof says nothing without the key that signs")
 	}
 	document, w, err := a.sent(cmd, there, file)
 	if err != nil {
@@ -202,7 +223,11 @@ func (a *app) runElsewhere(cmd *cobra.Command, there *client.Client, file string
 	if o.signed && len(w.Workflow().Signature) == 0 {
 		return misusef("without --signed the workflow would run as that of anybody", "%s is not signed", printable(file))
 	}
-	signer, err := signerOf(w, nil)
+	signed, err := a.signedDocument(cmd, there, w, o.signer, &document)
+	if err != nil {
+		return err
+	}
+	signer, err := signerOf(w, signed)
 	if err != nil {
 		return err
 	}
@@ -220,6 +245,9 @@ func (a *app) runElsewhere(cmd *cobra.Command, there *client.Client, file string
 		fmt.Fprintln(cmd.OutOrStdout(), run.Workflow)
 		return nil
 	}
+	if signer != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "ipvm: on behalf of %s\n", signer)
+	}
 	view := newView(cmd, nil, w, o)
 	report, err := follow(cmd.Context(), elsewhere{there}, w, view)
 	view.stop()
@@ -230,6 +258,24 @@ func (a *app) runElsewhere(cmd *cobra.Command, there *client.Client, file string
 		return unknownRun(err)
 	}
 	return o.finish(cmd, view, elsewhere{there}, w, report, signer)
+}
+
+// signedDocument signs w, which document has, as the key that the command line
+// names, if it does.
+func (a *app) signedDocument(cmd *cobra.Command, there *client.Client, w *ipvm.Workflow, s signer, document *client.Document) ([]byte, error) {
+	switch {
+	case s.key == "":
+		return nil, nil
+	case len(w.Workflow().Signature) > 0:
+		return nil, misusef("leave out --as", "the document is signed already")
+	}
+	signed, err := a.sign(cmd, w, there.Node().DID, s)
+	if err != nil {
+		return nil, err
+	}
+	*document = client.Document{Name: document.Name, Type: "application/json"}
+	document.Data, err = authority.Document(w, signed)
+	return signed, err
 }
 
 // sent reads a document that is to run elsewhere, and sends the files that it names

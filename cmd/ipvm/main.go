@@ -13,7 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/client"
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/wasm"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -97,7 +99,7 @@ func report(err error, errOut io.Writer) int {
 		return exitMisuse
 	case errors.Is(err, syscall.EPIPE):
 		return exitNode // and nobody to tell
-	case errors.As(err, &misuse):
+	case errors.As(err, &misuse), errors.Is(err, client.Denied), errors.Is(err, client.BadRequest), errors.As(err, new(*ucan.Denied)):
 		fmt.Fprintln(errOut, printableLines("ipvm: "+err.Error()))
 		return exitMisuse
 	}

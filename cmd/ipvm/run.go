@@ -74,7 +74,7 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 	if o.detach && (o.dir != "" || o.dryRun || o.json) {
 		return misusef("look at it later with `ipvm show` or `ipvm logs -f`", "--detach does not wait for results")
 	}
-	there, err := a.elsewhere(cmd)
+	there, err := a.elsewhere(cmd, o.signer)
 	if err != nil {
 		return err
 	}
