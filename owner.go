@@ -60,8 +60,18 @@ type owner struct {
 	trusted    atomic.Pointer[engine.Trust]
 	trusting   sync.Mutex
 	trustDepth int
+	// broken has the first failed write, after which a store writes no more.
+	broken chan error
 	// server serves the state directory's other users.
 	server *rpc.Server
+}
+
+// broke puts down that a store writes no more.
+func (o *owner) broke(err error) {
+	select {
+	case o.broken <- err:
+	default: // it is not the first
+	}
 }
 
 // newOwner takes the state directory and starts what a node consists of, from
@@ -70,13 +80,15 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	own = &owner{rooms: newRooms(dir, o), trustDepth: o.TrustDepth}
+	own = &owner{broken: make(chan error, 1), trustDepth: o.TrustDepth}
+	options := store.Options{Logger: o.Log, Now: o.Now, Failed: own.broke}
+	own.rooms = newRooms(dir, options)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, own.Close())
 		}
 	}()
-	if own.store, err = store.Open(filepath.Join(dir, StoreDir), store.Options{Logger: o.Log, Now: o.Now}); err != nil {
+	if own.store, err = store.Open(filepath.Join(dir, StoreDir), options); err != nil {
 		return own, err
 	}
 	fault.Point("node.opened")

@@ -25,15 +25,16 @@ const maxRooms = 64
 // rooms are the vaults of a node, each opened when it is first needed: one for
 // the owner's secrets, and two for each guest, on whose behalf workflows ran.
 type rooms struct {
-	dir     string // the state directory
-	options store.Options
+	dir     string        // the state directory
+	options store.Options // of each vault
 
 	mu     sync.Mutex
 	vaults map[string]*store.Vault // by folder
 }
 
-func newRooms(dir string, o Options) *rooms {
-	return &rooms{dir: dir, options: store.Options{Logger: o.Log, Now: o.Now, CacheBytes: 1 << 20}, vaults: make(map[string]*store.Vault)}
+func newRooms(dir string, options store.Options) *rooms {
+	options.CacheBytes = 1 << 20
+	return &rooms{dir: dir, options: options, vaults: make(map[string]*store.Vault)}
 }
 
 // secretRoom is the end of the name of a folder of a guest's secrets.

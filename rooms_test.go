@@ -17,7 +17,7 @@ func TestRoomsOfManyGuests(t *testing.T) {
 	dir := t.TempDir()
 	room := func(i int) engine.Room { return engine.Room{Guest: did.DID(fmt.Sprint("did:key:", i))} }
 	for range 2 { // once more, as after a start
-		r := newRooms(dir, Options{})
+		r := newRooms(dir, store.Options{})
 		for i := range maxRooms {
 			if _, err := r.open(room(i)); err != nil {
 				t.Fatalf("guest %d: %v", i, err)

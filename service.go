@@ -42,6 +42,7 @@ type ServeOptions struct {
 type Service struct {
 	// Resumed is how many workflows were taken up that had not ended.
 	Resumed int
+	owner   *owner
 	addr    string
 	server  *api.Server
 	peers   *homestar.Handler
@@ -55,7 +56,7 @@ func (n *Node) Serve(ctx context.Context, o ServeOptions) (*Service, error) {
 	if !ok {
 		return nil, ErrGuest
 	}
-	s := &Service{}
+	s := &Service{owner: own}
 	if o.Listen != "" || o.Listener != nil {
 		if err := s.listen(ctx, n, own, o); err != nil {
 			return nil, err
@@ -117,6 +118,15 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	}
 	return l, nil
 }
+
+// Broken has the failed write after which the node accepts and finishes nothing any
+// more until it is closed and opened again, once there was one. What it had
+// acknowledged is kept.
+func (s *Service) Broken() <-chan error { return s.owner.broken }
+
+// Writable tells why a node that is opened again could not write to its disk
+// either.
+func (s *Service) Writable() error { return s.owner.store.Writable() }
 
 // Addr is the address at which HTTP is answered; empty where it is not.
 func (s *Service) Addr() string { return s.addr }

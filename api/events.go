@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/store"
 )
 
 // stream takes one of the places of those who wait; done gives it back.
@@ -187,6 +188,8 @@ func (o *eventWriter) end(workflow string, err error) {
 	switch {
 	case errors.Is(err, runs.ErrClosed):
 		retry, why = stoppingRetry, "the node is stopping"
+	case store.MayPass(err):
+		retry, why = busyRetry, "the workflow waits until the node's disk is in order"
 	case err != nil:
 		retry, why = busyRetry, "the node has lost the thread"
 		o.h.Log.Error("api: a stream of events broke off", "workflow", workflow, "err", err)

@@ -63,7 +63,7 @@ var kinds = map[Kind]struct {
 	Busy:          {http.StatusTooManyRequests, "The node has enough to do"},
 	Internal:      {http.StatusInternalServerError, "The node could not do its part"},
 	Stopping:      {http.StatusServiceUnavailable, "The node is stopping"},
-	DiskFull:      {http.StatusInsufficientStorage, "The node's disk is full"},
+	DiskFull:      {http.StatusInsufficientStorage, "The node's disk takes nothing"},
 }
 
 // typeBase comes before a kind in the type of a problem: where it is described.
@@ -190,6 +190,8 @@ func problemOf(err error) *Problem {
 		return p
 	case errors.Is(err, store.ErrDiskFull):
 		return problemf(DiskFull, "%v", store.ErrDiskFull).hint("what was acknowledged is kept; make room and try again")
+	case errors.Is(err, store.ErrReadOnly):
+		return problemf(DiskFull, "%v", store.ErrReadOnly).hint("what was acknowledged is kept; make the node's disk writable and try again")
 	case errors.Is(err, ipld.ErrMismatch), errors.Is(err, ipld.ErrHash):
 		return problemf(BadRequest, "%v", err)
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -11,6 +11,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
@@ -138,7 +139,7 @@ func (h *Handler) await(ctx context.Context, run runs.Run, long time.Duration) (
 	defer stop()
 	defer context.AfterFunc(stoppingOf(ctx), stop)()
 	err := h.Runs.Watch(waiting, run.ID, runs.Position{}, func(runs.Event) bool { return true })
-	if err != nil && waiting.Err() == nil {
+	if err != nil && waiting.Err() == nil && !store.MayPass(err) { // which it will outlast
 		return run, err
 	}
 	if err := ctx.Err(); err != nil {

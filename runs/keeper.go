@@ -54,6 +54,9 @@ type Config struct {
 	// Active is how many workflows are in progress at once, Open how many may be
 	// unfinished; 0 is [DefaultActive] and [DefaultOpen].
 	Active, Open int
+	// Retry is how often it is tried whether the disk takes again what it did
+	// not take of workflows; 0 is [DefaultRetry].
+	Retry time.Duration
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log is where the keeper tells of its own troubles; nil is nowhere.
@@ -85,6 +88,8 @@ type Keeper struct {
 	mu     sync.Mutex
 	closed bool
 	active map[ID]*live
+	// starved are the runs that wait for room on the disk; nil where none does.
+	starved map[ID]bool
 }
 
 // New returns a keeper over c. It drives nothing that it finds in the store
@@ -95,6 +100,9 @@ func New(c Config) *Keeper {
 	}
 	if c.Open == 0 {
 		c.Open = DefaultOpen
+	}
+	if c.Retry == 0 {
+		c.Retry = DefaultRetry
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -387,6 +395,9 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 		if jobs, missing = k.withRest(&r, jobs); missing != nil {
 			k.Log.Error("runs: the jobs of a refused workflow are not known", "workflow", r.Workflow, "err", missing)
 		}
+	case store.MayPass(err):
+		k.starve(l, err)
+		return
 	case err != nil:
 		r.State, r.Reason, r.Ended = Broken, err.Error(), k.Now()
 	default:
@@ -397,6 +408,10 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 	err = k.keep(&r, jobs)
 	if err == nil {
 		err = k.Store.Sync(context.WithoutCancel(ctx))
+	}
+	if store.MayPass(err) {
+		k.starve(l, err)
+		return
 	}
 	if err != nil { // what it came to is not lost: it is found again from the receipts when it is resumed
 		k.Log.Error("runs: the end of a workflow could not be kept", "workflow", r.Workflow, "err", err)

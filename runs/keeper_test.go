@@ -460,6 +460,33 @@ func TestBroken(t *testing.T) {
 	expect(t, "last", got[len(got)-1], "2.4 workflow-ended ok")
 }
 
+// A workflow for which the disk has no room waits until there is some, whether it
+// was run or only its end is to be kept.
+func TestStarved(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, true)
+	run := b.config.Run
+	full := 3
+	b.config.Run = func(ctx context.Context, by did.DID, g *graph.Graph, o engine.Options) (*engine.Report, error) {
+		if full--; full >= 0 {
+			return nil, fmt.Errorf("put: %w", store.ErrDiskFull)
+		}
+		return run(ctx, by, g, o)
+	}
+	b.config.Retry = 10 * time.Millisecond
+	b.restart(t, 0)
+	g := b.sum(t, 1)
+	b.submit(t, g)
+	for r, err := b.Get(mine(g)); r.State != runs.OK; r, err = b.Get(mine(g)) {
+		if err != nil || r.State != runs.Running {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	got := b.events(t, g.Link(), runs.Position{})
+	expect(t, "events", got, []string{"4.1 workflow-started", "4.2 job-settled a ok ran", "4.3 job-settled b ok ran", "4.4 workflow-ended ok"})
+}
+
 func TestFailed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, true)

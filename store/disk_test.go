@@ -247,6 +247,36 @@ func TestDiskFullReserve(t *testing.T) {
 
 // TestWriteFails fails writes of one kind after the store was opened and wants
 // clear errors, working reads, a clean Close, and nothing acknowledged lost.
+// Whether a store could be written if it were opened again.
+func TestWritable(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Pointer[error]
+	mem := vfs.NewMem()
+	s, err := openOn(errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if p := broken.Load(); p != nil && strings.HasSuffix(op.Path, "writable") {
+			return *p
+		}
+		return nil
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeStore(t, s)
+	for _, want := range []error{nil, ErrDiskFull, ErrReadOnly, nil} {
+		injected := map[error]error{ErrDiskFull: syscall.ENOSPC, ErrReadOnly: syscall.EROFS}[want]
+		broken.Store(nil)
+		if injected != nil {
+			broken.Store(&injected)
+		}
+		if err := s.Writable(); !errors.Is(err, want) || MayPass(err) != (want != nil) {
+			t.Errorf("expected %v, got %v", want, err)
+		}
+	}
+	if _, err := mem.Stat("store/writable"); err == nil {
+		t.Error("a file was left")
+	}
+}
+
 func TestWriteFails(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -286,7 +316,8 @@ func TestWriteFails(t *testing.T) {
 				}
 				return nil
 			}))
-			s, err := openOn(fs)
+			var told []error
+			s, err := open("store", Options{fs: fs, Failed: func(err error) { told = append(told, err) }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -313,6 +344,9 @@ func TestWriteFails(t *testing.T) {
 				if err := s.Put(Batch{Blocks: []ipld.Block{kept}}); err == nil || !strings.Contains(err.Error(), "an earlier write failed") {
 					t.Errorf("a later put: %v", err)
 				}
+			}
+			if len(told) > 1 || (len(told) == 1) != (s.failed() != nil) {
+				t.Errorf("the store has failed (%v), and this was told: %v", s.failed(), told)
 			}
 			_ = s.Close() // must return; it may report the failure
 

@@ -18,6 +18,8 @@ var (
 	// ErrDiskFull reports that the disk has no room. What was acknowledged
 	// before stays readable.
 	ErrDiskFull = errors.New("disk full")
+	// ErrReadOnly reports that the file system takes no writes.
+	ErrReadOnly = errors.New("read-only file system")
 	// ErrEvidenceFull reports that a Task ID has receipts of as many foreign
 	// signers as the store keeps, so that another one is refused.
 	ErrEvidenceFull = errors.New("too many signers for one task")
@@ -70,6 +72,10 @@ func (e *CorruptError) Error() string {
 
 func (e *CorruptError) Unwrap() error { return e.Err }
 
+// MayPass tells whether err is of a disk that can be put in order while a program
+// runs: one that is full, or read-only.
+func MayPass(err error) bool { return errors.Is(err, ErrDiskFull) || errors.Is(err, ErrReadOnly) }
+
 // explained is an error that names the store and says what to do.
 type explained struct{ error }
 
@@ -86,7 +92,7 @@ func explain(dir string, err error) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return explained{fmt.Errorf("store %s: %w: free some space, then open the store again (%w)", dir, ErrDiskFull, err)}
 	case errors.Is(err, syscall.EROFS):
-		return explained{fmt.Errorf("store %s is on a read-only file system: %w", dir, err)}
+		return explained{fmt.Errorf("store %s is on a %w: make it writable, then open the store again (%w)", dir, ErrReadOnly, err)}
 	case errors.Is(err, fs.ErrPermission):
 		return explained{fmt.Errorf("store %s can not be written by this user: %w", dir, err)}
 	}

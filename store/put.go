@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ipvm-wg/go-ipvm/internal/fault"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -239,6 +240,22 @@ func (s *Store) room(bytes int64) error {
 	}
 	s.unspent = roomEvery
 	return nil
+}
+
+// Writable tells why a store that is opened in the place of this one could not be
+// written, as far as one file shows: the disk is full or read-only.
+func (s *Store) Writable() error {
+	if err := s.free(0); err != nil {
+		return err
+	}
+	name := s.path("writable")
+	f, err := s.fs.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return explain(s.dir, err)
+	}
+	_, err = f.Write(make([]byte, 4<<10))
+	err = errors.Join(err, f.Sync(), f.Close(), s.fs.Remove(name))
+	return explain(s.dir, err)
 }
 
 func (s *Store) free(bytes uint64) error {

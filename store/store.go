@@ -35,6 +35,10 @@ type Options struct {
 	// wrong in the background, at error level; nil means silence.
 	Logger *slog.Logger
 
+	// Failed is told once of the failed write after which the store writes no more
+	// until it is opened again; nil is nobody. It must not wait.
+	Failed func(error)
+
 	fs vfs.FS // nil means the disk
 }
 
@@ -227,6 +231,9 @@ func (s *Store) fail(err error) error {
 	err = explain(s.dir, fmt.Errorf("an earlier write failed: %w", err))
 	if s.failure.CompareAndSwap(nil, &err) {
 		s.log.Error("store: write failed", "dir", s.dir, "err", err)
+		if s.opts.Failed != nil {
+			s.opts.Failed(err)
+		}
 	}
 	return *s.failure.Load()
 }

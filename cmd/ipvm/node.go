@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/supervise"
 )
 
@@ -40,7 +41,7 @@ The node's log, of its own troubles, goes to standard error.`,
 		Args:    wants(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if alone {
-				return a.node(cmd, o)
+				return a.stay(cmd, o, nil)
 			}
 			return a.supervised(cmd, o)
 		},
@@ -68,13 +69,12 @@ func (a *app) supervised(cmd *cobra.Command, o ipvm.ServeOptions) error {
 	case child == nil:
 		return a.supervise(cmd, o)
 	}
-	if o.Listen != "" {
-		if o.Listener, err = net.FileListener(child.Files[1]); err != nil {
-			return err
-		}
-	}
 	a.isSupervised = true
-	err = a.node(cmd, o)
+	var inherited *os.File
+	if o.Listen != "" {
+		inherited = child.Files[1]
+	}
+	err = a.stay(cmd, o, inherited)
 	return errors.Join(err, child.Done())
 }
 
@@ -163,14 +163,42 @@ func obituary(d supervise.Death) string {
 	return text
 }
 
-func (a *app) node(cmd *cobra.Command, o ipvm.ServeOptions) (err error) {
+// errAgain ends a node that can be opened again.
+var errAgain = errors.New("the node's disk is in order again")
+
+// stay is the node until it is interrupted. One whose disk failed it is closed when
+// that is in order, and opened again, at the same address. It listens at socket
+// where that is not nil.
+func (a *app) stay(cmd *cobra.Command, o ipvm.ServeOptions, socket *os.File) (err error) {
 	a.log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+	for again := false; ; again = true {
+		if socket != nil {
+			if o.Listener, err = net.FileListener(socket); err != nil {
+				return err
+			}
+		}
+		err = a.node(cmd, &o)
+		if o.Listener != nil {
+			_ = o.Listener.Close() // unless the service has done so
+		}
+		switch {
+		case errors.Is(err, errAgain):
+		case again && store.MayPass(err) && cmd.Context().Err() == nil:
+			fmt.Fprintln(cmd.ErrOrStderr(), printableLines(fmt.Sprintf("ipvm: %v", err)))
+			time.Sleep(time.Second)
+		default:
+			return err
+		}
+	}
+}
+
+func (a *app) node(cmd *cobra.Command, o *ipvm.ServeOptions) (err error) {
 	node, err := a.open(cmd)
 	if err != nil {
 		return err
 	}
 	defer func() { err = closing(cmd, node, err) }()
-	service, err := node.Serve(cmd.Context(), o)
+	service, err := node.Serve(cmd.Context(), *o)
 	if errors.Is(err, ipvm.ErrGuest) {
 		return fmt.Errorf("%s: %w: another node or command runs there\n  hint: end it, or use another state directory", node.Dir(), err)
 	}
@@ -184,10 +212,36 @@ func (a *app) node(cmd *cobra.Command, o ipvm.ServeOptions) (err error) {
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "ipvm: node %s serves %s; %s taken up\n", id, node.Dir(), countOf(service.Resumed, "workflow"))
 	if addr := service.Addr(); addr != "" {
+		o.Listen = addr
 		fmt.Fprintf(cmd.ErrOrStderr(), "ipvm: http://%s\n", addr)
 	}
-	<-cmd.Context().Done()
-	return nil
+	select {
+	case <-cmd.Context().Done():
+		return nil
+	case err := <-service.Broken():
+		return a.outlast(cmd, service, err)
+	}
+}
+
+// outlast waits until the disk of a node that can not write to it any more is in
+// order, or returns why that is not to be waited for. Meanwhile the node answers
+// what it can without writing.
+func (a *app) outlast(cmd *cobra.Command, service *ipvm.Service, err error) error {
+	if !store.MayPass(err) {
+		return err
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), printableLines(fmt.Sprintf("ipvm: %v\nipvm: the node accepts nothing until then, and goes on by itself; what it had acknowledged is kept", err)))
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for service.Writable() != nil {
+		select {
+		case <-cmd.Context().Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "ipvm: %v\n", errAgain)
+	return errAgain
 }
 
 // countOf is n and the word for so many.

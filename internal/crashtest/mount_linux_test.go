@@ -16,6 +16,24 @@ func bindReadOnly(t *testing.T, dir string) {
 	}
 }
 
+// readOnly makes what is under dir read-only, but for what is open, until the
+// returned function is called.
+func readOnly(t *testing.T, dir string) (writable func()) {
+	t.Helper()
+	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
+		t.Skipf("this process may not mount: %v", err)
+	}
+	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // smallDisk mounts a disk of the given size in bytes at dir until the test
 // ends.
 func smallDisk(t *testing.T, dir, size string) {
