@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -22,6 +24,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
@@ -43,13 +46,14 @@ func TestScripts(t *testing.T) {
 	runScripts(t, testscript.Params{Dir: "testdata/script"})
 }
 
-// TestGuide runs what the guide says to copy and paste about friends.
+// TestGuide runs what the guide says to copy and paste about friends and HTTP.
 func TestGuide(t *testing.T) {
 	t.Parallel()
 	page := string(readFile(t, "../../docs/guide.md"))
 	for section, expect := range map[string]string{
 		"Lend your laptop to a friend":   "stdout '^b +ran .* 50$'\nstdout '^revoked '\nstderr 'on behalf of did:key:z6Mk'\nstderr 'stripped.json is not signed'\nstderr 'MatchError'\nstderr 'Revoked'\n",
 		"Believe what a friend computed": "stdout '^a +trusted +17 gas +9$'\nstdout '^a +ran +17 gas, .* 9$'\n",
+		"Over HTTP":                      "stdout 'bafkreibwny22bxrlspg6i5hystlbmx6re4jym2t6ey6tomgdexcgwq7ezy'\nstdout '\"state\":\"ok\".*\"value\":3,'\nstdout '^b +remembered .* 3$'\nstdout 'ok +2/2 jobs'\n",
 	} {
 		_, text, ok := strings.Cut(page, "\n## "+section+"\n")
 		_, commands, begins := strings.Cut(text, "```sh\n")
@@ -57,6 +61,7 @@ func TestGuide(t *testing.T) {
 		if !ok || !begins || !ends {
 			t.Fatalf("the guide has no commands under %q", section)
 		}
+		commands = elsewhereAt(commands, freeAddress(t))
 		// The shell goes on after a command that is to fail, and stops at one that is not.
 		commands = regexp.MustCompile("(?m)^! (.*)$").ReplaceAllString(commands, "if $1; then exit 9; fi")
 		script := filepath.Join(t.TempDir(), "guide.txtar")
@@ -64,6 +69,60 @@ func TestGuide(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Run(section, func(t *testing.T) { runScripts(t, testscript.Params{Files: []string{script}}) })
+	}
+}
+
+// freeAddress is a loopback address at which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// elsewhereAt is commands with a node at another address than the usual one, which
+// ends with them.
+func elsewhereAt(commands, address string) string {
+	started := "ipvm node --listen " + address + " &\ntrap \"kill $!\" EXIT\nuntil curl -sf http://" + address + "/v1; do sleep 0.1; done"
+	commands = regexp.MustCompile("(?m)^ipvm node &.*$").ReplaceAllLiteralString(commands, started)
+	return strings.ReplaceAll(commands, "127.0.0.1:1337", address)
+}
+
+// TestGuideGo runs the program in the guide against a node.
+func TestGuideGo(t *testing.T) {
+	t.Parallel()
+	_, text, ok := strings.Cut(string(readFile(t, "../../docs/guide.md")), "\n## From Go\n")
+	_, program, begins := strings.Cut(text, "```go\n")
+	program, _, ends := strings.Cut(program, "```\n")
+	if !ok || !begins || !ends {
+		t.Fatal("the guide has no program")
+	}
+	node, err := ipvm.Open(t.TempDir(), ipvm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	service, err := node.Serve(t.Context(), ipvm.ServeOptions{Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer service.Close()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "main.go"), []byte(strings.ReplaceAll(program, "127.0.0.1:1337", service.Addr())))
+	writeFile(t, filepath.Join(dir, "add-one.wasm"), readFile(t, "../../examples/add-one/add-one.wasm"))
+	binary := filepath.Join(dir, "first")
+	build := exec.Command("go", "build", "-o", binary, filepath.Join(dir, "main.go"))
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	run := exec.Command(binary)
+	run.Dir = dir
+	if out, err := run.CombinedOutput(); err != nil || string(out) != "a ok 41\nb ok 42\nok\n" {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
