@@ -18,6 +18,8 @@ type circle struct {
 	flights *flights
 	waits   waits
 	kept    kept
+	// modules are those that a guest has had: that is not taken back.
+	modules links
 	// runs are those that go on, and that tell; under the engine's mu.
 	runs map[*run]struct{}
 }

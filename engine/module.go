@@ -79,6 +79,28 @@ type modules struct {
 // maxKnown bounds the modules whose interfaces are kept in memory.
 const maxKnown = 1024
 
+// links are some of those of which something is known.
+type links struct {
+	mu  sync.Mutex
+	all map[ipld.Link]struct{}
+}
+
+func (l *links) has(link ipld.Link) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.all[link]
+	return ok
+}
+
+func (l *links) add(link ipld.Link) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all == nil || len(l.all) >= maxKnown {
+		l.all = make(map[ipld.Link]struct{})
+	}
+	l.all[link] = struct{}{}
+}
+
 // Module returns what is known of the module behind link, loading it if this
 // node has not seen it before, and fetching it if it is not here. A module that
 // can not be had or used is a failure.
@@ -90,7 +112,7 @@ func (e *Engine) Module(ctx context.Context, link ipld.Link) (ModuleInfo, *task.
 // those that its own jobs made, and those that are fetched for it.
 func (e *Engine) module(ctx context.Context, from *content, link ipld.Link) (ModuleInfo, *task.Failure, error) {
 	sp := from.space
-	if sp.alone { // what others have loaded does not count
+	if sp.alone && !sp.circle.modules.has(link) { // what others have loaded does not count
 		if ok, err := sp.Has(link); err != nil {
 			return ModuleInfo{}, nil, err
 		} else if !ok {
@@ -98,6 +120,7 @@ func (e *Engine) module(ctx context.Context, from *content, link ipld.Link) (Mod
 				return ModuleInfo{}, failure, err
 			}
 		}
+		sp.circle.modules.add(link)
 	}
 	e.modules.mu.Lock()
 	about, ok := e.modules.known[link]

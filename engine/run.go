@@ -186,7 +186,7 @@ func (r *run) drive(ctx context.Context) (*Report, error) {
 	// stops what is running.
 	work, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	events := r.engine.tell(r.graph.Link(), r.options.Listen)
+	events := r.engine.tell(r.graph.Link(), r.options.Listen, r.spaces.sync)
 	events.add(Event{Kind: WorkflowStarted, Jobs: r.graph.Len()})
 	for r.offer(); r.busy > 0 || len(r.queue) > 0 || len(r.parked) > 0; r.offer() {
 		r.turn(work, events)
@@ -196,7 +196,7 @@ func (r *run) drive(ctx context.Context) (*Report, error) {
 	}
 	r.finish(ctx)
 	if r.err == nil {
-		r.err = r.engine.sync(context.WithoutCancel(ctx))
+		r.err = r.spaces.sync(context.WithoutCancel(ctx))
 	}
 	if r.err == nil {
 		events.add(Event{Kind: WorkflowEnded, Status: r.report.Status})

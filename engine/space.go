@@ -94,6 +94,7 @@ type space struct {
 	Memory
 	put     func(store.Batch) error
 	hold    func([]ipld.Link, []task.ID) (*store.Hold, error) // of a room
+	sync    func(context.Context) error                       // what was put is durable
 	flights *flights
 	circle  *circle
 	// silent tells that nobody hears of what comes of the step: it is a secret.
@@ -108,7 +109,7 @@ type space struct {
 
 // public is the space of the owner's steps that are no secrets.
 func (e *Engine) public() space {
-	return space{Memory: e.Store, put: e.Store.Put, flights: &e.flights, circle: e.own}
+	return space{Memory: e.Store, put: e.Store.Put, sync: e.Store.Sync, flights: &e.flights, circle: e.own}
 }
 
 // space is that of a room.
@@ -118,7 +119,7 @@ func (e *Engine) space(r Room) (space, error) {
 		return space{}, err
 	}
 	sp := space{
-		Memory: behind{vault: open.vault, open: e.Store}, put: open.put, hold: open.vault.Hold, flights: &open.flights,
+		Memory: behind{vault: open.vault, open: e.Store}, put: open.put, hold: open.vault.Hold, sync: open.vault.Sync, flights: &open.flights,
 		circle: e.own, silent: true, private: true, alone: r.Guest != "",
 	}
 	switch {
@@ -161,20 +162,16 @@ func (e *Engine) spacesOf(g *graph.Graph, who did.DID) (s spaces, err error) {
 	return s, err
 }
 
-// sync returns when everything that was kept before is durable.
-func (e *Engine) sync(ctx context.Context) error {
-	e.rooms.mu.Lock()
-	open := make([]Vault, 0, len(e.rooms.all))
-	for _, r := range e.rooms.all {
-		open = append(open, r.vault)
+// sync returns when everything is durable that was kept before for the run, in all
+// places at once.
+func (s *spaces) sync(ctx context.Context) error {
+	if s.secret.sync == nil {
+		return s.open.sync(ctx)
 	}
-	e.rooms.mu.Unlock()
-	for _, v := range open {
-		if err := v.Sync(ctx); err != nil {
-			return err
-		}
-	}
-	return e.Store.Sync(ctx)
+	secret := make(chan error, 1)
+	go func() { secret <- s.secret.sync(ctx) }()
+	err := s.open.sync(ctx)
+	return errors.Join(err, <-secret)
 }
 
 // RevealFile returns the bytes of the file behind a link in a secret result.

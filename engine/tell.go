@@ -15,6 +15,7 @@ type teller struct {
 	engine   *Engine
 	workflow ipld.Link
 	listen   func(Event)
+	sync     func(context.Context) error
 	mu       sync.Mutex
 	queue    []Event
 	seq      uint64
@@ -24,9 +25,10 @@ type teller struct {
 	err      error
 }
 
-// tell starts a teller, which runs until its end method is called.
-func (e *Engine) tell(workflow ipld.Link, listen func(Event)) *teller {
-	t := &teller{engine: e, workflow: workflow, listen: listen}
+// tell starts a teller, which runs until its end method is called. What was kept of
+// an outcome is durable when sync returns.
+func (e *Engine) tell(workflow ipld.Link, listen func(Event), sync func(context.Context) error) *teller {
+	t := &teller{engine: e, workflow: workflow, listen: listen, sync: sync}
 	if listen != nil {
 		t.wake, t.done = make(chan struct{}, 1), make(chan struct{})
 		go t.loop()
@@ -94,7 +96,7 @@ func (t *teller) loop() {
 func (t *teller) durable(batch []Event) error {
 	for _, ev := range batch {
 		if ev.Kind == JobSettled {
-			return t.engine.sync(context.Background())
+			return t.sync(context.Background())
 		}
 	}
 	return nil

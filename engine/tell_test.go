@@ -13,7 +13,7 @@ func TestTellAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	var heard []Event
 	e := &Engine{Config: Config{Now: time.Now}}
-	tell := e.tell(ipld.Link{}, func(ev Event) { heard = append(heard, ev) })
+	tell := e.tell(ipld.Link{}, func(ev Event) { heard = append(heard, ev) }, nil)
 	tell.add(Event{Kind: WorkflowStarted})
 	if err := tell.end(); err != nil {
 		t.Fatal(err)

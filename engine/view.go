@@ -16,7 +16,6 @@ import (
 type View struct {
 	engine *Engine
 	space  space
-	sync   func(context.Context) error
 }
 
 var _ Knowledge = (*View)(nil)
@@ -24,17 +23,13 @@ var _ Knowledge = (*View)(nil)
 // View is what who sees; empty is the owner.
 func (e *Engine) View(who did.DID) (*View, error) {
 	if who == "" || who == e.Key.DID() {
-		return &View{e, e.public(), e.Store.Sync}, nil
+		return &View{e, e.public()}, nil
 	}
 	sp, err := e.space(Room{Guest: who})
 	if err != nil {
 		return nil, err
 	}
-	open, err := e.room(Room{Guest: who})
-	if err != nil {
-		return nil, err
-	}
-	return &View{e, sp, open.vault.Sync}, nil
+	return &View{e, sp}, nil
 }
 
 // Block returns a verified block, or an error that wraps [store.ErrNotFound].
@@ -47,7 +42,7 @@ func (v *View) Has(link ipld.Link) (bool, error) { return v.space.Has(link) }
 func (v *View) Receipts(id task.ID) ([]*receipt.Signed, error) { return v.space.Receipts(id) }
 
 // Sync returns when all that was seen before is durable.
-func (v *View) Sync(ctx context.Context) error { return v.sync(ctx) }
+func (v *View) Sync(ctx context.Context) error { return v.space.sync(ctx) }
 
 // Module is [Engine.Module] as far as the principal may know.
 func (v *View) Module(ctx context.Context, link ipld.Link) (ModuleInfo, *task.Failure, error) {
@@ -68,5 +63,5 @@ func (v *View) Bring(ctx context.Context, blocks []ipld.Link) error {
 	if err := v.space.put(store.Batch{Notes: marks(blocks)}); err != nil {
 		return err
 	}
-	return v.sync(ctx)
+	return v.space.sync(ctx)
 }

@@ -156,11 +156,11 @@ func (k *Keeper) Submit(ctx context.Context, g *graph.Graph, o Options) (Run, er
 	if l == nil {
 		return run, k.Store.Sync(context.WithoutCancel(ctx))
 	}
-	if err := k.acknowledge(ctx, l); err != nil {
+	k.start(l, g) // it need not wait for the disk: nothing is shown before that
+	if err := k.Store.Sync(context.WithoutCancel(ctx)); err != nil {
 		return Run{}, err
 	}
 	fault.Point("runs.accepted")
-	k.start(l, g)
 	return run, nil
 }
 
