@@ -26,6 +26,15 @@ func (n *Node) Submit(ctx context.Context, w *Workflow, o runs.Options) (runs.Ru
 	return n.Backend().Submit(ctx, w, o)
 }
 
+// accept is judge for a workflow that is submitted: of what was accepted before
+// nothing is refused for want of room.
+func (o *owner) accept(g *graph.Graph, opts runs.Options) (did.DID, error) {
+	if err := o.quota.admit(); err != nil {
+		return "", err
+	}
+	return o.judge(g, opts)
+}
+
 // judge tells on whose behalf an accepted workflow runs.
 func (o *owner) judge(g *graph.Graph, opts runs.Options) (did.DID, error) {
 	switch {
@@ -61,7 +70,7 @@ func (o *owner) perform(ctx context.Context, who did.DID, g *graph.Graph, opts e
 		opts.Permit = engine.Unsigned
 		return o.Engine.Run(ctx, g, opts)
 	}
-	report, err := o.Run(ctx, g, opts)
+	report, err := o.run(ctx, g, opts)
 	if errors.Is(err, ErrDenied) {
 		err = fmt.Errorf("%w: %w", runs.ErrRefused, err)
 	}

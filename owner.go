@@ -62,6 +62,7 @@ type owner struct {
 	trustDepth int
 	// broken has the first failed write, after which a store writes no more.
 	broken chan error
+	quota  *quota
 	// server serves the state directory's other users.
 	server *rpc.Server
 }
@@ -113,7 +114,8 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 		Fetcher: fetcher(own.gateway),
 		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
 	})
-	own.runs = runs.New(runs.Config{Store: own.store, Judge: own.judge, Run: own.perform, Now: o.Now, Log: o.Log})
+	own.runs = runs.New(runs.Config{Store: own.store, Judge: own.accept, Run: own.perform, Now: o.Now, Log: o.Log})
+	own.quota = &quota{max: o.StoreQuota, store: own.store, collect: own.Collect, now: own.Now, log: o.Log}
 	fault.Point("node.listen")
 	own.server, err = rpc.Listen(dir, own)
 	fault.Point("node.listening")
@@ -144,6 +146,9 @@ func loadKey(path string) (did.PrivateKey, error) {
 func (o *owner) Close() error {
 	var errs []error
 	fault.Point("node.close")
+	if o.quota != nil {
+		o.quota.close()
+	}
 	if o.runs != nil {
 		errs = append(errs, o.runs.Close())
 	}
@@ -171,6 +176,13 @@ func (o *owner) Close() error {
 // Run drives g to its end, if whoever asks for it may have that. The guest of a
 // state directory is its owner, unless it says that it acts for another.
 func (o *owner) Run(ctx context.Context, g *graph.Graph, opts engine.Options) (*engine.Report, error) {
+	if err := o.quota.admit(); err != nil {
+		return nil, err
+	}
+	return o.run(ctx, g, opts)
+}
+
+func (o *owner) run(ctx context.Context, g *graph.Graph, opts engine.Options) (*engine.Report, error) {
 	if len(opts.Authority) == 0 {
 		return o.Engine.Run(ctx, g, opts)
 	}
@@ -180,7 +192,7 @@ func (o *owner) Run(ctx context.Context, g *graph.Graph, opts engine.Options) (*
 	case errors.As(err, &performed) && performed.Running != nil:
 		select {
 		case <-performed.Running:
-			return o.Run(ctx, g, opts)
+			return o.run(ctx, g, opts)
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}

@@ -63,6 +63,7 @@ func (n *Node) Serve(ctx context.Context, o ServeOptions) (*Service, error) {
 		}
 	}
 	own.serving.Store(true)
+	own.quota.start()
 	var err error
 	if s.Resumed, err = own.runs.ResumeAll(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -188,6 +188,8 @@ func problemOf(err error) *Problem {
 			p.Denial = string(denied.Denial)
 		}
 		return p
+	case errors.Is(err, store.ErrQuota):
+		return problemf(DiskFull, "%v", store.ErrQuota).hint("what was acknowledged is kept; its owner can make room, or allow more (store-quota)")
 	case errors.Is(err, store.ErrDiskFull):
 		return problemf(DiskFull, "%v", store.ErrDiskFull).hint("what was acknowledged is kept; make room and try again")
 	case errors.Is(err, store.ErrReadOnly):

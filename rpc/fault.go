@@ -73,6 +73,7 @@ var kinds = [...]struct {
 	{"closed", http.StatusServiceUnavailable, engine.ErrClosed},
 	{"closed", http.StatusServiceUnavailable, store.ErrClosed},
 	{"disk-full", http.StatusInsufficientStorage, store.ErrDiskFull},
+	{"quota", http.StatusInsufficientStorage, store.ErrQuota},
 	{"mismatch", http.StatusBadRequest, ipld.ErrMismatch},
 	{"untrusted-hash", http.StatusBadRequest, ipld.ErrHash},
 	{"cancelled", http.StatusServiceUnavailable, context.Canceled},

@@ -210,6 +210,7 @@ func (s *Store) writeBlob(name string, data []byte) error {
 	if err := s.fs.Rename(temp, name); err != nil {
 		return errors.Join(err, ignoreMissing(s.fs.Remove(temp)))
 	}
+	s.held.Add(int64(len(data)))
 	fault.Point("store.blob.renamed")
 	return nil
 }

@@ -103,6 +103,7 @@ func (s *Store) Collect(ctx context.Context, c Collection) (sum Collected, err e
 	if c.DryRun {
 		return g.sum, nil
 	}
+	s.held.Add(-int64(g.sum.Bytes))
 	return g.sum, g.reclaim()
 }
 
@@ -223,7 +224,7 @@ func (s *Store) linksIn(l ipld.Link) []ipld.Link {
 }
 
 func (g *collector) roots() error {
-	for _, h := range g.store.held() {
+	for _, h := range g.store.allHolds() {
 		if err := h.mark(g.ctx, g.marks); err != nil {
 			return err
 		}
@@ -827,6 +828,15 @@ func (s *Store) Size(ctx context.Context) (uint64, error) {
 	return s.size(ctx)
 }
 
+// Held is about [Store.Size], which is measured at first and then reckoned: it may be
+// somewhat too high until the next collection measures again.
+func (s *Store) Held(ctx context.Context) (uint64, error) {
+	if !s.measured.Load() {
+		return s.Size(ctx)
+	}
+	return uint64(max(s.held.Load(), 0)), nil
+}
+
 func (s *Store) size(ctx context.Context) (n uint64, err error) {
 	it, err := s.db.NewIter(nil)
 	if err != nil {
@@ -846,5 +856,9 @@ func (s *Store) size(ctx context.Context) (n uint64, err error) {
 		n += uint64(len(key) + lazy.Len())
 		err = context.Cause(ctx)
 	}
-	return n, errors.Join(err, it.Error())
+	if err = errors.Join(err, it.Error()); err == nil {
+		s.held.Store(int64(n))
+		s.measured.Store(true)
+	}
+	return n, err
 }

@@ -20,6 +20,8 @@ var (
 	ErrDiskFull = errors.New("disk full")
 	// ErrReadOnly reports that the file system takes no writes.
 	ErrReadOnly = errors.New("read-only file system")
+	// ErrQuota reports a store that holds as much as it may.
+	ErrQuota = errors.New("the store of this node is at its quota")
 	// ErrEvidenceFull reports that a Task ID has receipts of as many foreign
 	// signers as the store keeps, so that another one is refused.
 	ErrEvidenceFull = errors.New("too many signers for one task")

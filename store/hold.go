@@ -69,8 +69,8 @@ func (h *Hold) mark(ctx context.Context, m *marks) error {
 	return errors.Join(errs...)
 }
 
-// held are the holds of the moment.
-func (s *Store) held() []*Hold {
+// allHolds are the holds of the moment.
+func (s *Store) allHolds() []*Hold {
 	s.collecting.mu.Lock()
 	defer s.collecting.mu.Unlock()
 	all := make([]*Hold, 0, len(s.collecting.holds))

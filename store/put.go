@@ -155,6 +155,7 @@ func (s *Store) apply(b Batch, paths []string) (err error) {
 		s.began, s.filterSaved = true, false
 		s.session++
 	}
+	s.held.Add(int64(batch.Len()))
 	fault.Point("store.applied")
 	return nil
 }

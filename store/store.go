@@ -68,6 +68,9 @@ type Store struct {
 	recent     recent
 	collecting collecting
 
+	held     atomic.Int64 // bytes, about, once measured
+	measured atomic.Bool
+
 	syncing syncer
 	uses    uses
 	failure atomic.Pointer[error] // set once: the store must be opened again

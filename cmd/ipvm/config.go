@@ -80,6 +80,7 @@ const (
 
 	keyClockSkew  = "clock-skew"
 	keyTrustDepth = "trust-depth"
+	keyStoreQuota = "store-quota"
 
 	kindNumber = "NUMBER" // the kind of value that is written without quotes
 
@@ -113,6 +114,7 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyNodeProof, env: "IPVM_NODE_PROOF", kind: "LIST", usage: "delegations that are shown with these requests: files with commas between", value: "", check: asError(parseFiles)},
 		{key: keyNodeFor, env: "IPVM_NODE_FOR", kind: "DID", usage: "on whose behalf these requests are, as the delegations let the key; empty is the key's own", value: "", check: asError(parseDID)},
 		{key: keyClockSkew, env: "IPVM_CLOCK_SKEW", kind: "TIME", usage: "how far the clocks of those may be off who sign what comes here, at most " + authority.MaxSkew.String(), value: authority.DefaultSkew.String(), check: asError(parseSkew)},
+		{key: keyStoreQuota, env: "IPVM_STORE_QUOTA", kind: "SIZE", usage: "how much the store of a node that serves may hold: above, what was used least recently goes; empty is no bound", value: "", check: asError(parseQuota)},
 		{key: keyTrustDepth, env: "IPVM_TRUST_DEPTH", kind: kindNumber, usage: "how many delegations may lead from this node to one whose receipts count by them", value: "1", check: asError(parseDepth)},
 	}
 	for _, s := range c.all {
@@ -259,6 +261,14 @@ func parseSkew(s string) (time.Duration, error) {
 	return d, nil
 }
 
+// parseQuota reads a size; empty is 0.
+func parseQuota(s string) (uint64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	return workflow.ParseSize(s)
+}
+
 func parseDepth(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > ucan.MaxProofs {
@@ -389,6 +399,7 @@ func (c *config) options() ipvm.Options {
 	labels, _ := parseLabels(c.find(keyLabels).value)
 	skew, _ := parseSkew(c.find(keyClockSkew).value)
 	gateways, _ := parseGateways(c.find(keyGateways).value)
+	quota, _ := parseQuota(c.find(keyStoreQuota).value)
 	depth, _ := parseDepth(c.find(keyTrustDepth).value)
 	compileMemory, _ := workflow.ParseSize(c.find(keyCompileMemory).value)
 	nodeMemory, _ := parseNodeMemory(c.find(keyNodeMemory).value)
@@ -400,7 +411,7 @@ func (c *config) options() ipvm.Options {
 		},
 		Gateways: gateways, Kubo: c.find(keyKubo).value,
 		Compiler: compiler(), CompileTime: compileTime, CompileMemory: compileMemory,
-		ClockSkew: skew, TrustDepth: depth,
+		ClockSkew: skew, TrustDepth: depth, StoreQuota: quota,
 	}
 }
 
