@@ -38,6 +38,7 @@ const (
 	Unsupported   Kind = "unsupported-type"
 	Incomplete    Kind = "incomplete" // a CAR file in which blocks are missing
 	Busy          Kind = "busy"
+	Full          Kind = "full"
 	Internal      Kind = "internal"
 	Stopping      Kind = "stopping"
 	DiskFull      Kind = "disk-full"
@@ -61,6 +62,7 @@ var kinds = map[Kind]struct {
 	Unsupported:   {http.StatusUnsupportedMediaType, "Bodies of this type are not read"},
 	Incomplete:    {http.StatusUnprocessableEntity, "Blocks are missing"},
 	Busy:          {http.StatusTooManyRequests, "The node has enough to do"},
+	Full:          {http.StatusServiceUnavailable, "The node is full"},
 	Internal:      {http.StatusInternalServerError, "The node could not do its part"},
 	Stopping:      {http.StatusServiceUnavailable, "The node is stopping"},
 	DiskFull:      {http.StatusInsufficientStorage, "The node's disk takes nothing"},
@@ -173,8 +175,10 @@ func problemOf(err error) *Problem {
 		return p
 	case errors.As(err, &tooLarge):
 		return problemf(TooLarge, "more than %d bytes", tooLarge.Limit)
+	case errors.Is(err, runs.ErrShare):
+		return problemf(Busy, "%v", err).retry(busyRetry).hint("wait until some have ended, or cancel some")
 	case errors.Is(err, runs.ErrFull):
-		return problemf(Busy, "%v", err).retry(busyRetry)
+		return problemf(Full, "%v", err).retry(busyRetry).hint("what was acknowledged is kept and goes on")
 	case errors.Is(err, runs.ErrUnknown), errors.Is(err, store.ErrNotFound):
 		return problemf(NotFound, "%v", err)
 	case errors.Is(err, runs.ErrState):

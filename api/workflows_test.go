@@ -241,12 +241,24 @@ func TestFull(t *testing.T) {
 	r := newRig(t, options{closed: true, open: 1})
 	r.do(t, "POST", "/v1/workflows", r.sum(t, 1), yaml).json(t, http.StatusAccepted)
 	resp := r.do(t, "POST", "/v1/workflows", r.sum(t, 2), yaml)
-	resp.problem(t, http.StatusTooManyRequests, api.Busy, "unfinished")
+	resp.problem(t, http.StatusServiceUnavailable, api.Full, "unfinished")
 	expect(t, "Retry-After", resp.Header.Get("Retry-After"), "5")
 	must(t, r.keeper.Close())
 	resp = r.do(t, "POST", "/v1/workflows", r.sum(t, 3), yaml)
 	resp.problem(t, http.StatusServiceUnavailable, api.Stopping, "stopping")
 	expect(t, "Retry-After", resp.Header.Get("Retry-After"), "2")
+}
+
+// Who has more than its share is told so, while there is room for others.
+func TestShare(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, options{closed: true, open: 4})
+	for n := range 3 {
+		r.do(t, "POST", "/v1/workflows", r.sum(t, n), yaml).json(t, http.StatusAccepted)
+	}
+	resp := r.do(t, "POST", "/v1/workflows", r.sum(t, 3), yaml)
+	resp.problem(t, http.StatusTooManyRequests, api.Busy, "of one principal")
+	expect(t, "Retry-After", resp.Header.Get("Retry-After"), "5")
 }
 
 func TestBodyBounds(t *testing.T) {

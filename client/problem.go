@@ -32,6 +32,7 @@ const (
 	Unsupported   Kind = "unsupported-type"
 	Incomplete    Kind = "incomplete"
 	Busy          Kind = "busy"
+	Full          Kind = "full"
 	Internal      Kind = "internal"
 	Stopping      Kind = "stopping"
 	DiskFull      Kind = "disk-full"

@@ -157,10 +157,7 @@ func (e *Engine) enter(ctx context.Context) (context.Context, func(), error) {
 
 // seat is where a run waits for its workers.
 func (e *Engine) seat(o Options) (*seat, error) {
-	who := o.Asker
-	if guest := e.guest(o); guest != "" {
-		who = string(guest)
-	}
+	who := e.guest(o)
 	switch {
 	case o.Priority.price() == 0:
 		return nil, fmt.Errorf("%q is no priority: they are %s, %s and %s", o.Priority, Low, Normal, High)

@@ -172,8 +172,7 @@ func TestOnlyTheOwnerRaisesPriorities(t *testing.T) {
 		{engine.Options{Priority: engine.High, Permit: guest(r.Key.DID())}, ""},
 		{engine.Options{Priority: engine.Normal, Permit: guest("did:key:alice")}, ""},
 		{engine.Options{Priority: engine.High, Permit: guest("did:key:alice")}, "only the owner"},
-		{engine.Options{Priority: engine.Normal, Asker: "open"}, ""},
-		{engine.Options{Priority: engine.High, Asker: "open"}, "only the owner"},
+		{engine.Options{Priority: engine.High, Permit: engine.Unsigned}, "only the owner"},
 	} {
 		_, err := r.Run(context.Background(), g, test.o)
 		if got := fmt.Sprint(err); test.want == "" && err != nil || !strings.Contains(got, test.want) && test.want != "" {

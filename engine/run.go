@@ -28,9 +28,6 @@ type Options struct {
 	// Permit is what came of that, and is asked before each task that calls a
 	// function; nil allows all.
 	Permit Permit
-	// Asker is to whom what the run uses of the workers is put down, where that is
-	// not whom the permit names; empty is the node's owner.
-	Asker string
 	// Priority is the run's among all those that wait for workers.
 	Priority Priority
 	// Brings are the files in the store that came with the workflow: on whoever's

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/ipvm-wg/go-ipvm/did"
 )
 
 // Priority is the class of a run among those that wait for workers. The zero
@@ -58,7 +60,7 @@ type workers struct {
 	free     int
 	memory   uint64  // that is free
 	weight   float64 // how many workers a byte of memory counts as
-	parties  map[string]*party
+	parties  map[did.DID]*party
 	waiting  []*party // those with runs that wait, in the order in which they began to
 	level    float64  // what the one that was served last had used by then
 	arrivals uint64
@@ -75,7 +77,7 @@ const maxIdle = 1024
 
 // party is a principal that has runs.
 type party struct {
-	who   string
+	who   did.DID
 	runs  int     // those that go on
 	used  float64 // by its steps that ended, in nanoseconds at their prices
 	busy  int     // steps in progress
@@ -110,14 +112,14 @@ type loan struct {
 }
 
 func newWorkers(n int, memory uint64, now func() time.Time) *workers {
-	return &workers{free: n, memory: memory, weight: float64(n) / float64(memory), now: now, began: now(), parties: make(map[string]*party)}
+	return &workers{free: n, memory: memory, weight: float64(n) / float64(memory), now: now, began: now(), parties: make(map[did.DID]*party)}
 }
 
 // clock is how long there has been w.
 func (w *workers) clock() float64 { return float64(w.now().Sub(w.began)) }
 
 // enter gives a run of a principal its seat, which it has to leave.
-func (w *workers) enter(who string, p Priority) *seat {
+func (w *workers) enter(who did.DID, p Priority) *seat {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	party := w.party(who)
@@ -135,7 +137,7 @@ func (s *seat) leave() {
 
 // party finds a principal. Where there are many without runs, those are
 // forgotten that have used the least: they would begin where the others are.
-func (w *workers) party(who string) *party {
+func (w *workers) party(who did.DID) *party {
 	p := w.parties[who]
 	if p != nil {
 		return p

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/ipvm-wg/go-ipvm/did"
 )
 
 // office is workers, with runs whose steps take as long as a test says, by a
@@ -40,12 +42,12 @@ func newOffice(n int) *office {
 }
 
 // enter lets a run of so many steps ask for workers.
-func (o *office) enter(who string, p Priority, steps int, long time.Duration) *clerk {
+func (o *office) enter(who did.DID, p Priority, steps int, long time.Duration) *clerk {
 	return o.enterWith(who, p, steps, long, 0)
 }
 
 // enterWith lets a run of steps that need so much memory ask for workers.
-func (o *office) enterWith(who string, p Priority, steps int, long time.Duration, memory uint64) *clerk {
+func (o *office) enterWith(who did.DID, p Priority, steps int, long time.Duration, memory uint64) *clerk {
 	c := &clerk{seat: o.workers.enter(who, p), long: long, left: steps, needs: memory}
 	o.runs = append(o.runs, c)
 	if steps > 0 {
@@ -94,7 +96,7 @@ func (o *office) spend(d time.Duration) {
 }
 
 // began is how many steps of a principal have begun.
-func (o *office) began(who string) (n int) {
+func (o *office) began(who did.DID) (n int) {
 	for _, c := range o.runs {
 		if c.party.who == who {
 			n += c.began
@@ -199,7 +201,7 @@ func TestRunsTakeTurns(t *testing.T) {
 // and among principals, and the lowest goes on.
 func TestPriorities(t *testing.T) {
 	t.Parallel()
-	for _, who := range [][3]string{{"", "", ""}, {"a", "b", ""}} {
+	for _, who := range [][3]did.DID{{"", "", ""}, {"a", "b", ""}} {
 		for _, n := range []int{1, 4} {
 			o := newOffice(n)
 			low := o.enter(who[0], Low, lots, time.Millisecond)
@@ -224,7 +226,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		for range rapid.IntRange(1, 10).Draw(t, "runs") {
 			n := rapid.IntRange(1, 10).Draw(t, "steps")
 			left += n
-			o.enterWith(rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "who"), rapid.SampledFrom(Priorities).Draw(t, "priority"), n,
+			o.enterWith(rapid.SampledFrom([]did.DID{"", "a", "b"}).Draw(t, "who"), rapid.SampledFrom(Priorities).Draw(t, "priority"), n,
 				time.Duration(rapid.IntRange(1, 100).Draw(t, "ms"))*time.Millisecond, rapid.Uint64Range(0, 1000).Draw(t, "memory"))
 		}
 		for ; left > 0; left-- {
@@ -252,12 +254,12 @@ func TestLargeStepAmongSmallOnes(t *testing.T) {
 	t.Parallel()
 	o := newOffice(8)
 	for i := range 5 {
-		o.enterWith(fmt.Sprint(i), Normal, lots, time.Duration(i+1)*time.Millisecond, 100)
+		o.enterWith(did.DID(fmt.Sprint(i)), Normal, lots, time.Duration(i+1)*time.Millisecond, 100)
 	}
 	o.spend(time.Second)
 	all := func() (n int) {
 		for i := range 5 {
-			n += o.began(fmt.Sprint(i))
+			n += o.began(did.DID(fmt.Sprint(i)))
 		}
 		return n
 	}
@@ -290,7 +292,7 @@ func TestPartiesAreBounded(t *testing.T) {
 	o := newOffice(1)
 	stays := o.enter("stays", Normal, 1, time.Hour)
 	for i := range 5 * maxIdle {
-		o.workers.enter(fmt.Sprint(i), Normal).leave()
+		o.workers.enter(did.DID(fmt.Sprint(i)), Normal).leave()
 	}
 	if n := len(o.parties); n > 2*maxIdle || o.parties["stays"] != stays.party {
 		t.Errorf("%d principals are remembered", n)

@@ -226,7 +226,7 @@ func failOf(err error) *fail {
 		return f
 	case errors.As(err, &faults):
 		return faulty(faults)
-	case errors.Is(err, runs.ErrFull):
+	case errors.Is(err, runs.ErrFull), errors.Is(err, runs.ErrShare):
 		return failf(codeBusy, "%v", err)
 	}
 	return failf(codeInternal, "%v", err)

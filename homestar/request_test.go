@@ -152,6 +152,7 @@ func TestFailOf(t *testing.T) {
 	}{
 		{faults, codeParams, "the workflow at /a: wrong (and 149 more)"},
 		{workflow.FaultList{{Kind: workflow.Size, Msg: "large"}}, codeParams, "the workflow: large"},
+		{fmt.Errorf("%w: 15000", runs.ErrShare), codeBusy, "too many unfinished workflows of one principal: 15000"},
 		{fmt.Errorf("%w: 20000", runs.ErrFull), codeBusy, "the node has too many unfinished workflows: 20000"},
 		{errors.New("disk full"), codeInternal, "disk full"},
 	} {

@@ -68,6 +68,7 @@ var kinds = [...]struct {
 	{"not-pinned", http.StatusNotFound, ErrNotPinned},
 	{"collecting", http.StatusConflict, store.ErrCollecting},
 	{"full", http.StatusServiceUnavailable, runs.ErrFull},
+	{"share", http.StatusTooManyRequests, runs.ErrShare},
 	{"closed", http.StatusServiceUnavailable, ErrGone},
 	{"closed", http.StatusServiceUnavailable, runs.ErrClosed},
 	{"closed", http.StatusServiceUnavailable, engine.ErrClosed},

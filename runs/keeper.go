@@ -30,6 +30,9 @@ var (
 	// ErrFull reports that the node has accepted as many workflows as it keeps
 	// unfinished at once.
 	ErrFull = errors.New("the node has too many unfinished workflows")
+	// ErrShare reports that on behalf of one principal the node has accepted as
+	// many workflows as it keeps unfinished for it, as it leaves room for others.
+	ErrShare = errors.New("too many unfinished workflows of one principal")
 	// ErrState reports a run to which what is asked can not be done as it stands.
 	ErrState = errors.New("not possible as the run stands")
 	// ErrPerformed reports a submission that was performed before.
@@ -52,7 +55,8 @@ type Config struct {
 	// interruption. The error wraps [ErrRefused] if it may not run any more.
 	Run func(ctx context.Context, who did.DID, g *graph.Graph, o engine.Options) (*engine.Report, error)
 	// Active is how many workflows are in progress at once, Open how many may be
-	// unfinished; 0 is [DefaultActive] and [DefaultOpen].
+	// unfinished, those included that are suspended; 0 is [DefaultActive] and
+	// [DefaultOpen]. No principal has more than three times what is free.
 	Active, Open int
 	// Retry is how often it is tried whether the disk takes again what it did
 	// not take of workflows; 0 is [DefaultRetry].
@@ -78,7 +82,7 @@ type Options struct {
 // goroutines at once.
 type Keeper struct {
 	Config
-	slots chan struct{} // one for each workflow in progress
+	slots *slots
 	stop  context.CancelCauseFunc
 	life  context.Context
 	work  sync.WaitGroup
@@ -90,6 +94,7 @@ type Keeper struct {
 	active map[ID]*live
 	// starved are the runs that wait for room on the disk; nil where none does.
 	starved map[ID]bool
+	ledger  ledger
 }
 
 // New returns a keeper over c. It drives nothing that it finds in the store
@@ -110,7 +115,7 @@ func New(c Config) *Keeper {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Keeper{Config: c, slots: make(chan struct{}, c.Active), active: make(map[ID]*live)}
+	k := &Keeper{Config: c, slots: newSlots(c.Active), active: make(map[ID]*live), ledger: newLedger()}
 	k.life, k.stop = context.WithCancelCause(context.Background())
 	return k
 }
@@ -132,8 +137,8 @@ func (k *Keeper) Close() error {
 // what has a receipt is not run again.
 //
 // Of what was performed before by the same authority the run is returned, and
-// nothing is taken up. The error wraps [ErrFull] if there is no room, and what
-// Judge says.
+// nothing is taken up. The error wraps [ErrFull] or [ErrShare] if there is no room,
+// and what Judge says.
 func (k *Keeper) Submit(ctx context.Context, g *graph.Graph, o Options) (Run, error) {
 	who, err := k.Judge(g, o)
 	id := ID{g.Link(), who}
@@ -181,6 +186,7 @@ func (k *Keeper) acknowledge(ctx context.Context, l *live) error {
 	err := k.Store.Sync(context.WithoutCancel(ctx))
 	if err != nil {
 		k.drop(l)
+		k.forget(l.record.ID)
 		l.end(err)
 		k.work.Done()
 	}
@@ -198,8 +204,8 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 	if l := k.active[r.ID]; l != nil {
 		return nil, l.snapshot(), nil
 	}
-	if len(k.active) >= k.Open {
-		return nil, Run{}, fmt.Errorf("%w: %d", ErrFull, k.Open)
+	if err := k.ledger.room(r.ID, k.Open); err != nil {
+		return nil, Run{}, err
 	}
 	last, err := k.load(r.ID)
 	if err != nil && !errors.Is(err, ErrUnknown) {
@@ -244,6 +250,11 @@ func (k *Keeper) ResumeAll(ctx context.Context) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	k.mu.Lock()
+	for _, id := range open { // they were accepted, however many there are
+		k.ledger.add(id)
+	}
+	k.mu.Unlock()
 	for _, id := range open {
 		l, err := k.again(id, func(s State) bool { return s == Running })
 		if err != nil {
@@ -273,6 +284,9 @@ func (k *Keeper) again(id ID, may func(State) bool) (*live, error) {
 	if err != nil || !may(r.State) {
 		return nil, err
 	}
+	if err := k.ledger.room(id, k.Open); err != nil {
+		return nil, err
+	}
 	r.State, r.Settled, r.First, r.Reason, r.Ended = Running, 0, "", "", time.Time{}
 	r.Attempt++
 	if err := k.Store.Put(r.batch(nil)); err != nil {
@@ -291,6 +305,7 @@ func (k *Keeper) activate(r *record) (*live, error) {
 	l := newLive(r)
 	l.hold = hold
 	k.active[r.ID] = l
+	k.ledger.add(r.ID)
 	k.work.Add(1)
 	return l, nil
 }
@@ -300,25 +315,24 @@ func (k *Keeper) activate(r *record) (*live, error) {
 func (k *Keeper) start(l *live, g *graph.Graph) {
 	ctx, cancel := context.WithCancelCause(k.life)
 	l.setCancel(ctx, cancel)
+	p := k.slots.ask(l.record.For)
+	if !p.has() {
+		g = nil // thousands may wait, and each document be large
+	}
 	go func() {
 		defer k.work.Done()
 		defer cancel(nil)
-		report, err := k.turn(ctx, l, g)
+		report, err := k.turn(ctx, p, l, g)
 		k.finish(ctx, l, report, err)
 	}()
 }
 
 // turn waits for a slot and runs the workflow.
-func (k *Keeper) turn(ctx context.Context, l *live, g *graph.Graph) (*engine.Report, error) {
-	select {
-	case k.slots <- struct{}{}:
-		defer func() { <-k.slots }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+func (k *Keeper) turn(ctx context.Context, p *place, l *live, g *graph.Graph) (*engine.Report, error) {
+	if err := k.slots.wait(ctx, p); err != nil {
+		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
+	defer k.slots.leave(p)
 	r := l.record
 	if g == nil {
 		var err error
@@ -417,6 +431,9 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 		k.Log.Error("runs: the end of a workflow could not be kept", "workflow", r.Workflow, "err", err)
 	}
 	k.drop(l)
+	if r.State.Over() {
+		k.forget(r.ID)
+	}
 	l.close(r.Run, jobs, err)
 }
 
@@ -468,6 +485,15 @@ func (k *Keeper) drop(l *live) {
 	l.hold.Release()
 }
 
+// forget takes a run that has ended out of those that have not.
+func (k *Keeper) forget(id ID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.active[id] == nil { // it was not taken up again meanwhile
+		k.ledger.remove(id)
+	}
+}
+
 // Cancel ends a run: what has not started does not, what is
 // running is given up, and what was finished is kept. It is durable when Cancel
 // returns. The error wraps [ErrUnknown], or [ErrState] if the run has ended.
@@ -511,6 +537,9 @@ func (k *Keeper) halt(ctx context.Context, id ID, state State, cause error) (Run
 		return Run{}, err
 	}
 	fault.Point("runs.halted")
+	if l == nil && r.State.Over() {
+		k.forget(id)
+	}
 	if l == nil {
 		return r.Run, nil
 	}

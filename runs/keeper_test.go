@@ -95,6 +95,16 @@ func (b *bench) attempts() int {
 	return b.runs
 }
 
+// until waits for something that is to come soon.
+func (b *bench) until(t *testing.T, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it did not come to this")
+		}
+	}
+}
+
 // sum is a workflow of two jobs, the first of which adds one to n.
 func (b *bench) sum(t *testing.T, n int) *graph.Graph {
 	t.Helper()

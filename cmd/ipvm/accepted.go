@@ -486,6 +486,8 @@ func unknownRun(err error) error {
 		return misusef("`ipvm ps --all` lists those that were accepted, and for whom (--for); `ipvm run --detach FILE` submits one", "%v", err)
 	case errors.Is(err, runs.ErrState), errors.Is(err, client.Conflict):
 		return misusef("`ipvm show WORKFLOW` tells how it stands", "%v", err)
+	case errors.Is(err, runs.ErrShare), errors.Is(err, runs.ErrFull), errors.Is(err, client.Busy), errors.Is(err, client.Full):
+		return fmt.Errorf("%w\n  hint: wait until some have ended, or cancel some: `ipvm ps` lists them", err)
 	case errors.Is(err, ipvm.ErrNoService):
 		return misusef("start one with `ipvm node`, in another terminal", "%v", err)
 	}
