@@ -85,6 +85,44 @@ func (n *Node) FetchBlock(ctx context.Context, link ipld.Link) ([]byte, error) {
 	return r.One(link)
 }
 
+// PutBlock stores one block, durably.
+func (n *Node) PutBlock(ctx context.Context, b ipld.Block) error {
+	return n.Backend().PutBlocks(ctx, []ipld.Block{b})
+}
+
+// Directory returns the entries of the directory of files behind link, and fetches
+// its blocks likewise.
+func (n *Node) Directory(ctx context.Context, link ipld.Link) ([]ipld.DirEntry, error) {
+	r, err := n.finder(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return ipld.ReadDirectory(link, r.One)
+}
+
+// Resolve returns the link at path in the directory of files behind root, likewise.
+func (n *Node) Resolve(ctx context.Context, root ipld.Link, path string) (ipld.Link, error) {
+	r, err := n.finder(ctx)
+	if err != nil {
+		return ipld.Link{}, err
+	}
+	return ipld.Resolve(root, path, r.One)
+}
+
+// within is [Node.Resolve] for one document.
+func (n *Node) within(ctx context.Context) func(ipld.Link, string) (ipld.Link, error) {
+	var r *engine.Finder
+	return func(root ipld.Link, path string) (ipld.Link, error) {
+		if r == nil {
+			var err error
+			if r, err = n.finder(ctx); err != nil {
+				return ipld.Link{}, err
+			}
+		}
+		return ipld.Resolve(root, path, r.One)
+	}
+}
+
 // MismatchError reports a file that is not what it was expected to be.
 type MismatchError struct {
 	From      string

@@ -45,7 +45,7 @@ func (n *Node) Read(ctx context.Context, name string, r io.Reader, dir string) (
 	if err != nil {
 		return nil, err
 	}
-	source := workflow.Source{Name: name, Data: data, AllowCredentials: n.options.AllowCredentials}
+	source := workflow.Source{Name: name, Data: data, AllowCredentials: n.options.AllowCredentials, Within: n.within(ctx)}
 	files := &importer{ctx: ctx, node: n, dir: dir, known: make(map[string]ipld.Link)}
 	if dir != "" {
 		source.Files = files

@@ -244,6 +244,7 @@ func (d visitor) DID(ctx context.Context) (did.DID, error) { return d.own.DID(ct
 // calls; a signed one against what its signer knows, once that may have it run.
 func (d visitor) Check(ctx context.Context, who did.DID, src workflow.Source, signed bool) (*graph.Graph, error) {
 	src.AllowCredentials = src.AllowCredentials || d.node.options.AllowCredentials
+	src.Within = func(root ipld.Link, path string) (ipld.Link, error) { return d.within(ctx, who, root, path) }
 	w, faults, err := d.node.survey(ctx, src)
 	if err != nil {
 		return nil, err
@@ -272,6 +273,19 @@ func (d visitor) Check(ctx context.Context, who did.DID, src workflow.Source, si
 		return nil, err
 	}
 	return d.node.checkedFor(ctx, d.own, signer, w, nil)
+}
+
+// within is [Node.Resolve] in what who may read, or in what is fetched for it.
+func (d visitor) within(ctx context.Context, who did.DID, root ipld.Link, path string) (ipld.Link, error) {
+	view, err := d.own.View(who)
+	if err != nil {
+		return ipld.Link{}, err
+	}
+	r := engine.Finder{
+		Context: ctx, Block: view.Block, Has: view.Has, Fetcher: fetcher(d.own.gateway),
+		Keep: func(blocks []ipld.Block) error { return counter{view, d.own}.PutBlocks(ctx, blocks) },
+	}
+	return ipld.Resolve(root, path, r.One)
 }
 
 // PutBlocks stores blocks durably, for who to read.

@@ -197,6 +197,7 @@ type unixfsData struct {
 	fileSize   uint64
 	hasSize    bool
 	blockSizes []uint64
+	fanout     uint64 // of a sharded directory
 }
 
 // appendUnixFS appends the message of an inner node of a file.
@@ -209,8 +210,8 @@ func appendUnixFS(dst []byte, u unixfsData) []byte {
 	return dst
 }
 
-// decodeUnixFS reads a UnixFS message. Fields beyond those of a file (mode,
-// time, what is yet to come) are skipped, as protobuf has it.
+// decodeUnixFS reads a UnixFS message. Fields beyond those of files and directories
+// (mode, time, what is yet to come) are skipped, as protobuf has it.
 func decodeUnixFS(data []byte) (u unixfsData, err error) {
 	r := pbReader{data}
 	var seen [4]bool
@@ -232,6 +233,8 @@ func decodeUnixFS(data []byte) (u unixfsData, err error) {
 			u.data = f.b
 		case f.number == 3 && f.wire == wireVarint:
 			u.fileSize, u.hasSize = f.n, true
+		case f.number == 6 && f.wire == wireVarint:
+			u.fanout = f.n
 		case f.number == 4 && f.wire == wireVarint:
 			u.blockSizes = append(u.blockSizes, f.n)
 		case f.number == 4 && f.wire == wireBytes: // packed

@@ -163,8 +163,38 @@ func cut(s string) string {
 	return s
 }
 
+// within is what is in a directory of files at CID/path, which n names.
+func (r *reader) within(n *node, text string) ipld.Value {
+	cid, path, _ := strings.Cut(text, "/")
+	root, err := ipld.ParseLink(cid)
+	if err != nil {
+		r.fault(n, Invalid, cidHint, "expected ipfs://CID/path, got %s", quote("ipfs://"+text))
+		return ipld.Null
+	}
+	if r.src.Within == nil {
+		r.fault(n, File, `name the content by its own CID: {"/": CID}`, "%s can not be looked up here: this document may not name files", quote("ipfs://"+text))
+		return ipld.Null
+	}
+	got, ok := r.imported["ipfs://"+text]
+	if !ok {
+		got.link, got.err = r.src.Within(root, path)
+		r.imported["ipfs://"+text] = got
+	}
+	if got.err != nil {
+		r.fault(n, File, "`ipvm block ls "+cid+"` lists what is in the directory", "%s can not be found: %v", quote("ipfs://"+text), got.err)
+		return ipld.Null
+	}
+	return ipld.LinkValue(got.link)
+}
+
 // file imports a file that the document names.
 func (r *reader) file(n *node, path string) ipld.Value {
+	if url, ok := strings.CutPrefix(path, "ipfs://"); ok {
+		if link, err := ipld.ParseLink(url); err == nil {
+			return ipld.LinkValue(link)
+		}
+		return r.within(n, url)
+	}
 	if r.src.Files == nil {
 		r.fault(n, File, `name the content by its CID: {"/": CID}`, "the file %s can not be read here: this document may not name files", quote(path))
 		return ipld.Null

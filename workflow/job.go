@@ -328,7 +328,7 @@ func (r *reader) moduleText(v *node) ipld.Value {
 	case s == "":
 		r.fault(v, Invalid, moduleHint, "expected a module, got empty text")
 	case isURL && strings.Contains(cid, "/"):
-		r.notYet(v, "a path inside an ipfs:// URL", "name the module's own CID")
+		return r.within(v, cid)
 	case isURL:
 		r.fault(v, Invalid, cidHint, "expected ipfs://CID, got %s", quote(s))
 	case otherURL:

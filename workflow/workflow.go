@@ -61,6 +61,9 @@ type Source struct {
 	// Files resolves {file: path} and a path in `with`. Nil refuses them, as
 	// for documents that come from elsewhere.
 	Files Files
+	// Within finds what is at a path in a directory of files, as ipfs://CID/path
+	// names it. Nil refuses such URLs.
+	Within func(root ipld.Link, path string) (ipld.Link, error)
 	// AllowCredentials lets values pass that have the form of a credential.
 	AllowCredentials bool
 	// MaxBytes bounds Data; 0 means [MaxBytes].

@@ -23,9 +23,9 @@ func newBlock(a *app) *cobra.Command {
 	var out string
 	var raw, share bool
 	get := &cobra.Command{
-		Use:   "get CID",
+		Use:   "get CID[/PATH]",
 		Short: "Write the file or value behind a CID",
-		Long:  "Write the bytes of the file behind CID, or the value of a DAG-CBOR block as\nDAG-JSON. --raw writes the one block as it is.",
+		Long:  "Write the bytes of the file behind CID, or of the one at PATH in the directory\nbehind CID, or the value of a DAG-CBOR block as DAG-JSON. --raw writes the one block\nas it is.",
 		Args:  wants(1, 1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return a.getBlock(cmd, args[0], out, raw) },
 	}
@@ -35,7 +35,7 @@ func newBlock(a *app) *cobra.Command {
 	put := &cobra.Command{
 		Use:   "put FILE…",
 		Short: "Import files, as `ipfs add --cid-version=1` would, and print their CIDs",
-		Long:  "Import files, as `ipfs add --cid-version=1` would, and print their CIDs. With\n--cid, FILE is one http(s) URL, and what is there is imported only if it is what\nCID says.",
+		Long:  "Import files, and folders with all that is in them, as `ipfs add -r --hidden\n--cid-version=1` would, and print their CIDs. A document names a file in a folder as\nipfs://CID/path. With --cid, FILE is one http(s) URL, and what is there is imported only if it is what\nCID says.",
 		Args:  wants(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("cid") {
@@ -46,7 +46,7 @@ func newBlock(a *app) *cobra.Command {
 	}
 	put.Flags().StringVar(&cid, "cid", "", "import what is at a URL if it is what `CID` says")
 	put.Flags().BoolVar(&share, "share", false, "let the workflows of others read them: see `ipvm block share`")
-	cmd.AddCommand(put, get, &cobra.Command{
+	cmd.AddCommand(put, get, newBlockList(a), &cobra.Command{
 		Use:   "share CID…",
 		Short: "Let the workflows of others read files of the store",
 		Long: `Let every workflow that this node runs on behalf of somebody else read the files
@@ -114,6 +114,7 @@ type content interface {
 	ImportFrom(ctx context.Context, name string, in io.Reader) (ipld.Link, error)
 	FetchFile(ctx context.Context, link ipld.Link) ([]byte, error)
 	FetchBlock(ctx context.Context, link ipld.Link) ([]byte, error)
+	PutBlock(ctx context.Context, b ipld.Block) error
 }
 
 func (a *app) putBlocks(cmd *cobra.Command, files []string, share bool) (err error) {
@@ -168,6 +169,10 @@ func importFile(cmd *cobra.Command, to content, file string) (ipld.Link, error) 
 		return ipld.Link{}, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		b, err := importFolder(cmd, to, file, &folders{left: maxFolderFiles})
+		return b.Link, err
+	}
 	return to.ImportFrom(cmd.Context(), file, f)
 }
 
@@ -189,15 +194,15 @@ func (a *app) content(cmd *cobra.Command) (from content, done func(error) error,
 }
 
 func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err error) {
-	link, err := parseCID(cid)
-	if err != nil {
-		return err
-	}
 	from, done, err := a.content(cmd)
 	if err != nil {
 		return err
 	}
 	defer func() { err = done(err) }()
+	link, err := resolve(cmd, from, cid)
+	if err != nil {
+		return err
+	}
 	data, err := blockContent(cmd, from, link, raw)
 	if errors.Is(err, client.NotFound) {
 		return misusef("`ipvm block put FILE` sends a file", "%v", err)
