@@ -1,12 +1,14 @@
 package ipvm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +20,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/internal/fault"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/quarantine"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/rpc"
 	"github.com/ipvm-wg/go-ipvm/runs"
@@ -39,6 +42,8 @@ const (
 	GuestsDir = "guests"
 	// CacheDir is the name of the folder of compiled code there.
 	CacheDir = "compiled"
+	// CallsFile is the name of the file there of calls that are under way.
+	CallsFile = "calls"
 )
 
 // owner is a node whose parts live in this process. It is an [rpc.Backend].
@@ -47,6 +52,8 @@ type owner struct {
 	store *store.Store
 	rooms *rooms
 	wasm  *wasm.Engine
+	// quarantine are the tasks that have ended the process.
+	quarantine *quarantine.List
 	// gateway is who is asked for what is not here; nil for nobody.
 	gateway *gateway.Client
 	key     did.PrivateKey
@@ -109,8 +116,13 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 	if own.gateway, err = o.gateway(); err != nil {
 		return own, err
 	}
+	if own.quarantine, err = quarantine.Open(context.Background(), quarantine.Config{
+		Store: own.store, Path: filepath.Join(dir, CallsFile), Calls: 2*cmp.Or(o.Workers, runtime.GOMAXPROCS(0)) + spareCalls, Now: o.Now, Log: o.Log,
+	}); err != nil {
+		return own, err
+	}
 	own.Engine = engine.New(engine.Config{
-		Store: own.store, Wasm: own.wasm, Key: own.key, Vault: own.rooms.open, Trusts: own.trusts,
+		Store: own.store, Wasm: own.wasm, Key: own.key, Quarantine: own.quarantine, Vault: own.rooms.open, Trusts: own.trusts,
 		Fetcher: fetcher(own.gateway),
 		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
 	})
@@ -121,6 +133,10 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 	fault.Point("node.listening")
 	return own, err
 }
+
+// spareCalls is how many calls can be given up and not have ended yet, beside those
+// of the workers, before others wait for them.
+const spareCalls = 8
 
 // wasm configures the engine of the node in the state directory dir.
 func (o Options) wasm(dir string) wasm.Config {
@@ -164,6 +180,9 @@ func (o *owner) Close() error {
 	fault.Point("node.stopped")
 	if o.wasm != nil {
 		errs = append(errs, o.wasm.Close())
+	}
+	if o.quarantine != nil {
+		errs = append(errs, o.quarantine.Close())
 	}
 	errs = append(errs, o.rooms.close())
 	if o.store != nil {
@@ -323,6 +342,16 @@ func (o *owner) Note(ctx context.Context, id task.ID) (engine.Note, error) {
 // Standing tells what is known of tasks.
 func (o *owner) Standing(ctx context.Context, ids []task.ID) ([]engine.Standing, error) {
 	return durable(ctx, o.store.Sync, func() ([]engine.Standing, error) { return o.Engine.Standing(ctx, ids) })
+}
+
+// Quarantined lists the tasks whose calls have ended the process.
+func (o *owner) Quarantined(context.Context) ([]quarantine.Record, error) {
+	return o.quarantine.All(), nil
+}
+
+// Release forgets what is held against a task or a module.
+func (o *owner) Release(ctx context.Context, link ipld.Link) (int, error) {
+	return o.quarantine.Release(ctx, link)
 }
 
 // Preview tells which jobs of g are remembered and which would run, if whoever asks

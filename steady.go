@@ -8,6 +8,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/quarantine"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/rpc"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -111,6 +112,14 @@ func (s steady) Word(ctx context.Context, signer did.DID, id task.ID) (rpc.Word,
 
 func (s steady) Distrust(ctx context.Context, id did.DID) error {
 	return s.tell(ctx, func(b rpc.Backend) error { return b.Distrust(ctx, id) })
+}
+
+func (s steady) Quarantined(ctx context.Context) ([]quarantine.Record, error) {
+	return again(ctx, s.node, func(b rpc.Backend) ([]quarantine.Record, error) { return b.Quarantined(ctx) })
+}
+
+func (s steady) Release(ctx context.Context, link ipld.Link) (int, error) {
+	return again(ctx, s.node, func(b rpc.Backend) (int, error) { return b.Release(ctx, link) })
 }
 
 // tell is again for what has no answer.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/quarantine"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -49,6 +50,11 @@ func unclear(format string, args ...any) Again {
 // whose error wraps [store.ErrNotFound] where there is none. A task that asks for
 // more than most, or takes longer, is unclear.
 func Rerun(ctx context.Context, w *wasm.Engine, block func(ipld.Link) ([]byte, error), r *receipt.Signed, most task.Limits) (Again, error) {
+	return rerun(ctx, &Engine{Config: Config{Wasm: w}}, block, r, most)
+}
+
+// rerun is [Rerun] by an engine, of which nothing is used but what calls functions.
+func rerun(ctx context.Context, e *Engine, block func(ipld.Link) ([]byte, error), r *receipt.Signed, most task.Limits) (Again, error) {
 	if err := r.Verify(); err != nil {
 		return Again{Verdict: Forged, Why: fmt.Sprintf("its signature does not hold: %v", err)}, nil
 	}
@@ -66,9 +72,12 @@ func Rerun(ctx context.Context, w *wasm.Engine, block func(ipld.Link) ([]byte, e
 	if err != nil || why != "" {
 		return unclear("%s", why), err
 	}
-	e := &Engine{Config: Config{Wasm: w}}
 	if c, why, err = e.loaded(ctx, sp, c); err != nil || why != "" {
 		return unclear("%s", why), err
+	}
+	c.subject = quarantine.Subject{Task: c.id, Module: c.module, Func: c.fun.Name}
+	if failure := e.Quarantine.Refuses(c.subject); failure != nil {
+		return unclear("%s", failure.Message), nil
 	}
 	result, _, err := e.call(ctx, sp, c, limits)
 	if err != nil {
@@ -192,7 +201,7 @@ func (e *Engine) Rerun(ctx context.Context, block func(ipld.Link) ([]byte, error
 	}
 	defer done()
 	most.Time = min(limit, most.Time)
-	a, err := Rerun(ctx, e.Wasm, block, r, most)
+	a, err := rerun(ctx, e, block, r, most)
 	if err != nil || a.Verdict != Different || keep == nil || !a.Now.Remembered() {
 		return a, err
 	}

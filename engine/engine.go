@@ -11,6 +11,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/quarantine"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -58,6 +59,8 @@ type Config struct {
 	// Fetcher is asked for modules and inputs that a document names and that are
 	// not in the store; nil is nobody. It is not asked for what a secret job needs.
 	Fetcher Fetcher
+	// Quarantine takes note of calls that end the process; nil does not.
+	Quarantine *quarantine.List
 	// Workers is how many steps may be in progress at once; 0 is GOMAXPROCS.
 	Workers int
 	Policy

@@ -97,6 +97,8 @@ type space struct {
 	sync    func(context.Context) error                       // what was put is durable
 	flights *flights
 	circle  *circle
+	// whose it is; empty is the node's owner.
+	whose did.DID
 	// silent tells that nobody hears of what comes of the step: it is a secret.
 	silent bool
 	// private tells that it is kept in a room, where the word of others does not
@@ -120,7 +122,7 @@ func (e *Engine) space(r Room) (space, error) {
 	}
 	sp := space{
 		Memory: behind{vault: open.vault, open: e.Store}, put: open.put, hold: open.vault.Hold, sync: open.vault.Sync, flights: &open.flights,
-		circle: e.own, silent: true, private: true, alone: r.Guest != "",
+		circle: e.own, whose: r.Guest, silent: true, private: true, alone: r.Guest != "",
 	}
 	switch {
 	case open.circle != nil:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/quarantine"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -205,6 +206,8 @@ type call struct {
 	params []ipld.Value  // canonical, compact
 	named  []ipld.Link   // may be fetched, with what is below
 	also   []store.Alias // that it is the task as written, where that is to be known
+	// subject is c outside of the space that it runs in.
+	subject quarantine.Subject
 }
 
 // call is c as its task has it.
@@ -333,6 +336,7 @@ func (s *step) settle(ctx context.Context, c call, limits task.Limits) (ran, How
 }
 
 func (s *step) recallOrRun(ctx context.Context, c call, limits task.Limits) (ran, How, error) {
+	c.subject = s.subject(&c)
 	for {
 		r, ok, err := s.engine.recall(s.space, &c, limits)
 		if err != nil || ok {
@@ -340,6 +344,9 @@ func (s *step) recallOrRun(ctx context.Context, c call, limits task.Limits) (ran
 		}
 		if s.recall {
 			return ran{}, "", errNotKept
+		}
+		if failure := s.engine.Quarantine.Refuses(c.subject); failure != nil {
+			return ran{outcome: task.Outcome{Failure: failure}}, "", nil
 		}
 		r, leader, err := s.space.flights.do(ctx, c.id, func(ctx context.Context) (ran, error) {
 			// A flight that has ended since we looked left its receipt.
@@ -359,6 +366,16 @@ func (s *step) recallOrRun(ctx context.Context, c call, limits task.Limits) (ran
 			return r, Ran, err
 		}
 	}
+}
+
+// subject is c as it may be known beside what it comes to: a secret under the task
+// as written, which its document shows.
+func (s *step) subject(c *call) quarantine.Subject {
+	id := c.id
+	if s.step.Secret {
+		id = s.step.ID
+	}
+	return quarantine.Subject{Task: id, Module: c.module, Func: c.fun.Name, For: s.space.whose}
 }
 
 // used is what a run used; all that it was allowed where nobody knows.
@@ -413,7 +430,11 @@ func (e *Engine) call(ctx context.Context, sp space, c call, limits task.Limits)
 	}
 	defer module.Close()
 	var lines logBuffer
-	result, err := module.Run(ctx, wasm.Call{Func: c.fun.Name, Params: params, Seed: c.id.Seed(), Limits: limits, Log: lines.add})
+	var result wasm.Result
+	e.Quarantine.Watch(c.subject, func(died *uint32) bool {
+		result, err = module.Run(ctx, wasm.Call{Func: c.fun.Name, Params: params, Seed: c.id.Seed(), Limits: limits, Log: lines.add, Died: died})
+		return err == nil && certain(result.Outcome)
+	})
 	return result, lines.lines, err
 }
 

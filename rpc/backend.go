@@ -13,6 +13,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/quarantine"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/store"
@@ -89,6 +90,12 @@ type Backend interface {
 	Distrust(ctx context.Context, id did.DID) error
 	// Word tells what the word of a signer about a task is worth here.
 	Word(ctx context.Context, signer did.DID, id task.ID) (Word, error)
+	// Quarantined lists the tasks whose calls have ended the node's process, the
+	// oldest first.
+	Quarantined(ctx context.Context) ([]quarantine.Record, error)
+	// Release durably forgets what is held against a task, or all tasks of a
+	// module, and returns how many records that were.
+	Release(ctx context.Context, link ipld.Link) (int, error)
 	// Scan calls yield for each receipt until it returns false.
 	Scan(ctx context.Context, yield func(*receipt.Signed) bool) error
 	// Rerun runs the task of a receipt again, for as long as limit at most, and

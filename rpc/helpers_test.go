@@ -18,6 +18,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/quarantine"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/store"
@@ -46,6 +47,8 @@ type node struct {
 	pins    []Pin
 	later   *atomic.Int64 // how far the store's clock is ahead
 	runs    *runs.Keeper
+
+	quarantine *quarantine.List
 }
 
 func newNode(t testing.TB) *node {
@@ -63,7 +66,11 @@ func newNode(t testing.TB) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{Engine: engine.New(engine.Config{Store: s, Wasm: w, Key: key, Workers: 4}), store: s, key: key, later: later}
+	q, err := quarantine.Open(t.Context(), quarantine.Config{Store: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{quarantine: q, Engine: engine.New(engine.Config{Store: s, Wasm: w, Key: key, Workers: 4}), store: s, key: key, later: later}
 	n.runs = runs.New(runs.Config{
 		Store: s,
 		Run: func(ctx context.Context, _ did.DID, g *graph.Graph, o engine.Options) (*engine.Report, error) {
@@ -149,6 +156,14 @@ func (n *node) Word(_ context.Context, signer did.DID, id task.ID) (Word, error)
 func (n *node) Distrust(_ context.Context, id did.DID) error {
 	n.trusted = slices.DeleteFunc(n.trusted, func(s Signer) bool { return s.DID == id })
 	return nil
+}
+
+func (n *node) Quarantined(context.Context) ([]quarantine.Record, error) {
+	return n.quarantine.All(), nil
+}
+
+func (n *node) Release(ctx context.Context, link ipld.Link) (int, error) {
+	return n.quarantine.Release(ctx, link)
 }
 
 func (n *node) Scan(_ context.Context, yield func(*receipt.Signed) bool) error {

@@ -30,12 +30,14 @@ const (
 	KindUnknownOutcome Kind = "unknown-outcome" // a mutation may or may not have happened
 	KindCancelled      Kind = "cancelled"       // somebody gave up
 	KindUnsupported    Kind = "unsupported"     // this node can not do it
+	KindQuarantined    Kind = "quarantined"     // it ended the process of this node, which does not run it any more
 )
 
 // Kinds lists every kind in the order in which they were added.
 var Kinds = [...]Kind{
 	KindGuest, KindTrap, KindOutOfGas, KindOutOfMemory, KindTimeout, KindType, KindMalformed, KindNotFound, KindLost,
 	KindDenied, KindBranchMismatch, KindUpstream, KindHandler, KindEffect, KindUnknownOutcome, KindCancelled, KindUnsupported,
+	KindQuarantined,
 }
 
 // Failure is how a task failed. A failed task is not a Go error: a Go error

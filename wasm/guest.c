@@ -54,6 +54,7 @@ static void configure_pool(wasm_config_t *c, const ipvm_engine_config *e) {
 /* Every setting that is off by default is set all the same: what a guest may use is part of the gas schedule. Concurrency
    support is deliberately left alone: to set it aborts later calls. */
 wasm_engine_t *ipvm_engine_new(const ipvm_engine_config *e) {
+  ipvm_watch_deaths();
   wasm_config_t *c = wasm_config_new();
   wasmtime_config_strategy_set(c, WASMTIME_STRATEGY_CRANELIFT);
   wasmtime_config_cranelift_opt_level_set(c, WASMTIME_OPT_LEVEL_SPEED);
@@ -282,10 +283,13 @@ void ipvm_close(ipvm_call *c) {
 }
 
 void ipvm_run(const ipvm_loaded *l, const wasmtime_component_export_index_t *index, ipvm_call *c, const uint8_t *in, size_t in_len) {
+  uint32_t *outer = ipvm_begin(c);
   ipvm_open(c, l->engine);
+  ipvm_break(c);
   wasmtime_error_t *err = c->has_error ? NULL : invoke(l, index, c, c->ctx, in, in_len);
   if (err != NULL) ipvm_fail(c, err);
   ipvm_close(c);
+  ipvm_end(outer);
 }
 
 size_t ipvm_abi(uint64_t *out, size_t n) {

@@ -54,6 +54,10 @@ typedef struct {
   uint64_t max_result;
   uint32_t nargs, nresults;
   int32_t stop; /* another thread sets it: the call ends at its next tick */
+  uint32_t *died; /* takes the number of the signal that kills the process in this call; may be NULL */
+#ifdef IPVM_FAULTS
+  bool broken; /* the engine panics in this call */
+#endif
   /* out */
   int32_t why;
   int32_t stage;

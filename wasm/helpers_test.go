@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv("IPVM_WASM_LOAD"); spec != "" {
 		os.Exit(loadChild(spec))
 	}
+	if spec := os.Getenv("IPVM_WASM_DEATH"); spec != "" {
+		os.Exit(deathChild(spec))
+	}
 	goleak.VerifyTestMain(m)
 }
 

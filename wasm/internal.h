@@ -21,6 +21,28 @@ void ipvm_close(ipvm_call *);
 /* ipvm_fail keeps the text of err, and frees it. */
 void ipvm_fail(ipvm_call *, wasmtime_error_t *err);
 
+/* Has the deaths of the process noted. To be called before the first engine is made: its handlers of signals pass on to those that
+   were there. */
+void ipvm_watch_deaths(void);
+
+/* Where the call that this thread is in wants its death noted; NULL outside calls. What begins to work for a call sets it, and
+   puts back what was there when it is done. */
+extern _Thread_local uint32_t *ipvm_died;
+
+static inline uint32_t *ipvm_begin(const ipvm_call *c) {
+  uint32_t *outer = ipvm_died;
+  ipvm_died = c->died;
+  return outer;
+}
+
+static inline void ipvm_end(uint32_t *outer) { ipvm_died = outer; }
+
+#ifdef IPVM_FAULTS
+void ipvm_break(ipvm_call *);
+#else
+static inline void ipvm_break(ipvm_call *c) { (void)c; }
+#endif
+
 /* Memory for the arguments of one call: freed at once. */
 typedef struct ipvm_chunk {
   struct ipvm_chunk *next;

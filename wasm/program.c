@@ -253,6 +253,7 @@ static void call(ipvm_call *c, const wasmtime_func_t *f, wasmtime_val_raw_t *val
 }
 
 void ipvm_enter(const ipvm_program *p, uint32_t target, ipvm_call *c) {
+  uint32_t *outer = ipvm_begin(c);
   c->program = p;
   c->target = &p->targets[target];
   c->made = 0;
@@ -266,9 +267,11 @@ void ipvm_enter(const ipvm_program *p, uint32_t target, ipvm_call *c) {
   wasmtime_func_t init;
   if (!over(c) && p->initialize >= 0 && func_of(c, p->initialize, &init)) call(c, &init, none, 0);
   if (!over(c)) find(c, c->target);
-  if (!c->target->once) return;
-  if (!over(c)) ipvm_invoke(c);
-  ipvm_leave(c, true);
+  if (c->target->once) {
+    if (!over(c)) ipvm_invoke(c);
+    ipvm_leave(c, true);
+  }
+  ipvm_end(outer);
 }
 
 bool ipvm_realloc(ipvm_call *c, uint32_t old, uint32_t old_size, uint32_t align, uint32_t size, uint32_t *at) {
@@ -277,10 +280,12 @@ bool ipvm_realloc(ipvm_call *c, uint32_t old, uint32_t old_size, uint32_t align,
     c->why = IPVM_WHY_INTERNAL;
     return false;
   }
+  uint32_t *outer = ipvm_begin(c);
   c->stage = IPVM_STAGE_CALL;
   c->inside = true;
   call(c, &c->realloc, v, 4);
   c->inside = false;
+  ipvm_end(outer);
   look_at_memory(c);
   *at = (uint32_t)v[0].i64;
   return !over(c);
@@ -291,8 +296,11 @@ void ipvm_invoke(ipvm_call *c) {
   wasmtime_val_raw_t v[IPVM_FLAT];
   memset(v, 0, sizeof v);
   for (uint32_t i = 0; i < t->nparams; i++) v[i].i64 = c->flat[i];
+  uint32_t *outer = ipvm_begin(c);
   c->stage = IPVM_STAGE_CALL;
+  ipvm_break(c);
   call(c, &c->func, v, t->nparams > t->nresults ? t->nparams : t->nresults);
+  ipvm_end(outer);
   for (uint32_t i = 0; i < t->nresults; i++) c->flat[i] = v[i].i64;
   look_at_memory(c);
 }
@@ -306,6 +314,7 @@ static void peak(ipvm_call *c) {
 }
 
 void ipvm_leave(ipvm_call *c, bool finish) {
+  uint32_t *outer = ipvm_begin(c);
   const ipvm_target *t = c->target;
   if (finish && !over(c) && t->post >= 0) {
     wasmtime_val_raw_t v[1] = {{.i64 = c->flat[0]}};
@@ -320,6 +329,7 @@ void ipvm_leave(ipvm_call *c, bool finish) {
   c->program = NULL;
   c->target = NULL;
   ipvm_close(c);
+  ipvm_end(outer);
 }
 
 void ipvm_repeat(const ipvm_loaded *l, const wasmtime_component_export_index_t *index, ipvm_call *c, const uint8_t *in, size_t in_len,

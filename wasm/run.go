@@ -235,6 +235,8 @@ func (m *Module) enter(ctx context.Context, s *slot, call *Call, handle cgo.Hand
 	c.memory, c.memories = C.int64_t(share), C.int64_t(count)
 	c.table_elements, c.tables, c.instances = MaxTableElements, MaxTables, MaxInstances
 	c.max_result, c.handle = MaxValueBytes, C.uint64_t(handle)
+	c.died = (*C.uint32_t)(call.Died)
+	breakCall(c, call.Func)
 	atomic.StoreInt32(s.stopped(), 0)
 	s.watch(ctx)
 	if m.e.stopping.Load() { // Close sets it before it looks at the slots

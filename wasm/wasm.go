@@ -137,6 +137,10 @@ type Call struct {
 	// Run returns; nil drops it. Level is one of trace, debug, info, warn,
 	// error and critical.
 	Log func(level, context, msg string)
+	// Died, if it is set, is memory outside of Go's heap, such as that of a mapped
+	// file: should the process die by a signal within this call, by the engine's
+	// doing, the number of the signal is put there.
+	Died *uint32
 }
 
 // Result is what one call came to.

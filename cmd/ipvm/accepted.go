@@ -15,6 +15,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/quarantine"
 	"github.com/ipvm-wg/go-ipvm/rpc"
 	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -96,7 +97,13 @@ func (a *app) ps(cmd *cobra.Command, o psOptions) (err error) {
 	case !o.json:
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s\n", countOf(n, "workflow"))
 	}
-	return nil
+	if here, ok := at.(rpc.Backend); ok && !o.json { // a node elsewhere does not tell
+		var dead []quarantine.Record
+		if dead, err = here.Quarantined(cmd.Context()); refused(dead) > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s in quarantine: `ipvm quarantine ls`\n", countOf(refused(dead), "task"))
+		}
+	}
+	return err
 }
 
 // acceptedJSON is an accepted run in JSON; docs/reference.md describes it.

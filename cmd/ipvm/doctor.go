@@ -59,6 +59,9 @@ func (a *app) doctor(cmd *cobra.Command) (err error) {
 	if err := evidenceHealth(cmd.Context(), say, node, out); err != nil {
 		return err
 	}
+	if err := quarantineHealth(cmd.Context(), say, node); err != nil {
+		return err
+	}
 	if !node.Owner() {
 		fmt.Fprintln(out, "    store    another process owns the state directory; end it to have the store checked")
 		return doctorEnd(out, bad)
@@ -110,6 +113,17 @@ func evidenceHealth(ctx context.Context, say func(ok bool, what, format string, 
 		say(true, "evidence", "%d pairs of receipts contradict each other", n)
 	}
 	return err
+}
+
+// quarantineHealth tells of tasks that have ended the node. The engine is to blame,
+// and whoever looks after it should hear of that.
+func quarantineHealth(ctx context.Context, say func(ok bool, what, format string, args ...any), node *ipvm.Node) error {
+	all, err := node.Backend().Quarantined(ctx)
+	if err != nil {
+		return err
+	}
+	say(len(all) == 0, "deaths", "%s ended this node, %d in quarantine", countOf(len(all), "task"), refused(all))
+	return nil
 }
 
 // engineHealth starts an engine over the folder of compiled code at cache.

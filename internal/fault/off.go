@@ -7,3 +7,7 @@ const Enabled = false
 
 // Point marks a place at which a build with the tag "faults" can be killed.
 func Point(string) {}
+
+// Named tells whether a build with the tag "faults" is to fail at a place for a
+// name.
+func Named(string, string) bool { return false }

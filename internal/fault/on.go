@@ -24,6 +24,12 @@ func Point(name string) {
 	}
 }
 
+// Named tells whether IPVM_FAULT says point=name.
+func Named(point, name string) bool {
+	_, ok := plan()[point+"="+name]
+	return ok
+}
+
 // plan reads IPVM_FAULT once: how many passes each point still has.
 var plan = sync.OnceValue(func() map[string]*atomic.Int64 {
 	p, err := parse(os.Getenv("IPVM_FAULT"))

@@ -12,6 +12,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/quarantine"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/wasm"
@@ -37,9 +38,10 @@ type Options struct {
 	Key did.PrivateKey
 	// Wrap puts something between the engine and its store.
 	Wrap func(engine.Store) engine.Store
-	// Trusts, Fetcher, Policy and Now are those of [engine.Config].
-	Trusts  func() engine.Trust
-	Fetcher engine.Fetcher
+	// Trusts, Fetcher, Quarantine, Policy and Now are those of [engine.Config].
+	Trusts     func() engine.Trust
+	Fetcher    engine.Fetcher
+	Quarantine *quarantine.List
 	engine.Policy
 	Now func() time.Time
 }
@@ -84,7 +86,7 @@ func New(tb testing.TB, o Options) *Engine {
 	c := engine.Config{
 		Store: e.Store, Wasm: e.Wasm, Key: e.Key,
 		Vault:   e.room,
-		Workers: o.Workers, Trusts: o.Trusts, Fetcher: o.Fetcher, Policy: o.Policy, Now: o.Now,
+		Workers: o.Workers, Trusts: o.Trusts, Fetcher: o.Fetcher, Quarantine: o.Quarantine, Policy: o.Policy, Now: o.Now,
 	}
 	if o.Wrap != nil {
 		c.Store = o.Wrap(e.Store)
