@@ -40,6 +40,8 @@ func (o *owner) judge(g *graph.Graph, opts runs.Options) (did.DID, error) {
 	switch {
 	case opts.Unsigned:
 		return engine.Anyone, mayRunOpen(g)
+	case opts.Offered != "":
+		return opts.Offered, o.mayVisit(opts.Offered, g)
 	case len(opts.Authority) == 0:
 		return "", nil
 	}
@@ -70,7 +72,13 @@ func (o *owner) perform(ctx context.Context, who did.DID, g *graph.Graph, opts e
 		opts.Permit = engine.Unsigned
 		return o.Engine.Run(ctx, g, opts)
 	}
-	report, err := o.run(ctx, g, opts)
+	run := o.run
+	if who != "" && len(opts.Authority) == 0 {
+		run = func(ctx context.Context, g *graph.Graph, opts engine.Options) (*engine.Report, error) {
+			return o.visit(ctx, who, g, opts)
+		}
+	}
+	report, err := run(ctx, g, opts)
 	if errors.Is(err, ErrDenied) {
 		err = fmt.Errorf("%w: %w", runs.ErrRefused, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/api"
+	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
@@ -34,6 +35,8 @@ type ServeOptions struct {
 	// Hosts and Origins are taken beside the loopback addresses; see
 	// [api.NewDoor].
 	Hosts, Origins []string
+	// Offer is what strangers may have run; nil is nothing.
+	Offer *authority.Offer
 	// Version is the program's, for who asks.
 	Version string
 }
@@ -57,6 +60,9 @@ func (n *Node) Serve(ctx context.Context, o ServeOptions) (*Service, error) {
 		return nil, ErrGuest
 	}
 	s := &Service{owner: own}
+	if o.Offer != nil {
+		own.guard.Offer(*o.Offer)
+	}
 	if o.Listen != "" || o.Listener != nil {
 		if err := s.listen(ctx, n, own, o); err != nil {
 			return nil, err

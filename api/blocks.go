@@ -253,7 +253,7 @@ func (h *Handler) putRaw(w http.ResponseWriter, r *http.Request, root ipld.Link)
 	if err := root.Verify(data); err != nil {
 		return err
 	}
-	return h.Node.PutBlocks(r.Context(), who(r), []ipld.Block{{Link: root, Data: data}})
+	return h.put(r, []ipld.Block{{Link: root, Data: data}})
 }
 
 // putCAR stores the blocks of a CAR file. All that is below its root must be in it
@@ -272,7 +272,7 @@ func (h *Handler) putCAR(w http.ResponseWriter, r *http.Request, root ipld.Link)
 	var batch []ipld.Block
 	size := 0
 	flush := func() error {
-		err := h.Node.PutBlocks(r.Context(), who(r), batch)
+		err := h.put(r, batch)
 		batch, size = nil, 0
 		in.release()
 		return err
@@ -362,7 +362,7 @@ func (h *Handler) addFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.Node.PutBlocks(r.Context(), who(r), blocks); err != nil {
+	if err := h.put(r, blocks); err != nil {
 		return err
 	}
 	return h.stored(w, root)

@@ -3,13 +3,16 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"hash"
 	"io"
 	"net/http"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/request"
+	"github.com/ipvm-wg/go-ipvm/rpc"
 )
 
 // Caller is who makes a signed request.
@@ -22,6 +25,12 @@ type Caller struct {
 	// Guest tells that the principal may have workflows of its own run here: only
 	// for such are files kept.
 	Guest bool
+	// Offered tells that it may submit pure workflows that are not signed, as the
+	// node offers strangers.
+	Offered bool
+	// Keep counts bytes that are to be kept for the principal, or says why they can
+	// not be; nil counts nothing.
+	Keep func(bytes int) error
 	// Body is the SHA-256 that the body has to have.
 	Body [sha256.Size]byte
 }
@@ -137,11 +146,40 @@ func keeps(r *http.Request) error {
 	return nil
 }
 
+// tally counts what is sent to be kept for who makes r.
+func tally(r *http.Request, bytes int) error {
+	c := caller(r)
+	if c == nil || c.Keep == nil {
+		return nil
+	}
+	err := c.Keep(bytes)
+	if errors.Is(err, rpc.ErrDenied) {
+		return problemf(Denied, "%v", err).hint("who has a delegation from the node's owner is no stranger")
+	}
+	return err
+}
+
+// put stores blocks for who makes r. What it can read already is not counted.
+func (h *Handler) put(r *http.Request, blocks []ipld.Block) error {
+	fresh := 0
+	if c := caller(r); c != nil && c.Keep != nil {
+		for _, b := range blocks {
+			if _, err := h.Node.Block(r.Context(), c.For, b.Link); err != nil {
+				fresh += len(b.Data)
+			}
+		}
+	}
+	if err := tally(r, fresh); err != nil {
+		return err
+	}
+	return h.Node.PutBlocks(r.Context(), who(r), blocks)
+}
+
 // submitter tells why who makes r may not submit a workflow that is not signed; nil
 // is that it may.
 func submitter(r *http.Request) error {
 	switch c := caller(r); {
-	case c == nil, c.For == "" && c.Own:
+	case c == nil, c.For == "" && c.Own, c.Offered:
 		return nil
 	case c.For == "":
 		return problemf(Denied, "only the node's own key submits in its name").hint("sign the workflow (`ipvm sign`)")

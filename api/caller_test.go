@@ -1,11 +1,13 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/ipvm-wg/go-ipvm/api"
+	"github.com/ipvm-wg/go-ipvm/rpc"
 )
 
 var (
@@ -93,4 +95,26 @@ func TestSignedRequest(t *testing.T) {
 	r.do(t, "POST", "/ipfs", file, put).json(t, http.StatusCreated)
 	r.do(t, "GET", "/v1/workflows", "", "Authorization: Basic eDp5").problem(t, http.StatusBadRequest, api.BadRequest, "not UCAN and a container")
 	r.do(t, "GET", "/v1/workflows", "", header, header).problem(t, http.StatusBadRequest, api.BadRequest, "2 Authorization headers")
+}
+
+// What is kept for a stranger is counted, but not what it has already.
+func TestCallersKeep(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, options{})
+	var kept []int
+	by := api.Caller{For: guest, Own: true, Guest: true, Offered: true, Keep: func(bytes int) error {
+		if bytes > 1000 {
+			return fmt.Errorf("%w: more than 1000", rpc.ErrDenied)
+		}
+		kept = append(kept, bytes)
+		return nil
+	}}
+	r.by(t, by, "POST", "/ipfs", "xyz").json(t, http.StatusCreated)
+	r.by(t, by, "POST", "/ipfs", "xyz").json(t, http.StatusCreated)
+	r.by(t, by, "POST", "/ipfs", strings.Repeat("y", 1001)).problem(t, http.StatusForbidden, api.Denied, "more than 1000")
+	r.by(t, by, "POST", "/v1/workflows", strings.Repeat("#", 1001)).problem(t, http.StatusForbidden, api.Denied, "more than 1000")
+	sum := "a: {with: " + r.module(t) + ", args: [1]}\n"
+	m := r.by(t, by, "POST", "/v1/workflows?wait", sum).json(t, http.StatusOK)
+	expect(t, "for", m["for"], any(string(guest)))
+	expect(t, "kept", kept, []int{3, 0, len(sum)})
 }

@@ -148,6 +148,8 @@ func judge(g *graph.Graph, o runs.Options) (did.DID, error) {
 		return "", fmt.Errorf("%w: a secret or an effect", rpc.ErrDenied)
 	case o.Unsigned:
 		return engine.Anyone, nil
+	case o.Offered != "":
+		return o.Offered, nil
 	case len(authority) == 0:
 		return "", nil
 	case authority[len(authority)-1] == 'A':

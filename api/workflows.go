@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/store"
@@ -53,7 +52,13 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	o.Authority = g.Workflow().Signature
-	o.Unsigned = len(o.Authority) == 0 && who(r) == engine.Anyone
+	if len(o.Authority) == 0 {
+		if c := caller(r); c == nil {
+			o.Unsigned = true
+		} else if c.For != "" {
+			o.Offered = c.For // which submitter has let pass
+		}
+	}
 	if wait > 0 {
 		done, err := h.stream()
 		if err != nil {
@@ -125,6 +130,11 @@ func (h *Handler) document(w http.ResponseWriter, r *http.Request) (*graph.Graph
 		return nil, r.Context().Err()
 	}
 	denied := submitter(r)
+	if denied == nil {
+		if err := tally(r, len(data)); err != nil {
+			return nil, err
+		}
+	}
 	g, err := h.Node.Check(r.Context(), who(r), src, denied != nil)
 	if errors.Is(err, ErrUnsigned) {
 		return nil, denied

@@ -42,6 +42,7 @@ const (
 	revocationKind = "revocation" // CID of the invocation → {revoke, by, container}
 	performedKind  = "performed"  // SigHash → how it stands ‖ the invocation, until it expires
 	accountKind    = "account"    // SigHash of a delegation → {used, until}
+	strangerKind   = "stranger"   // DID → [day, used, sent]
 	askedKind      = "asked"      // SigHash of a request → the last second in which it could be made
 )
 
@@ -69,6 +70,10 @@ type Guard struct {
 	active   map[[32]byte]chan struct{} // invocations whose workflows run; closed when they end
 	accounts map[accountKey]account
 	asks     asks
+	// offer is what strangers may have run; nil is nothing. The strangers are those
+	// of whom something is counted.
+	offer     *Offer
+	strangers map[did.DID]stranger
 }
 
 // Config is what a guard consists of.
@@ -101,7 +106,7 @@ func New(c Config) (*Guard, error) {
 	g := &Guard{
 		node: c.Node, store: c.Store, policy: c.Policy, skew: c.Skew, now: c.Now, replay: ucan.Replay{Skew: c.Skew},
 		active: make(map[[32]byte]chan struct{}), accounts: make(map[accountKey]account),
-		asks: asks{until: make(map[[32]byte]int64)},
+		asks: asks{until: make(map[[32]byte]int64)}, strangers: make(map[did.DID]stranger),
 	}
 	for _, kept := range [...]struct {
 		kind, what string
@@ -111,6 +116,7 @@ func New(c Config) (*Guard, error) {
 		{performedKind, "what was performed", g.reperform},
 		{accountKind, "what was used of delegations", g.reopen},
 		{askedKind, "what was asked", g.reask},
+		{strangerKind, "what strangers used", g.revisit},
 	} {
 		var trouble error
 		err := g.store.Notes(kept.kind, func(n store.Note) bool {

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/client"
 	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -43,12 +44,18 @@ func serve(t *testing.T) *ipvm.Service {
 // start starts the node of a state directory.
 func start(t *testing.T, dir string) (*ipvm.Node, *ipvm.Service) {
 	t.Helper()
+	return offering(t, dir, nil)
+}
+
+// offering starts a node that has something for strangers.
+func offering(t *testing.T, dir string, offer *authority.Offer) (*ipvm.Node, *ipvm.Service) {
+	t.Helper()
 	node, err := ipvm.Open(dir, ipvm.Options{Workers: 2})
 	if errors.Is(err, wasm.ErrNoEngine) {
 		t.Skip(err)
 	}
 	must(t, err)
-	service, err := node.Serve(context.Background(), ipvm.ServeOptions{Listen: "127.0.0.1:0", Version: "test"})
+	service, err := node.Serve(context.Background(), ipvm.ServeOptions{Listen: "127.0.0.1:0", Version: "test", Offer: offer})
 	must(t, err)
 	return node, service
 }

@@ -3,9 +3,11 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -192,5 +194,55 @@ func TestSignedDenied(t *testing.T) {
 	must(t, err)
 	if !denial.Answers(container) || denial.Node != l.key.DID() {
 		t.Errorf("%+v", denial)
+	}
+}
+
+// A node that offers pure work to strangers lets any key have it, as far as the offer
+// goes, and the work of one is not there for another.
+func TestOffered(t *testing.T) {
+	t.Parallel()
+	offer := authority.OfferOf(1000)
+	offer.Day, offer.Disk = 2000, 1<<20
+	node, service := offering(t, t.TempDir(), &offer)
+	t.Cleanup(func() {
+		must(t, service.Close())
+		must(t, node.Close())
+	})
+	l := lending{url: "http://" + service.Addr()}
+	stranger := func() *client.Client {
+		key, err := did.Generate(did.Ed25519)
+		must(t, err)
+		return l.as(t, client.Options{Key: key})
+	}
+	one, two := stranger(), stranger()
+	module := upload(t, one, "add-one/add-one.wasm")
+	job := func(more string) client.Document {
+		return client.Document{Data: fmt.Appendf(nil, "a: {with: %s, args: [1], %s}\n", module, more)}
+	}
+	run, err := one.Submit(t.Context(), job("gas: 900"), client.Submission{})
+	must(t, err)
+	run, err = one.Wait(t.Context(), run.Workflow)
+	must(t, err)
+	if run.State != client.OK || run.For == "" {
+		t.Errorf("%+v", run)
+	}
+	for name, test := range map[string]struct {
+		do   func() error
+		want error
+		text string
+	}{
+		"too much gas": {func() error { _, err := one.Submit(t.Context(), job("gas: 1001"), client.Submission{}); return err }, client.Denied, "asked: 1001 gas; offered to strangers: 1000"},
+		"a secret": {func() error {
+			_, err := one.Submit(t.Context(), job("gas: 1, secret: true"), client.Submission{})
+			return err
+		}, client.Denied, "is a secret"},
+		"too large a file":  {func() error { _, err := one.Upload(t.Context(), make([]byte, 2<<20)); return err }, client.Denied, "offered: 1048576"},
+		"that of another":   {func() error { _, err := two.Run(t.Context(), run.Workflow); return err }, client.NotFound, ""},
+		"files of another":  {func() error { _, err := two.Submit(t.Context(), job("gas: 900"), client.Submission{}); return err }, client.Faults, "the module"},
+		"resumed when done": {func() error { _, err := one.Resume(t.Context(), run.Workflow); return err }, client.Conflict, ""},
+	} {
+		if err := test.do(); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.text) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

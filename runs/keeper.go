@@ -74,6 +74,9 @@ type Options struct {
 	// Unsigned tells that whoever submits it has shown no authority at all, and is
 	// [engine.Anyone]. Who shows none otherwise is the owner of the node.
 	Unsigned bool
+	// Offered is the stranger who submits it, known by a key alone: what the node
+	// offers such counts. Empty is none.
+	Offered did.DID
 	// Brings are blocks that came with the workflow beside those within it.
 	Brings []ipld.Link
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/supervise"
 )
@@ -19,6 +20,7 @@ import (
 func newNode(a *app) *cobra.Command {
 	var o ipvm.ServeOptions
 	var alone bool
+	var offer string
 	cmd := &cobra.Command{
 		Use:   "node",
 		Short: "Stay, and run the workflows that are submitted to this state directory",
@@ -40,6 +42,13 @@ The node's log, of its own troubles, goes to standard error.`,
 		Example: "  ipvm node &\n  ipvm run --detach workflow.yaml\n  ipvm ps",
 		Args:    wants(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if offer != "" {
+				what, err := authority.ParseOffer(offer)
+				if err != nil {
+					return misusef("write --offer-pure 1000000000, the gas of a workflow, or --offer-pure 1000000000,day=100000000000,disk=64MiB", "--offer-pure: %v", err)
+				}
+				o.Offer = &what
+			}
 			if alone {
 				return a.stay(cmd, o, nil)
 			}
@@ -51,6 +60,7 @@ The node's log, of its own troubles, goes to standard error.`,
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:1337", "answer HTTP at this loopback `ADDRESS`; port 0 is any that is free, and an empty one none")
 	f.StringSliceVar(&o.Hosts, "host", nil, "also answer requests that name this `HOST:PORT`")
 	f.StringSliceVar(&o.Origins, "origin", nil, "also answer pages of this `ORIGIN`, such as http://localhost:8080")
+	f.StringVar(&offer, "offer-pure", "", "let anyone who signs the requests, with any key, have pure workflows run, of at most so much `GAS` each; more bounds may follow: ,day=GAS,memory=SIZE,time=TIME,disk=SIZE,strangers=NUMBER")
 	f.BoolVar(&alone, "no-supervisor", false, "be the node, and do not start it again when it dies")
 	return cmd
 }
