@@ -35,7 +35,7 @@ func newBlock(a *app) *cobra.Command {
 	put := &cobra.Command{
 		Use:   "put FILE…",
 		Short: "Import files, as `ipfs add --cid-version=1` would, and print their CIDs",
-		Long:  "Import files, and folders with all that is in them, as `ipfs add -r --hidden\n--cid-version=1` would, and print their CIDs. A document names a file in a folder as\nipfs://CID/path. With --cid, FILE is one http(s) URL, and what is there is imported only if it is what\nCID says.",
+		Long:  "Import files, and folders with all that is in them, as `ipfs add -r --hidden\n--cid-version=1` would, and print their CIDs. A document names a file in a folder as\nipfs://CID/path. With --cid, FILE is one http(s) URL, and what is there is imported\nonly if it is what CID says.",
 		Args:  wants(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("cid") {
