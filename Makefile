@@ -76,11 +76,14 @@ homestar/testdata/clients/node_modules/.package-lock.json: homestar/testdata/cli
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
 
-# Some 3,000 kills of the program, then hostile guests for as long as SOAK says,
-# without the race detector to see what memory they leave behind; then all tests
-# again and again, in another order each time, until SOAK has passed.
+# Some 4,000 kills of the program, then the other faults of docs/faults.md at full
+# length, with a summary; hostile guests for as long as SOAK says, without the race
+# detector to see what memory they leave behind; then all tests again and again, in
+# another order each time, until SOAK has passed.
+soak: SHELL := /bin/bash
 soak:
-	IPVM_CRASHES=100 $(GO) test -count=1 -timeout 3h -run Kill ./internal/crashtest
+	IPVM_CRASHES=120 $(GO) test -count=1 -timeout 3h -run Kill ./internal/crashtest
+	set -o pipefail; IPVM_LONG=1 $(GO) test -count=1 -timeout 2h -parallel 2 -v -run '^(TestNode|TestPeerBrowser)' ./internal/crashtest | grep -v '^=== '
 	IPVM_SOAK=$(SOAK) $(GO) test -count=1 -timeout 30h -v -run Survival ./wasm
 	end=$$(( $$(date +%s) + $$(echo '$(SOAK)' | sed 's/h/*3600/; s/m/*60/; s/s//' | xargs -I N sh -c 'echo $$((N))') )); \
 	while [ $$(date +%s) -lt $$end ]; do $(GO) test -race -count=1 -shuffle=on ./... || exit 1; done

@@ -10,18 +10,20 @@ import (
 	"testing"
 )
 
-// TestConformancePage holds docs/conformance.md to what is here: every test and
-// file that it names exists, and every line of its tables names one or says
-// why not.
+// TestConformancePage holds docs/conformance.md and docs/faults.md to what is here:
+// every test and file that they name exists, and every line of their tables names
+// one or says why not.
 func TestConformancePage(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile("docs/conformance.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	tests := testNames(t)
-	for _, problem := range conformanceProblems(string(data), tests) {
-		t.Error(problem)
+	for _, page := range []string{"docs/conformance.md", "docs/faults.md"} {
+		data, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, problem := range conformanceProblems(string(data), tests) {
+			t.Errorf("%s: %s", page, problem)
+		}
 	}
 }
 

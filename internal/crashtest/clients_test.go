@@ -179,7 +179,7 @@ func (f *flood) one(ctx context.Context, t *testing.T, s *server) {
 		f.mu.Lock()
 		f.acked[n] = r.ran(t).Workflow
 		f.mu.Unlock()
-	case r.status == 429 && r.header.Get("Retry-After") != "":
+	case (r.status == 429 || r.status == 503) && r.header.Get("Retry-After") != "":
 		f.full.Add(1)
 	default:
 		t.Errorf("workflow %d: %v", n, r)

@@ -72,7 +72,7 @@ func TestNodeDiskFull(t *testing.T) {
 				f.one(t.Context(), t, s)
 			}
 			var large []string
-			for i := range amount(2, 6) {
+			for i := range amount(2, 3) {
 				r := s.do(t, "POST", "/v1/workflows", s.pictures(t, 200, i), "Content-Type", "application/json")
 				large = append(large, r.ran(t).Workflow)
 			}

@@ -104,7 +104,7 @@ func (s *said) String() string {
 // start runs program with the state directory home.
 func start(t *testing.T, program, home, faults string, args ...string) *process {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), amount(patience, time.Hour))
 	t.Cleanup(cancel)
 	p := &process{cmd: exec.CommandContext(ctx, program, args...), lines: make(chan string, 1<<13), read: make(chan struct{})}
 	// Time limits are not what is tested here.

@@ -43,7 +43,13 @@ var listening = regexp.MustCompile(`(?m)^ipvm: http://(\S+)$`)
 // serveHTTP starts a node on the state directory home, and returns when it answers.
 func serveHTTP(t *testing.T, program, home string, args ...string) *server {
 	t.Helper()
-	s := &server{process: start(t, program, home, "", append([]string{"node", "--no-supervisor", "--listen", "127.0.0.1:0"}, args...)...)}
+	return asServer(t, start(t, program, home, "", append([]string{"node", "--no-supervisor", "--listen", "127.0.0.1:0"}, args...)...))
+}
+
+// asServer waits until p, a node, answers.
+func asServer(t *testing.T, p *process) *server {
+	t.Helper()
+	s := &server{process: p}
 	await(t, "the node to say where it listens", func() bool {
 		if m := listening.FindStringSubmatch(s.stderr.String()); m != nil {
 			s.addr = m[1]
