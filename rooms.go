@@ -134,6 +134,31 @@ func (r *rooms) guests(visit func(*store.Vault) (more bool, err error)) error {
 	return nil
 }
 
+// each calls visit with each vault that there is.
+func (r *rooms) each(visit func(name string, v *store.Vault) error) error {
+	var names []string
+	if _, err := os.Lstat(filepath.Join(r.dir, VaultDir)); err == nil {
+		names = append(names, VaultDir)
+	}
+	entries, err := os.ReadDir(filepath.Join(r.dir, GuestsDir))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		names = append(names, filepath.Join(GuestsDir, e.Name()))
+	}
+	for _, name := range names {
+		v, err := r.folder(name)
+		if err == nil {
+			err = visit(name, v)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // block is a block of what a guest has run.
 func (r *rooms) block(link ipld.Link) (data []byte, found bool, err error) {
 	err = r.guests(func(v *store.Vault) (bool, error) {

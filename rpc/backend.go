@@ -143,6 +143,9 @@ type Backend interface {
 	Pin(ctx context.Context, link ipld.Link) (Pin, error)
 	Unpin(ctx context.Context, link ipld.Link) error
 	Pins(ctx context.Context, yield func(Pin) bool) error
+	// Backup copies the state directory to dir, a whole path where nothing is, on
+	// the machine of the node. The key goes with it if asked.
+	Backup(ctx context.Context, dir string, withKey bool) error
 	// Run drives g to its end. See [engine.Engine.Run].
 	Run(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error)
 }

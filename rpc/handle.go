@@ -66,6 +66,7 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/pins":                (*request).pins,
 		"PUT /v1/pins/{cid}":          (*request).pin,
 		"DELETE /v1/pins/{cid}":       (*request).unpin,
+		"POST /v1/backup":             (*request).backup,
 		"POST /v1/collect":            (*request).collect,
 		"/":                           (*request).unknown,
 	} {

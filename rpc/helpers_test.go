@@ -367,3 +367,10 @@ func (n *node) Pins(_ context.Context, yield func(Pin) bool) error {
 	}
 	return nil
 }
+
+func (n *node) Backup(ctx context.Context, dir string, withKey bool) error {
+	if !withKey {
+		return ErrDenied
+	}
+	return n.store.Backup(ctx, dir)
+}

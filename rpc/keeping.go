@@ -237,3 +237,36 @@ func (c *Client) Collect(ctx context.Context, what store.Collection) (sum store.
 	})
 	return sum, err
 }
+
+func (r *request) backup() error {
+	data, err := r.read(maxHeader)
+	if err != nil {
+		return err
+	}
+	v, err := ipld.DecodeCBORLimits(data, ipld.Limits{Bytes: maxHeader})
+	if err != nil {
+		return badRequest("backup", err)
+	}
+	f := fieldsOf(v)
+	dir, withKey := f.text("dir"), f.bool("withKey")
+	if err := f.end(); err != nil {
+		return badRequest("backup", err)
+	}
+	if err := r.server.backend.Backup(r.Context(), dir, withKey); err != nil {
+		return err
+	}
+	return r.answer(http.StatusOK, typeCBOR, nil)
+}
+
+// Backup has the other process copy its state directory.
+func (c *Client) Backup(ctx context.Context, dir string, withKey bool) error {
+	var o object
+	o.text("dir", dir)
+	o.bool("withKey", withKey)
+	body, err := ipld.AppendCBOR(nil, o.done())
+	if err != nil {
+		return err
+	}
+	_, err = c.ask(ctx, http.MethodPost, "/v1/backup", body, 0)
+	return err
+}

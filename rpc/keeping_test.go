@@ -72,6 +72,12 @@ func TestKeeping(t *testing.T) {
 	if diff := cmp.Diff(store.Collected{Blocks: 1, Bytes: quiet.Bytes, Before: quiet.Before}, quiet); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
+	if err := c.Backup(ctx, "copy", false); !errors.Is(err, ErrDenied) {
+		t.Errorf("a backup that is refused: %v", err)
+	}
+	if err := c.Backup(ctx, "copy", true); err != nil {
+		t.Errorf("a backup: %v", err)
+	}
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	if _, err := c.Collect(ended, store.Collection{}); !errors.Is(err, context.Canceled) {

@@ -67,8 +67,9 @@ type Collected struct {
 	Bytes, Before, Kept uint64
 }
 
-// ErrCollecting reports that a collection is under way already.
-var ErrCollecting = errors.New("a collection is under way")
+// ErrCollecting reports that a collection is under way already, or a backup, during
+// which nothing may be removed.
+var ErrCollecting = errors.New("a collection or a backup is under way")
 
 // chunk bounds what goes in one step, during which nobody else can write.
 const chunk = 128
@@ -111,6 +112,7 @@ func (s *Store) Collect(ctx context.Context, c Collection) (sum Collected, err e
 type collecting struct {
 	mu     sync.Mutex
 	marks  *marks // nil: none is under way
+	copied bool   // the store is being copied, and nothing may be removed
 	forget func() // lets the store forget what is recent again
 	holds  map[*Hold]struct{}
 }
@@ -118,7 +120,7 @@ type collecting struct {
 func (s *Store) beginCollection() (*marks, error) {
 	s.collecting.mu.Lock()
 	defer s.collecting.mu.Unlock()
-	if s.collecting.marks != nil {
+	if s.collecting.marks != nil || s.collecting.copied {
 		return nil, ErrCollecting
 	}
 	m, err := s.openMarks()

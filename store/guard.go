@@ -24,14 +24,15 @@ import (
 // database away as soon as it is open.
 type guard struct {
 	vfs.FS
+	dir     string // of the database; what is written elsewhere, a copy, is no part of it
 	failed  func(error) error
 	dead    atomic.Pointer[error]
 	opening atomic.Bool
 }
 
 // newGuard returns a guard for a database that is about to be opened.
-func newGuard(fs vfs.FS, failed func(error) error) *guard {
-	g := &guard{FS: fs, failed: failed}
+func newGuard(fs vfs.FS, dir string, failed func(error) error) *guard {
+	g := &guard{FS: fs, dir: dir, failed: failed}
 	g.opening.Store(true)
 	return g
 }
@@ -79,7 +80,12 @@ func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
 
 func (g *guard) Unwrap() vfs.FS { return g.FS }
 
+func (g *guard) elsewhere(name string) bool { return !strings.HasPrefix(name, g.dir) }
+
 func (g *guard) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if g.elsewhere(name) {
+		return g.FS.Create(name, c)
+	}
 	if err := g.err(); err != nil {
 		return g.sink(name, nil, err)
 	}
@@ -114,8 +120,8 @@ func (g *guard) sink(name string, f vfs.File, err error) (vfs.File, error) {
 
 func (g *guard) OpenDir(name string) (vfs.File, error) {
 	f, err := g.FS.OpenDir(name)
-	if err != nil {
-		return nil, err
+	if err != nil || g.elsewhere(name) {
+		return f, err
 	}
 	return &guardFile{File: f, guard: g, log: true}, nil
 }
@@ -135,10 +141,16 @@ func (g *guard) RemoveAll(name string) error {
 }
 
 func (g *guard) Rename(oldname, newname string) error {
+	if g.elsewhere(newname) {
+		return g.FS.Rename(oldname, newname)
+	}
 	return g.do(newname, func() error { return g.FS.Rename(oldname, newname) })
 }
 
 func (g *guard) Link(oldname, newname string) error {
+	if g.elsewhere(newname) {
+		return g.FS.Link(oldname, newname)
+	}
 	return g.do(newname, func() error { return g.FS.Link(oldname, newname) })
 }
 

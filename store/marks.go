@@ -51,7 +51,7 @@ func (s *Store) openMarks() (*marks, error) {
 	if err := s.fs.RemoveAll(m.dir); err != nil {
 		return nil, err
 	}
-	fs := newGuard(s.fs, m.fail)
+	fs := newGuard(s.fs, m.dir, m.fail)
 	o := s.pebbleOptions(fs)
 	o.CacheSize, o.DisableWAL, o.EventListener = 4<<20, true, nil
 	o.Logger = silent{m}

@@ -160,7 +160,7 @@ func (s *Store) openLocked() error {
 }
 
 func (s *Store) openDB() error {
-	fs := newGuard(s.fs, s.fail)
+	fs := newGuard(s.fs, s.path("db"), s.fail)
 	db, err := pebble.Open(s.path("db"), s.pebbleOptions(fs))
 	fs.opening.Store(false)
 	if s.failed() != nil {

@@ -43,6 +43,9 @@ func (v *Vault) Collect(ctx context.Context, c Collection) (Collected, error) {
 	return v.s.Collect(ctx, c)
 }
 
+// Backup is [Store.Backup].
+func (v *Vault) Backup(ctx context.Context, to string) error { return v.s.Backup(ctx, to) }
+
 // Close is [Store.Close].
 func (v *Vault) Close() error { return v.s.Close() }
 
