@@ -1,6 +1,7 @@
 package ipvm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,7 +98,7 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 			return n.submitOpen(ctx, own, w)
 		},
 		Runs: own.runs, Store: unsigned{own}, DID: own.key.DID(), Version: o.Version, Log: log,
-		Listeners: func() []string { return []string{s.addr} },
+		Listeners: func() []string { return []string{s.addr} }, Healthy: own.healthy,
 	})
 	native := api.New(api.Config{Node: visitor{n, own}, Runs: own.runs, Judge: own.asked, Version: o.Version, Log: log})
 	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -112,6 +113,10 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 	}
 	return nil
 }
+
+// healthy is why the node can not do its work: nothing is written any more, or
+// there is no room.
+func (o *owner) healthy() error { return cmp.Or(o.store.Failed(), o.quota.admit()) }
 
 // Listen listens at an address as [ServeOptions] have it.
 func Listen(ctx context.Context, addr string) (net.Listener, error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
@@ -42,5 +43,35 @@ func TestSubmitPatience(t *testing.T) {
 	run, err := own.runs.Cancel(t.Context(), runs.ID{Workflow: g.Link(), For: engine.Anyone})
 	if err != nil || run.State != runs.Cancelled {
 		t.Errorf("%+v, %v", run, err)
+	}
+}
+
+// A node that has no room says so to who asks whether it is well.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	node, err := Open(t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	s, err := node.Serve(t.Context(), ServeOptions{Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, full := range []error{nil, store.ErrQuota, nil} {
+		want := http.StatusOK
+		if s.owner.quota.full.Store(nil); full != nil {
+			s.owner.quota.full.Store(&full)
+			want = http.StatusServiceUnavailable
+		}
+		resp, err := http.Get("http://" + s.Addr() + "/health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%v: %s", full, resp.Status)
+		}
 	}
 }

@@ -241,6 +241,10 @@ func (s *Store) fail(err error) error {
 	return *s.failure.Load()
 }
 
+// Failed is the write that failed, after which nothing is written until the store is
+// opened again; nil where none did.
+func (s *Store) Failed() error { return s.failed() }
+
 func (s *Store) failed() error {
 	if p := s.failure.Load(); p != nil {
 		return *p
