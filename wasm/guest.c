@@ -95,7 +95,10 @@ wasm_engine_t *ipvm_engine_new(const ipvm_engine_config *e) {
 
 #ifdef __GLIBC__
 /* Before any thread has an arena of its own: a bound that comes later does not hold. */
-__attribute__((constructor)) static void bound_arenas(void) { mallopt(M_ARENA_MAX, 2); }
+__attribute__((constructor)) static void bound_arenas(void) {
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_MMAP_THRESHOLD, 128 << 10); /* which else grows with what is freed */
+}
 #endif
 
 bool ipvm_address_space(uint64_t bytes) {
