@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -27,13 +28,7 @@ const slow = `(component
 // the program: see testdata/clients/client.mjs.
 func TestPeer(t *testing.T) {
 	t.Parallel()
-	if _, err := os.Stat(filepath.FromSlash("testdata/clients/node_modules/homestar-2")); err != nil {
-		t.Skip("NOT TESTED: the clients are not here; they come with: make homestar-clients")
-	}
-	program := filepath.Join(t.TempDir(), "ipvm")
-	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/ipvm").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
+	program := build(t)
 	spin := wasmtest.Compile(t, slow)
 	for _, version := range []string{"1", "2"} {
 		t.Run(version, func(t *testing.T) {
@@ -54,6 +49,47 @@ func TestPeer(t *testing.T) {
 			must(t, err)
 			runClient(t, version, addr, in)
 		})
+	}
+}
+
+// build is the program, where the clients are here to use it.
+func build(t *testing.T) string {
+	t.Helper()
+	if _, err := os.Stat(filepath.FromSlash("testdata/clients/node_modules/homestar-2")); err != nil {
+		t.Skip("NOT TESTED: the clients are not here; they come with: make homestar-clients")
+	}
+	program := filepath.Join(t.TempDir(), "ipvm")
+	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/ipvm").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return program
+}
+
+// TestPeerGuide runs the program for npm's client that is in the guide, twice.
+func TestPeerGuide(t *testing.T) {
+	t.Parallel()
+	program := build(t)
+	page, err := os.ReadFile("../docs/guide.md")
+	must(t, err)
+	_, text, ok := strings.Cut(string(page), "```js\n// first.mjs: node first.mjs CID\n")
+	text, _, end := strings.Cut(text, "```")
+	if !ok || !end {
+		t.Fatal("the guide has no program first.mjs")
+	}
+	addr := serve(t, program)
+	code, err := os.ReadFile(filepath.Join(ipvmtest.Examples(), "add-one", "add-one.wasm"))
+	must(t, err)
+	cid := put(t, addr, code)
+	text = strings.NewReplacer("'@fission-codes/homestar", "'homestar-2", "127.0.0.1:1337", addr).Replace(text)
+	for _, how := range []string{"ran", "remembered"} {
+		cmd := exec.CommandContext(t.Context(), "node", "--input-type=module", "-", cid)
+		cmd.Dir = filepath.FromSlash("testdata/clients")
+		cmd.Stdin = strings.NewReader(text)
+		out, err := cmd.CombinedOutput()
+		want := fmt.Sprintf("[ 'ok', 41 ] %s\n[ 'ok', 42 ] %[1]s\n", how)
+		if err != nil || string(out) != want {
+			t.Errorf("%s, %v, expected\n%s", out, err, want)
+		}
 	}
 }
 
