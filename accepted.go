@@ -87,7 +87,7 @@ func (o *owner) perform(ctx context.Context, who did.DID, g *graph.Graph, opts e
 
 // Submit accepts a workflow.
 func (o *owner) Submit(ctx context.Context, g *graph.Graph, opts runs.Options) (runs.Run, error) {
-	if !o.serving.Load() {
+	if !opts.Suspended && !o.serving.Load() {
 		return runs.Run{}, ErrNoService
 	}
 	return o.runs.Submit(ctx, g, opts)
@@ -95,6 +95,11 @@ func (o *owner) Submit(ctx context.Context, g *graph.Graph, opts runs.Options) (
 
 // RunOf returns how an accepted run stands.
 func (o *owner) RunOf(_ context.Context, id runs.ID) (runs.Run, error) { return o.runs.Get(id) }
+
+// Submission returns an accepted run with what it was submitted with.
+func (o *owner) Submission(_ context.Context, id runs.ID) (runs.Submission, error) {
+	return o.runs.Submission(id)
+}
 
 // JobsOf returns what its jobs came to.
 func (o *owner) JobsOf(_ context.Context, id runs.ID) ([]runs.Job, error) { return o.runs.Jobs(id) }
@@ -116,6 +121,8 @@ func (o *owner) Direct(ctx context.Context, id runs.ID, what rpc.Direction) (run
 		return o.runs.Suspend(ctx, id)
 	case rpc.Cancel:
 		return o.runs.Cancel(ctx, id)
+	case rpc.HandOver:
+		return o.runs.HandOver(ctx, id)
 	case rpc.Resume:
 		if !o.serving.Load() {
 			return runs.Run{}, ErrNoService
@@ -140,7 +147,12 @@ func (s steady) JobsOf(ctx context.Context, id runs.ID) ([]runs.Job, error) {
 	return again(ctx, s.node, func(b rpc.Backend) ([]runs.Job, error) { return b.JobsOf(ctx, id) })
 }
 
-// Direct suspends, resumes or cancels an accepted run.
+// Submission returns an accepted run with what it was submitted with.
+func (s steady) Submission(ctx context.Context, id runs.ID) (runs.Submission, error) {
+	return again(ctx, s.node, func(b rpc.Backend) (runs.Submission, error) { return b.Submission(ctx, id) })
+}
+
+// Direct suspends, resumes, cancels or hands over an accepted run.
 func (s steady) Direct(ctx context.Context, id runs.ID, what rpc.Direction) (runs.Run, error) {
 	return again(ctx, s.node, func(b rpc.Backend) (runs.Run, error) { return b.Direct(ctx, id, what) })
 }

@@ -22,6 +22,8 @@ const (
 	Failed    State = "failed"
 	Cancelled State = "cancelled"
 	Broken    State = "broken" // the node could not do its part
+	// HandedOver is a workflow that goes on on another node.
+	HandedOver State = "handed-over"
 )
 
 // Over tells whether a workflow in state s has ended.

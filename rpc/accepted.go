@@ -56,7 +56,38 @@ func (r *request) accept() error {
 			return err
 		}
 	}
-	return r.answerRun(r.server.backend.Submit(r.Context(), g, runs.Options{KeepGoing: s.keepGoing, Authority: s.authority, Brings: s.brings}))
+	return r.answerRun(r.server.backend.Submit(r.Context(), g, runs.Options{
+		KeepGoing: s.keepGoing, Authority: s.authority, Brings: s.brings, Unsigned: s.unsigned, Suspended: s.suspended,
+	}))
+}
+
+func (r *request) submission() error {
+	id, err := r.runID()
+	if err != nil {
+		return err
+	}
+	s, err := r.server.backend.Submission(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return r.answerValue(typeCBOR, s.Value())
+}
+
+// Submission returns an accepted run with what it was submitted with.
+func (c *Client) Submission(ctx context.Context, id runs.ID) (runs.Submission, error) {
+	data, err := c.fetch(ctx, runPath(id, "/given"), maxValue)
+	if err != nil {
+		return runs.Submission{}, err
+	}
+	v, err := ipld.DecodeCBORLimits(data, ipld.Limits{Bytes: maxValue})
+	if err != nil {
+		return runs.Submission{}, fmt.Errorf("%w: %w", errAnswer, err)
+	}
+	s, err := runs.ParseSubmission(v)
+	if err != nil {
+		return s, fmt.Errorf("%w: %w", errAnswer, err)
+	}
+	return s, nil
 }
 
 // Submit has the other process accept a workflow.
@@ -68,7 +99,9 @@ func (c *Client) Submit(ctx context.Context, g *graph.Graph, o runs.Options) (ru
 		}
 		blocks = nil
 	}
-	body, err := submit(g, blocks, engine.Options{KeepGoing: o.KeepGoing, Authority: o.Authority, Brings: o.Brings})
+	body, err := submission{
+		blocks: blocks, keepGoing: o.KeepGoing, authority: o.Authority, brings: o.Brings, unsigned: o.Unsigned, suspended: o.Suspended,
+	}.of(g)
 	if err != nil {
 		return runs.Run{}, err
 	}
@@ -119,7 +152,7 @@ func (r *request) direct() error {
 	}
 	what := Direction(r.PathValue("what"))
 	switch what {
-	case Suspend, Resume, Cancel:
+	case Suspend, Resume, Cancel, HandOver:
 	default:
 		return fmt.Errorf("%w: a run can not be directed to %q", ErrRequest, what)
 	}

@@ -53,6 +53,17 @@ func TestAccepted(t *testing.T) {
 	same(t, "Watch the end", events(runs.Position{Attempt: 1, Seq: 3}, 9), n, c)
 	same(t, "Watch a part", events(runs.Position{}, 2), n, c)
 	same(t, "RunOf", func(b Backend) (any, error) { return b.RunOf(ctx, mine(g)) }, n, c)
+	same(t, "Submission", func(b Backend) (any, error) { return b.Submission(ctx, mine(g)) }, n, c)
+	held := build(t, c, fmt.Sprintf(addOne, 5), addOneDir)
+	if run, err := c.Submit(ctx, held, runs.Options{Suspended: true, Brings: []ipld.Link{g.Link()}}); err != nil || run.State != runs.Suspended {
+		t.Errorf("Submit, suspended: %+v, %v", run, err)
+	}
+	if s, err := c.Submission(ctx, mine(held)); err != nil || len(s.Brings) != 1 || s.Brings[0] != g.Link() {
+		t.Errorf("Submission: %+v, %v", s, err)
+	}
+	if run, err := c.Direct(ctx, mine(held), HandOver); err != nil || run.State != runs.HandedOver {
+		t.Errorf("HandOver: %+v, %v", run, err)
+	}
 	same(t, "JobsOf", func(b Backend) (any, error) { return b.JobsOf(ctx, mine(g)) }, n, c)
 	for _, unfinished := range []bool{false, true} {
 		for _, q := range []runs.Query{{}, {After: run.Place()}, {For: new(did.DID)}, {For: new(engine.Anyone)}} {

@@ -132,7 +132,11 @@ type Backend interface {
 	Runs(ctx context.Context, q runs.Query, yield func(runs.Run) bool) error
 	// Watch tells the events of an accepted run. See [runs.Keeper.Watch].
 	Watch(ctx context.Context, id runs.ID, after runs.Position, yield func(runs.Event) bool) error
-	// Direct suspends, resumes or cancels an accepted run. See [runs.Keeper].
+	// Submission returns an accepted run with what it was submitted with. The error
+	// wraps [runs.ErrUnknown].
+	Submission(ctx context.Context, id runs.ID) (runs.Submission, error)
+	// Direct suspends, resumes, cancels or hands over an accepted run. See
+	// [runs.Keeper].
 	Direct(ctx context.Context, id runs.ID, what Direction) (runs.Run, error)
 	// Collect removes what was used least recently, within the bounds of c, or
 	// tells what would go. See [store.Store.Collect].
@@ -158,4 +162,6 @@ const (
 	Suspend Direction = "suspend"
 	Resume  Direction = "resume"
 	Cancel  Direction = "cancel"
+	// HandOver is what becomes of a suspended run that goes on elsewhere.
+	HandOver Direction = "hand-over"
 )

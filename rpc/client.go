@@ -513,10 +513,15 @@ func (c *Client) Preview(ctx context.Context, g *graph.Graph, o engine.Options) 
 
 // submit is the body that hands g over.
 func submit(g *graph.Graph, blocks []ipld.Block, o engine.Options) ([]byte, error) {
+	return submission{blocks: blocks, keepGoing: o.KeepGoing, authority: o.Authority, brings: o.Brings}.of(g)
+}
+
+// of is s, of which nothing of the workflow is there, for g.
+func (s submission) of(g *graph.Graph) ([]byte, error) {
 	normal := g.Normal().Data
 	if len(normal) > maxWorkflow {
 		return nil, fmt.Errorf("workflow %s: %w: its normal form has %d bytes, at most %d can be handed to another process", g.Link(), ErrTooLarge, len(normal), maxWorkflow)
 	}
-	s := submission{workflow: normal, blocks: blocks, keepGoing: o.KeepGoing, authority: o.Authority, brings: o.Brings, instructions: g.Instructions()}
+	s.workflow, s.instructions = normal, g.Instructions()
 	return s.encode()
 }

@@ -61,6 +61,7 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/runs":                (*request).runs,
 		"GET /v1/runs/{cid}":          (*request).runOf,
 		"GET /v1/runs/{cid}/jobs":     (*request).jobsOf,
+		"GET /v1/runs/{cid}/given":    (*request).submission,
 		"GET /v1/runs/{cid}/events":   (*request).watch,
 		"POST /v1/runs/{cid}/{what}":  (*request).direct,
 		"GET /v1/pins":                (*request).pins,

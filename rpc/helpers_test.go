@@ -314,6 +314,10 @@ func (n *node) RunOf(_ context.Context, id runs.ID) (runs.Run, error) {
 	return n.runs.Get(id)
 }
 
+func (n *node) Submission(_ context.Context, id runs.ID) (runs.Submission, error) {
+	return n.runs.Submission(id)
+}
+
 func (n *node) JobsOf(_ context.Context, id runs.ID) ([]runs.Job, error) {
 	return n.runs.Jobs(id)
 }
@@ -332,6 +336,8 @@ func (n *node) Direct(ctx context.Context, id runs.ID, what Direction) (runs.Run
 		return n.runs.Suspend(ctx, id)
 	case Resume:
 		return n.runs.Resume(ctx, id)
+	case HandOver:
+		return n.runs.HandOver(ctx, id)
 	}
 	return n.runs.Cancel(ctx, id)
 }

@@ -15,7 +15,7 @@ import (
 // wireVersion is the version of what follows, and of the paths. Nodes of one
 // state directory talk only when theirs are equal, so it changes whenever
 // anything here does.
-const wireVersion = 17
+const wireVersion = 18
 
 // encoder gives the form that an engine's words have on the wire.
 type encoder struct {
@@ -364,6 +364,8 @@ type submission struct {
 	keepGoing bool
 	authority []byte      // see engine.Options
 	brings    []ipld.Link // likewise
+	unsigned  bool        // see runs.Options
+	suspended bool        // likewise
 	// instructions are the identifiers that the document's dialect has for its
 	// jobs, by label, which the normal form does not hold.
 	instructions map[string]ipld.Link
@@ -376,6 +378,8 @@ func (s submission) encode() ([]byte, error) {
 		o.value("blocks", blockList(s.blocks))
 	}
 	o.bool("keepGoing", s.keepGoing)
+	o.bool("unsigned", s.unsigned)
+	o.bool("suspended", s.suspended)
 	if len(s.authority) > 0 {
 		o.value("authority", ipld.BytesString(string(s.authority)))
 	}
@@ -399,6 +403,7 @@ func decodeSubmission(data []byte) (s submission, err error) {
 	}
 	f := fieldsOf(v)
 	s.workflow, s.keepGoing = f.bytes("workflow"), f.bool("keepGoing")
+	s.unsigned, s.suspended = f.bool("unsigned"), f.bool("suspended")
 	s.authority = f.bytes("authority")
 	s.blocks, err = decodeBlocks(f.list("blocks"))
 	f.fail("blocks", err)

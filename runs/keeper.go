@@ -79,6 +79,8 @@ type Options struct {
 	Offered did.DID
 	// Brings are blocks that came with the workflow beside those within it.
 	Brings []ipld.Link
+	// Suspended accepts the workflow without beginning it, until [Keeper.Resume].
+	Suspended bool
 }
 
 // Keeper drives accepted workflows. Its methods may be called by many
@@ -157,6 +159,9 @@ func (k *Keeper) Submit(ctx context.Context, g *graph.Graph, o Options) (Run, er
 		Run:       Run{ID: id, State: Running, Attempt: 1, KeepGoing: o.KeepGoing, Jobs: g.Len(), Accepted: k.Now()},
 		authority: o.Authority, instructions: g.Instructions(), brings: union(g.Held(), o.Brings),
 	}
+	if o.Suspended {
+		r.State = Suspended
+	}
 	l, run, err := k.accept(r, append(slices.Clone(g.Blocks()), g.Normal()))
 	if err != nil {
 		return Run{}, err
@@ -197,7 +202,7 @@ func (k *Keeper) acknowledge(ctx context.Context, l *live) error {
 }
 
 // accept puts r and its blocks into the store and makes it active. It returns nil
-// and the run in progress if there is one already.
+// and the run in progress if there is one already, or r's if it is not to begin.
 func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -223,8 +228,8 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 	}
 	b.Notes = append(b.Notes, r.place(true))
 	b.Blocks = blocks
-	if err := k.Store.Put(b); err != nil {
-		return nil, Run{}, err
+	if err := k.Store.Put(b); err != nil || r.State == Suspended {
+		return nil, r.Run, err
 	}
 	l, err := k.activate(r)
 	if err != nil {

@@ -123,7 +123,7 @@ func (f *reader) run() Run {
 		Accepted: f.time("accepted"), Ended: f.time("ended"), First: f.text("first"), Reason: f.text("reason"),
 	}
 	switch r.State {
-	case Running, Suspended, OK, Failed, Cancelled, Broken:
+	case Running, Suspended, OK, Failed, Cancelled, Broken, HandedOver:
 	default:
 		f.bad = true
 	}

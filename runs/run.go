@@ -20,6 +20,9 @@ const (
 	Failed    State = "failed"
 	Cancelled State = "cancelled"
 	Broken    State = "broken" // the node could not do its part; [Keeper.Resume] tries again
+	// HandedOver is a run that goes on elsewhere. Only [Keeper.Resume] and a new
+	// submission take it up here again.
+	HandedOver State = "handed-over"
 )
 
 // Over tells whether a run in state s has ended.

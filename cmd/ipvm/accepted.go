@@ -24,7 +24,7 @@ import (
 // acceptedCommands are those about workflows that a node has accepted.
 func acceptedCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newPS(a), newShow(a), newLogs(a),
+		newPS(a), newShow(a), newLogs(a), newExport(a), newImport(a),
 		newDirection(a, rpc.Cancel, "End an accepted workflow", "What has not started does not, what is running is given up, and what was\nfinished is kept."),
 		newDirection(a, rpc.Suspend, "Put an accepted workflow aside", "What is running is given up, what was finished is kept, and the rest waits for\n`ipvm resume`, also when the node is started again."),
 		newDirection(a, rpc.Resume, "Take up a workflow that was suspended, cancelled, or failed", "What has a receipt is not run again. It needs a node that serves."),

@@ -69,6 +69,7 @@ func TestReference(t *testing.T) {
 		"ipvm run --json": runJSON{}, "ipvm run --dry-run --json": dryRunJSON{}, "ipvm check --json": checkJSON{}, "ipvm receipt ls --json": receiptJSON{},
 		"ipvm wasm inspect --json": moduleJSON{}, "ipvm wasm compile --json": compileJSON{},
 		"ipvm delegate --json": grantJSON{}, "ipvm inspect --json": inspectJSON{}, "ipvm verify --json": verifyJSON{}, "ipvm config --json": configJSON{},
+		"ipvm export --json": exportJSON{}, "ipvm import --json": importJSON{},
 	} {
 		part := section("### `"+name+"`\n", "\n##")
 		if name != "ipvm run --json" { // what is said there of sources and errors is not said again
