@@ -285,7 +285,8 @@ func newLogs(a *app) *cobra.Command {
 order in which they settled, with what their functions logged. With -f go on
 until the run ends.
 
-Exit status with -f: 0 the workflow went well or was suspended, 1 it did not.`,
+Exit status with -f: 0 the workflow went well or was suspended, 1 it did not, 3 no
+node is there any more to run it.`,
 		Example: "  ipvm logs -f bafyreihx3f2v…\n  ipvm logs --json bafyreihx3f2v… | jq -r .job.status",
 		Args:    wants(1, 1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.logs(cmd, &o, args[0]) },
@@ -338,11 +339,30 @@ func (a *app) logs(cmd *cobra.Command, o *logsOptions, text string) (err error) 
 		return unknownRun(err)
 	case fail != nil:
 		return fail
-	case end == nil && !o.json:
-		t.end()
-		fmt.Fprintln(cmd.OutOrStdout(), "suspended; go on with `ipvm resume "+id.Workflow.String()+"`")
+	case end == nil:
+		if !o.json {
+			t.end()
+		}
+		return withoutEnd(cmd, at, id, o.json)
 	case end != nil && end.State != runs.OK:
 		return errFailed
+	}
+	return nil
+}
+
+// errNoNode ends a command that follows a workflow which nobody runs any more.
+var errNoNode = errors.New("no node is there to run the workflow, which is kept\n  hint: `ipvm node` starts one, and it goes on")
+
+// withoutEnd says why a workflow goes on no more and has not ended.
+func withoutEnd(cmd *cobra.Command, at place, id runs.ID, quiet bool) error {
+	run, err := at.RunOf(cmd.Context(), id)
+	switch {
+	case err != nil:
+		return unknownRun(err)
+	case run.State != runs.Suspended:
+		return errNoNode
+	case !quiet:
+		fmt.Fprintln(cmd.OutOrStdout(), "suspended; go on with `ipvm resume "+id.Workflow.String()+"`")
 	}
 	return nil
 }
