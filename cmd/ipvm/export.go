@@ -94,7 +94,11 @@ func (a *app) export(cmd *cobra.Command, of *whose, text, file string, keep, asJ
 	fmt.Fprintf(cmd.OutOrStdout(), "wrote %s: %d of %s with receipts, %s\n", printable(file), e.Receipts, countOf(e.Run.Jobs, "job"), size(uint64(e.Bytes)))
 	tellAbsent(cmd, e.Absent)
 	if !keep {
-		fmt.Fprintf(cmd.ErrOrStderr(), "the run is handed over: `ipvm import %s` takes it up elsewhere, and `ipvm resume %s` here again\n", printable(file), id.Workflow)
+		whom := ""
+		if id.For != "" {
+			whom = "--for " + printable(string(id.For)) + " "
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "the run is handed over: `ipvm import %s` takes it up elsewhere, and `ipvm resume %s%s` here again\n", printable(file), whom, id.Workflow)
 	}
 	return nil
 }
