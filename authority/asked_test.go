@@ -1,6 +1,7 @@
 package authority_test
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"strings"
@@ -78,6 +79,13 @@ func TestAskGuest(t *testing.T) {
 	must(t, err)
 	if guest(lent) {
 		t.Error("a guest by what was taken back")
+	}
+	data := bytes.Clone(r.grant(t, `[]`).Bytes())
+	data[20] ^= 1 // within the signature
+	forged, err := ucan.ParseDelegation(data)
+	must(t, err)
+	if guest(forged) {
+		t.Error("a guest by what the node has not signed")
 	}
 }
 

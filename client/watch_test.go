@@ -111,6 +111,21 @@ func TestWatchRestart(t *testing.T) {
 	watching.Wait()
 }
 
+// What a node tells twice is told once.
+func TestWatchTwice(t *testing.T) {
+	t.Parallel()
+	link, err := ipld.ParseLink("bafkreibwny22bxrlspg6i5hystlbmx6re4jym2t6ey6tomgdexcgwq7ezy")
+	must(t, err)
+	c := open(t, answer(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		started := "id: 2.1\ndata: {\"kind\":\"workflow-started\",\"run\":" + someRun + "}\n\n"
+		_, _ = w.Write([]byte(started + started + "id: 2.2\ndata: {\"kind\":\"workflow-ended\",\"run\":" + someRun + "}\n\n"))
+	}))
+	n := 0
+	must(t, c.Watch(t.Context(), link, client.Position{}, func(client.Event) bool { n++; return true }))
+	expect(t, "events", n, 2)
+}
+
 // A stream that says nothing is given up.
 func TestWatchSilence(t *testing.T) {
 	t.Parallel()
