@@ -234,7 +234,7 @@ func (i *arrival) missing() (all []ipld.Link, err error) {
 
 // accept accepts the run, unless it is here already.
 func (i *arrival) accept(o ImportOptions) (runs.Run, error) {
-	options := runs.Options{KeepGoing: i.KeepGoing, Suspended: o.Suspended}
+	options := runs.Options{KeepGoing: i.KeepGoing, Priority: i.Priority, Suspended: o.Suspended}
 	id := runs.ID{Workflow: i.Workflow}
 	if !o.Own {
 		id.For = i.For

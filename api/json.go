@@ -43,6 +43,7 @@ type runJSON struct {
 	Attempt   uint64     `json:"attempt"`
 	For       did.DID    `json:"for,omitempty"`
 	KeepGoing bool       `json:"keepGoing,omitempty"`
+	Priority  string     `json:"priority,omitempty"`
 	Total     int        `json:"total"`
 	Settled   int        `json:"settled"`
 	Accepted  string     `json:"accepted"`
@@ -124,7 +125,7 @@ func runToJSON(r runs.Run) runJSON {
 	}
 	return runJSON{
 		Workflow: r.Workflow.String(), Document: "/ipfs/" + r.Workflow.String() + "?format=raw",
-		State: r.State, Attempt: r.Attempt, For: r.For, KeepGoing: r.KeepGoing, Total: r.Jobs, Settled: r.Settled,
+		State: r.State, Attempt: r.Attempt, For: r.For, KeepGoing: r.KeepGoing, Priority: string(r.Priority), Total: r.Jobs, Settled: r.Settled,
 		Accepted: timestamp(r.Accepted), Ended: timestamp(r.Ended), First: clean(r.First), Reason: clean(r.Reason),
 	}
 }

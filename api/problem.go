@@ -185,7 +185,7 @@ func problemOf(err error) *Problem {
 		return problemf(Conflict, "%v", err)
 	case errors.Is(err, runs.ErrClosed), errors.Is(err, engine.ErrClosed), errors.Is(err, store.ErrClosed):
 		return stopping()
-	case errors.Is(err, rpc.ErrDenied):
+	case errors.Is(err, rpc.ErrDenied), errors.Is(err, engine.ErrPriority):
 		p = problemf(Denied, "%v", err).hint("run it with `ipvm run` on the machine of the node, or sign it by the authority that it needs")
 		var denied *rpc.DeniedError
 		if errors.As(err, &denied) {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/store"
@@ -35,7 +36,7 @@ var documents = map[string]workflow.Format{
 
 // submit accepts a workflow, and waits for its end if it is to.
 func (h *Handler) submit(w http.ResponseWriter, r *http.Request) error {
-	params, err := query(r, "wait", "keep-going")
+	params, err := query(r, "wait", "keep-going", "priority")
 	if err != nil {
 		return err
 	}
@@ -46,6 +47,10 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request) error {
 	o := runs.Options{}
 	if o.KeepGoing, err = flag(params, "keep-going"); err != nil {
 		return err
+	}
+	o.Priority = engine.Priority(params["priority"])
+	if err := engine.CheckPriority("", o.Priority); err != nil {
+		return problemf(BadRequest, "priority: %v", err)
 	}
 	g, err := h.document(w, r)
 	if err != nil {

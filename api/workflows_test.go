@@ -249,6 +249,18 @@ func TestFull(t *testing.T) {
 	expect(t, "Retry-After", resp.Header.Get("Retry-After"), "2")
 }
 
+// The priority is kept and shown; only the owner of the node may raise it.
+func TestPriority(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, options{})
+	run := r.do(t, "POST", "/v1/workflows?priority=low", r.sum(t, 1), yaml).json(t, http.StatusAccepted)
+	expect(t, "priority", run["priority"], any("low"))
+	run = r.do(t, "POST", "/v1/workflows?priority=normal", r.sum(t, 2), yaml).json(t, http.StatusAccepted)
+	expect(t, "priority", run["priority"], nil)
+	r.do(t, "POST", "/v1/workflows?priority=high", r.sum(t, 3), yaml).problem(t, http.StatusForbidden, api.Denied, "only the owner")
+	r.do(t, "POST", "/v1/workflows?priority=highest", r.sum(t, 3), yaml).problem(t, http.StatusBadRequest, api.BadRequest, "low, normal and high")
+}
+
 // Who has more than its share is told so, while there is room for others.
 func TestShare(t *testing.T) {
 	t.Parallel()

@@ -38,6 +38,8 @@ type Run struct {
 	// For is on whose behalf it runs; empty is nobody's in particular.
 	For       did.DID
 	KeepGoing bool
+	// Priority is low or high; empty is normal.
+	Priority string
 	// Jobs is how many there are, Settled how many of them have come to something.
 	Jobs, Settled int
 	// Accepted is when it was last submitted; Ended is zero before the end.
@@ -122,6 +124,7 @@ type runJSON struct {
 	Attempt   uint64 `json:"attempt"`
 	For       string `json:"for"`
 	KeepGoing bool   `json:"keepGoing"`
+	Priority  string `json:"priority"`
 	Total     int    `json:"total"`
 	Settled   int    `json:"settled"`
 	Accepted  string `json:"accepted"`
@@ -131,7 +134,7 @@ type runJSON struct {
 }
 
 func (j *runJSON) read() (Run, error) {
-	r := Run{State: j.State, Attempt: j.Attempt, KeepGoing: j.KeepGoing, Jobs: j.Total, Settled: j.Settled, First: j.First, Reason: j.Reason}
+	r := Run{State: j.State, Attempt: j.Attempt, KeepGoing: j.KeepGoing, Priority: j.Priority, Jobs: j.Total, Settled: j.Settled, First: j.First, Reason: j.Reason}
 	var f fields
 	r.Workflow = f.link("workflow", j.Workflow)
 	r.Accepted, r.Ended = f.time("accepted", j.Accepted), f.time("ended", j.Ended)

@@ -38,6 +38,9 @@ type Document struct {
 type Submission struct {
 	// KeepGoing lets the jobs go on that do not depend on one that failed.
 	KeepGoing bool
+	// Priority is low, normal or high, among those that wait for workers of the
+	// node; empty is normal. High is for the node's owner.
+	Priority string
 }
 
 // Submit has the node accept a workflow: when it returns, the workflow will be run
@@ -46,8 +49,15 @@ type Submission struct {
 // what has ended, where what has a receipt is not run again.
 func (c *Client) Submit(ctx context.Context, d Document, s Submission) (Run, error) {
 	w := wish{method: http.MethodPost, path: "/v1/workflows", kind: d.Type, body: d.Data, again: true}
+	params := url.Values{}
 	if s.KeepGoing {
-		w.path += "?keep-going"
+		params.Set("keep-going", "true")
+	}
+	if s.Priority != "" {
+		params.Set("priority", s.Priority)
+	}
+	if len(params) > 0 {
+		w.path += "?" + params.Encode()
 	}
 	if len(d.Files) > 0 {
 		var err error

@@ -26,11 +26,11 @@ func TestWorkflow(t *testing.T) {
 	c := dial(t)
 	ctx := t.Context()
 	d := sum(upload(t, c, "add-one/add-one.wasm"), 1)
-	run, err := c.Submit(ctx, d, client.Submission{KeepGoing: true})
+	run, err := c.Submit(ctx, d, client.Submission{KeepGoing: true, Priority: "low"})
 	must(t, err)
 	again, err := c.Wait(ctx, run.Workflow)
 	must(t, err)
-	if again.State != client.OK || again.Workflow != run.Workflow || again.Jobs != 2 || again.Settled != 2 || !again.KeepGoing || again.Ended.Before(again.Accepted) {
+	if again.State != client.OK || again.Workflow != run.Workflow || again.Jobs != 2 || again.Settled != 2 || !again.KeepGoing || again.Priority != "low" || again.Ended.Before(again.Accepted) {
 		t.Errorf("%+v", again)
 	}
 	jobs, err := c.Jobs(ctx, run.Workflow)

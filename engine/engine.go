@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -90,10 +89,6 @@ var MaxLimits = task.Limits{Gas: 1 << 62, Memory: 1 << 30, Time: time.Hour, Disk
 // ErrClosed reports a call to an engine that was closed.
 var ErrClosed = errors.New("engine is closed")
 
-// ErrPriority reports a run on behalf of another than the node's owner that was to
-// come before others.
-var ErrPriority = errors.New("only the owner of a node may raise a priority above normal")
-
 // Engine runs workflows. Its methods may be called by many goroutines.
 type Engine struct {
 	Config
@@ -161,11 +156,8 @@ func (e *Engine) enter(ctx context.Context) (context.Context, func(), error) {
 // seat is where a run waits for its workers.
 func (e *Engine) seat(o Options) (*seat, error) {
 	who := e.guest(o)
-	switch {
-	case o.Priority.price() == 0:
-		return nil, fmt.Errorf("%q is no priority: they are %s, %s and %s", o.Priority, Low, Normal, High)
-	case o.Priority == High && who != "":
-		return nil, ErrPriority
+	if err := CheckPriority(who, o.Priority); err != nil {
+		return nil, err
 	}
 	return e.workers.enter(who, o.Priority), nil
 }

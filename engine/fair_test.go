@@ -168,7 +168,7 @@ func TestOnlyTheOwnerRaisesPriorities(t *testing.T) {
 		{engine.Options{}, ""},
 		{engine.Options{Priority: engine.Low}, ""},
 		{engine.Options{Priority: engine.High}, ""},
-		{engine.Options{Priority: "highest"}, `"highest" is no priority`},
+		{engine.Options{Priority: "highest"}, `no such priority: "highest"`},
 		{engine.Options{Priority: engine.High, Permit: guest(r.Key.DID())}, ""},
 		{engine.Options{Priority: engine.Normal, Permit: guest("did:key:alice")}, ""},
 		{engine.Options{Priority: engine.High, Permit: guest("did:key:alice")}, "only the owner"},

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -40,6 +42,25 @@ func (p Priority) price() float64 {
 	}
 	return 0
 }
+
+// CheckPriority is why a run on behalf of who may not have priority p.
+func CheckPriority(who did.DID, p Priority) error {
+	switch {
+	case p.price() == 0:
+		return fmt.Errorf("%w: %.40q, but they are %s, %s and %s", ErrNoPriority, p, Low, Normal, High)
+	case p == High && who != "":
+		return ErrPriority
+	}
+	return nil
+}
+
+var (
+	// ErrNoPriority reports a priority that there is not.
+	ErrNoPriority = errors.New("no such priority")
+	// ErrPriority reports a run on behalf of another than the node's owner that was
+	// to come before others.
+	ErrPriority = errors.New("only the owner of a node may raise a priority above normal")
+)
 
 // workers shares a number of workers among principals, and those of each
 // principal among its runs. The next worker goes to the principal that has used

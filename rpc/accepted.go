@@ -57,7 +57,7 @@ func (r *request) accept() error {
 		}
 	}
 	return r.answerRun(r.server.backend.Submit(r.Context(), g, runs.Options{
-		KeepGoing: s.keepGoing, Authority: s.authority, Brings: s.brings, Unsigned: s.unsigned, Suspended: s.suspended,
+		KeepGoing: s.keepGoing, Priority: s.priority, Authority: s.authority, Brings: s.brings, Unsigned: s.unsigned, Suspended: s.suspended,
 	}))
 }
 
@@ -100,7 +100,7 @@ func (c *Client) Submit(ctx context.Context, g *graph.Graph, o runs.Options) (ru
 		blocks = nil
 	}
 	body, err := submission{
-		blocks: blocks, keepGoing: o.KeepGoing, authority: o.Authority, brings: o.Brings, unsigned: o.Unsigned, suspended: o.Suspended,
+		blocks: blocks, keepGoing: o.KeepGoing, priority: o.Priority, authority: o.Authority, brings: o.Brings, unsigned: o.Unsigned, suspended: o.Suspended,
 	}.of(g)
 	if err != nil {
 		return runs.Run{}, err

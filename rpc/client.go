@@ -513,7 +513,7 @@ func (c *Client) Preview(ctx context.Context, g *graph.Graph, o engine.Options) 
 
 // submit is the body that hands g over.
 func submit(g *graph.Graph, blocks []ipld.Block, o engine.Options) ([]byte, error) {
-	return submission{blocks: blocks, keepGoing: o.KeepGoing, authority: o.Authority, brings: o.Brings}.of(g)
+	return submission{blocks: blocks, keepGoing: o.KeepGoing, priority: o.Priority, authority: o.Authority, brings: o.Brings}.of(g)
 }
 
 // of is s, of which nothing of the workflow is there, for g.

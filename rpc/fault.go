@@ -68,6 +68,8 @@ var kinds = [...]struct {
 	{"not-pinned", http.StatusNotFound, ErrNotPinned},
 	{"collecting", http.StatusConflict, store.ErrCollecting},
 	{"full", http.StatusServiceUnavailable, runs.ErrFull},
+	{"priority", http.StatusForbidden, engine.ErrPriority},
+	{"no-priority", http.StatusBadRequest, engine.ErrNoPriority},
 	{"share", http.StatusTooManyRequests, runs.ErrShare},
 	{"closed", http.StatusServiceUnavailable, ErrGone},
 	{"closed", http.StatusServiceUnavailable, runs.ErrClosed},

@@ -253,7 +253,7 @@ func (r *request) run() error {
 			cancel() // nobody listens
 		}
 	}
-	report, err := r.server.backend.Run(ctx, g, engine.Options{Listen: listen, KeepGoing: s.keepGoing, Authority: s.authority, Brings: s.brings})
+	report, err := r.server.backend.Run(ctx, g, engine.Options{Listen: listen, KeepGoing: s.keepGoing, Priority: s.priority, Authority: s.authority, Brings: s.brings})
 	if err != nil {
 		return err
 	}

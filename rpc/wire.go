@@ -362,6 +362,7 @@ type submission struct {
 	workflow  []byte // the normalised workflow, a dag-cbor block
 	blocks    []ipld.Block
 	keepGoing bool
+	priority  engine.Priority
 	authority []byte      // see engine.Options
 	brings    []ipld.Link // likewise
 	unsigned  bool        // see runs.Options
@@ -380,6 +381,9 @@ func (s submission) encode() ([]byte, error) {
 	o.bool("keepGoing", s.keepGoing)
 	o.bool("unsigned", s.unsigned)
 	o.bool("suspended", s.suspended)
+	if s.priority != "" {
+		o.value("priority", ipld.String(string(s.priority)))
+	}
 	if len(s.authority) > 0 {
 		o.value("authority", ipld.BytesString(string(s.authority)))
 	}
@@ -404,6 +408,13 @@ func decodeSubmission(data []byte) (s submission, err error) {
 	f := fieldsOf(v)
 	s.workflow, s.keepGoing = f.bytes("workflow"), f.bool("keepGoing")
 	s.unsigned, s.suspended = f.bool("unsigned"), f.bool("suspended")
+	if v, ok := f.value("priority"); ok {
+		text, ok := v.AsString()
+		if !ok {
+			f.fail("priority", errors.New("not text"))
+		}
+		s.priority = engine.Priority(text)
+	}
 	s.authority = f.bytes("authority")
 	s.blocks, err = decodeBlocks(f.list("blocks"))
 	f.fail("blocks", err)

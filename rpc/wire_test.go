@@ -333,7 +333,7 @@ func TestSubmission(t *testing.T) {
 	t.Parallel()
 	block := ipld.Block{Link: ipld.LinkOf(ipld.CodecRaw, []byte("abc")), Data: []byte("abc")}
 	want := submission{
-		workflow: []byte{1, 2}, blocks: []ipld.Block{block}, keepGoing: true, authority: []byte("tokens"), brings: []ipld.Link{block.Link},
+		workflow: []byte{1, 2}, blocks: []ipld.Block{block}, keepGoing: true, priority: engine.Low, authority: []byte("tokens"), brings: []ipld.Link{block.Link},
 		instructions: map[string]ipld.Link{"0": block.Link},
 	}
 	data, err := want.encode()

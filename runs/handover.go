@@ -64,7 +64,11 @@ func (k *Keeper) handOver(id ID) (Run, error) {
 		return r.Run, fmt.Errorf("workflow %s: %w: it is %s, and has to be suspended first", id.Workflow, ErrState, r.State)
 	}
 	r.State, r.Ended = HandedOver, k.Now()
-	return r.Run, k.Store.Put(r.batch(nil))
+	if err := k.Store.Put(r.batch(nil)); err != nil {
+		return r.Run, err
+	}
+	k.ledger.remove(id)
+	return r.Run, nil
 }
 
 // Value is s as a map.

@@ -70,6 +70,9 @@ type Config struct {
 // Options say how an accepted workflow is to be run; see [engine.Options].
 type Options struct {
 	KeepGoing bool
+	// Priority counts for who waits for workers, and for the order in which the
+	// workflows of one principal begin. That of a run in progress does not change.
+	Priority  engine.Priority
 	Authority []byte
 	// Unsigned tells that whoever submits it has shown no authority at all, and is
 	// [engine.Anyone]. Who shows none otherwise is the owner of the node.
@@ -155,8 +158,14 @@ func (k *Keeper) Submit(ctx context.Context, g *graph.Graph, o Options) (Run, er
 	if err != nil {
 		return Run{}, err
 	}
+	if err := engine.CheckPriority(who, o.Priority); err != nil {
+		return Run{}, err
+	}
+	if o.Priority == engine.Normal {
+		o.Priority = ""
+	}
 	r := &record{
-		Run:       Run{ID: id, State: Running, Attempt: 1, KeepGoing: o.KeepGoing, Jobs: g.Len(), Accepted: k.Now()},
+		Run:       Run{ID: id, State: Running, Attempt: 1, KeepGoing: o.KeepGoing, Priority: o.Priority, Jobs: g.Len(), Accepted: k.Now()},
 		authority: o.Authority, instructions: g.Instructions(), brings: union(g.Held(), o.Brings),
 	}
 	if o.Suspended {
@@ -228,8 +237,12 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 	}
 	b.Notes = append(b.Notes, r.place(true))
 	b.Blocks = blocks
-	if err := k.Store.Put(b); err != nil || r.State == Suspended {
+	if err := k.Store.Put(b); err != nil {
 		return nil, r.Run, err
+	}
+	if r.State == Suspended {
+		k.ledger.add(r.ID)
+		return nil, r.Run, nil
 	}
 	l, err := k.activate(r)
 	if err != nil {
@@ -323,7 +336,7 @@ func (k *Keeper) activate(r *record) (*live, error) {
 func (k *Keeper) start(l *live, g *graph.Graph) {
 	ctx, cancel := context.WithCancelCause(k.life)
 	l.setCancel(ctx, cancel)
-	p := k.slots.ask(l.record.For)
+	p := k.slots.ask(l.record.For, l.record.Priority)
 	if !p.has() {
 		g = nil // thousands may wait, and each document be large
 	}
@@ -349,7 +362,7 @@ func (k *Keeper) turn(ctx context.Context, p *place, l *live, g *graph.Graph) (*
 		}
 	}
 	fault.Point("runs.begun")
-	return k.Run(ctx, r.For, g, engine.Options{Listen: l.listen, KeepGoing: r.KeepGoing, Authority: r.authority, Brings: r.brings})
+	return k.Run(ctx, r.For, g, engine.Options{Listen: l.listen, KeepGoing: r.KeepGoing, Priority: r.Priority, Authority: r.authority, Brings: r.brings})
 }
 
 // document reads the workflow of r.

@@ -98,6 +98,7 @@ func (r *Run) fields(m *fields) {
 	m.uint("attempt", r.Attempt)
 	m.text("for", string(r.For))
 	m.flag("keepGoing", r.KeepGoing)
+	m.text("priority", string(r.Priority))
 	m.uint("jobs", uint64(r.Jobs))
 	m.uint("settled", uint64(r.Settled))
 	m.time("accepted", r.Accepted)
@@ -119,7 +120,7 @@ func ParseRun(v ipld.Value) (Run, error) {
 func (f *reader) run() Run {
 	r := Run{
 		ID: ID{For: did.DID(f.text("for"))}, State: State(f.text("state")), Attempt: f.uint("attempt"),
-		KeepGoing: f.flag("keepGoing"), Jobs: int(f.uint("jobs")), Settled: int(f.uint("settled")),
+		KeepGoing: f.flag("keepGoing"), Priority: engine.Priority(f.text("priority")), Jobs: int(f.uint("jobs")), Settled: int(f.uint("settled")),
 		Accepted: f.time("accepted"), Ended: f.time("ended"), First: f.text("first"), Reason: f.text("reason"),
 	}
 	switch r.State {

@@ -45,6 +45,8 @@ type Run struct {
 	// it was suspended or interrupted, and when it was submitted again.
 	Attempt   uint64
 	KeepGoing bool
+	// Priority is empty for [engine.Normal].
+	Priority engine.Priority
 	// Jobs is how many jobs the workflow has, Settled how many of them have come
 	// to something in this attempt.
 	Jobs, Settled int

@@ -1,12 +1,14 @@
 package runs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
 )
 
 // mayHave tells whether a principal that has so many places of a kind may have one
@@ -61,13 +63,13 @@ type slots struct {
 	free    int
 	of      map[did.DID]int // that each principal has
 	waiting map[did.DID][]*place
-	arrived uint64
+	arrived int64
 }
 
 // place is that of one run in the queue for slots.
 type place struct {
 	who   did.DID
-	order uint64
+	order int64
 	given chan struct{} // closed when it has a slot
 }
 
@@ -75,13 +77,25 @@ func newSlots(n int) *slots {
 	return &slots{free: n, of: make(map[did.DID]int), waiting: make(map[did.DID][]*place)}
 }
 
+// ahead is how many that came earlier a run of high priority goes before, and how
+// many that come later go before one of low priority: none waits for ever.
+const ahead = 1000
+
 // ask puts a run of a principal in the queue.
-func (s *slots) ask(who did.DID) *place {
+func (s *slots) ask(who did.DID, priority engine.Priority) *place {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.arrived++
 	p := &place{who: who, order: s.arrived, given: make(chan struct{})}
-	s.waiting[who] = append(s.waiting[who], p)
+	switch priority {
+	case engine.High:
+		p.order -= ahead
+	case engine.Low:
+		p.order += ahead
+	}
+	queue := s.waiting[who]
+	i, _ := slices.BinarySearchFunc(queue, p.order+1, func(p *place, order int64) int { return cmp.Compare(p.order, order) })
+	s.waiting[who] = slices.Insert(queue, i, p)
 	s.serve()
 	return p
 }

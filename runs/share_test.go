@@ -75,7 +75,7 @@ func TestSuspendedCount(t *testing.T) {
 	}
 	full := func(when string) {
 		t.Helper()
-		if n, err := b.submitFor(t, "a", 4, 9); n != 0 || !errors.Is(err, runs.ErrShare) {
+		if n, err := b.submitFor(t, "a", 14, 19); n != 0 || !errors.Is(err, runs.ErrShare) {
 			t.Errorf("%s: %d, %v", when, n, err)
 		}
 	}
@@ -94,6 +94,16 @@ func TestSuspendedCount(t *testing.T) {
 	if _, err := b.Resume(t.Context(), id(2)); !errors.Is(err, runs.ErrShare) {
 		t.Errorf("the one that was cancelled is taken up: %v", err)
 	}
+	if _, err := b.Suspend(t.Context(), id(3)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.HandOver(t.Context(), id(3)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Submit(t.Context(), b.sum(t, 9), runs.Options{Authority: []byte("a"), Suspended: true}); err != nil {
+		t.Errorf("after one was handed over: %v", err)
+	}
+	full("with one that was accepted suspended")
 	b.pass()
 	if r, err := b.Get(id(2)); err != nil || r.State != runs.Cancelled {
 		t.Errorf("%+v, %v", r, err)
@@ -144,5 +154,39 @@ func TestShareOfProgress(t *testing.T) {
 	}
 	if kept != 8 {
 		t.Errorf("%d of the documents were kept until it was their turn", kept)
+	}
+}
+
+// A priority is kept with the run, and given to who runs it.
+func TestPriorityIsKept(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	var mu sync.Mutex
+	var given []engine.Priority
+	run := b.config.Run
+	b.config.Run = func(ctx context.Context, who did.DID, g *graph.Graph, o engine.Options) (*engine.Report, error) {
+		mu.Lock()
+		given = append(given, o.Priority)
+		mu.Unlock()
+		return run(ctx, who, g, o)
+	}
+	b.restart(t, 0)
+	g := b.sum(t, 1)
+	if _, err := b.Submit(t.Context(), g, runs.Options{Priority: engine.High}); err != nil {
+		t.Fatal(err)
+	}
+	for _, refused := range []runs.Options{{Priority: engine.High, Authority: []byte("a")}, {Priority: engine.High, Unsigned: true}} {
+		if _, err := b.Submit(t.Context(), g, refused); !errors.Is(err, engine.ErrPriority) {
+			t.Errorf("%+v: %v", refused, err)
+		}
+	}
+	b.until(t, func() bool { return b.attempts() == 1 })
+	b.restart(t, 1)
+	b.until(t, func() bool { return b.attempts() == 2 })
+	b.pass()
+	mu.Lock()
+	defer mu.Unlock()
+	if r, err := b.Get(mine(g)); err != nil || r.Priority != engine.High || fmt.Sprint(given) != "[high high]" {
+		t.Errorf("%+v, %v, %v", r, err, given)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
 )
 
 // have tells how many of the places have a slot.
@@ -28,7 +29,7 @@ func TestSlots(t *testing.T) {
 	for i := range 4 {
 		who := did.DID(fmt.Sprint(i))
 		for range 1000 {
-			all[who] = append(all[who], s.ask(who))
+			all[who] = append(all[who], s.ask(who, ""))
 		}
 		if n := have(all[who]); n == 0 || n > 96 {
 			t.Errorf("%s has %d slots", who, n)
@@ -59,10 +60,33 @@ func TestSlots(t *testing.T) {
 func TestSlotsGoToWhoHasFew(t *testing.T) {
 	t.Parallel()
 	s := newSlots(2)
-	first, _, third, few := s.ask("a"), s.ask("a"), s.ask("a"), s.ask("b")
+	first, _, third, few := s.ask("a", ""), s.ask("a", ""), s.ask("a", ""), s.ask("b", "")
 	s.leave(first)
 	if !few.has() || third.has() {
 		t.Errorf("%v, %v", few.has(), third.has())
+	}
+}
+
+// Of one principal those of a higher priority begin first, but not for ever.
+func TestSlotsByPriority(t *testing.T) {
+	t.Parallel()
+	s := newSlots(1)
+	running := s.ask("a", "")
+	low, normal, high := s.ask("a", engine.Low), s.ask("a", engine.Normal), s.ask("a", engine.High)
+	for i, next := range []*place{high, normal, low} {
+		s.leave(running)
+		if running = next; !next.has() {
+			t.Fatalf("the one with place %d has not begun", i)
+		}
+	}
+	waits := s.ask("a", engine.Low)
+	for n := 1; !waits.has(); n++ {
+		if n > 2*ahead {
+			t.Fatalf("%d went before one of low priority", n)
+		}
+		next := s.ask("a", engine.Normal)
+		s.leave(running)
+		running = next
 	}
 }
 
@@ -73,7 +97,7 @@ func TestSlotsGivenUp(t *testing.T) {
 	gone, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("why")
 	cancel(why)
-	first, second, third := s.ask("a"), s.ask("a"), s.ask("b")
+	first, second, third := s.ask("a", ""), s.ask("a", ""), s.ask("b", "")
 	for _, p := range []*place{second, first} {
 		if err := s.wait(gone, p); !errors.Is(err, why) {
 			t.Error(err)

@@ -114,6 +114,7 @@ type acceptedJSON struct {
 	Attempt   uint64             `json:"attempt"`
 	For       string             `json:"for,omitempty"`
 	KeepGoing bool               `json:"keepGoing,omitempty"`
+	Priority  engine.Priority    `json:"priority,omitempty"`
 	Jobs      int                `json:"jobs"`
 	Settled   int                `json:"settled"`
 	Accepted  string             `json:"accepted"`
@@ -126,7 +127,7 @@ type acceptedJSON struct {
 
 func acceptedOf(r runs.Run) acceptedJSON {
 	out := acceptedJSON{
-		Schema: jsonSchema, Workflow: r.Workflow.String(), State: r.State, Attempt: r.Attempt, For: string(r.For), KeepGoing: r.KeepGoing,
+		Schema: jsonSchema, Workflow: r.Workflow.String(), State: r.State, Attempt: r.Attempt, For: string(r.For), KeepGoing: r.KeepGoing, Priority: r.Priority,
 		Jobs: r.Jobs, Settled: r.Settled, Accepted: r.Accepted.UTC().Format(time.RFC3339Nano), Place: r.Place().String(),
 		First: r.First, Reason: r.Reason,
 	}
@@ -495,7 +496,7 @@ func (a *app) direct(cmd *cobra.Command, of *whose, text string, what rpc.Direct
 
 // detach submits w to the node that serves.
 func detach(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow, o runOptions, signed []byte) error {
-	run, err := node.Submit(cmd.Context(), w, runs.Options{KeepGoing: o.keepGoing, Authority: signed})
+	run, err := node.Submit(cmd.Context(), w, runs.Options{KeepGoing: o.keepGoing, Priority: engine.Priority(o.priority), Authority: signed})
 	if err != nil {
 		return unknownRun(refusal(err))
 	}

@@ -188,7 +188,7 @@ func (e elsewhere) Direct(ctx context.Context, id runs.ID, what rpc.Direction) (
 
 func runOf(r client.Run) runs.Run {
 	return runs.Run{
-		ID: runs.ID{Workflow: r.Workflow, For: r.For}, State: runs.State(r.State), Attempt: r.Attempt, KeepGoing: r.KeepGoing,
+		ID: runs.ID{Workflow: r.Workflow, For: r.For}, State: runs.State(r.State), Attempt: r.Attempt, KeepGoing: r.KeepGoing, Priority: engine.Priority(r.Priority),
 		Jobs: r.Jobs, Settled: r.Settled, Accepted: r.Accepted, Ended: r.Ended, First: r.First, Reason: r.Reason,
 	}
 }
@@ -234,7 +234,7 @@ func (a *app) runElsewhere(cmd *cobra.Command, there *client.Client, file string
 	if err := prepareDir(o.dir); err != nil {
 		return err
 	}
-	run, err := there.Submit(cmd.Context(), document, client.Submission{KeepGoing: o.keepGoing})
+	run, err := there.Submit(cmd.Context(), document, client.Submission{KeepGoing: o.keepGoing, Priority: o.priority})
 	if err != nil {
 		return unknownRun(err)
 	}

@@ -44,6 +44,8 @@ document is at fault, 3 the node could not do its job.`,
 	f.BoolVar(&o.dryRun, "dry-run", false, "run nothing: tell what is remembered and what would run, at what cost")
 	f.BoolVarP(&o.detach, "detach", "d", false, "submit it to the node that serves, print its CID, and do not wait")
 	f.BoolVar(&o.keepGoing, "keep-going", false, "after a failure, still run jobs that do not depend on it")
+	f.StringVar(&o.priority, "priority", "", "`CLASS` among those that wait for workers: low, normal or high (default normal)")
+	_ = cmd.RegisterFlagCompletionFunc("priority", cobra.FixedCompletions([]string{string(engine.Low), string(engine.Normal), string(engine.High)}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -52,6 +54,7 @@ type runOptions struct {
 	all, json, dryRun, keepGoing bool
 	reveal, signed               bool
 	detach                       bool
+	priority                     string
 	signer                       signer
 }
 
@@ -65,6 +68,9 @@ func load(cmd *cobra.Command, node *ipvm.Node, file string) (*ipvm.Workflow, err
 }
 
 func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
+	if err := engine.CheckPriority("", engine.Priority(o.priority)); err != nil {
+		return misusef("", "--priority: %v", err)
+	}
 	if o.all && o.dir == "" {
 		return misusef("name a directory with -o DIR", "--all writes files, and no directory is given for them")
 	}
@@ -120,7 +126,7 @@ func (a *app) run(cmd *cobra.Command, file string, o runOptions) (err error) {
 		return err
 	}
 	view := newView(cmd, node, w, o)
-	report, err := node.Run(cmd.Context(), w, ipvm.RunOptions{Listen: named(cmd, signer, view.event), KeepGoing: o.keepGoing, Authority: signed})
+	report, err := node.Run(cmd.Context(), w, ipvm.RunOptions{Listen: named(cmd, signer, view.event), KeepGoing: o.keepGoing, Priority: engine.Priority(o.priority), Authority: signed})
 	view.stop()
 	if err != nil {
 		return errors.Join(o.tellDenied(cmd, w, signer, err), refusal(err))

@@ -12,6 +12,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/ucan"
 )
@@ -75,6 +76,8 @@ func (a *app) sign(cmd *cobra.Command, w *ipvm.Workflow, node did.DID, s signer)
 func refusal(err error) error {
 	var denied *ucan.Denied
 	switch {
+	case errors.Is(err, engine.ErrPriority):
+		return misusef("leave out --priority high", "%v", err)
 	case errors.Is(err, ipvm.ErrDenied):
 		return misusef("`ipvm inspect` explains tokens; sign again, with delegations of whoever owns the node that cover it", "%v", err)
 	case errors.As(err, &denied):
