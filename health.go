@@ -22,11 +22,35 @@ func (n *Node) Health(ctx context.Context, problem func(string)) (Health, error)
 	if !ok {
 		return Health{}, ErrGuest
 	}
-	if err := own.store.Check(ctx, func(p store.Problem) { problem(p.String()) }); err != nil {
+	err := own.store.Check(ctx, func(p store.Problem) { problem(p.String()) })
+	if err == nil {
+		err = own.rooms.each(func(name string, v *store.Vault) error {
+			return v.Check(ctx, own.store, func(p store.Problem) { problem(hidden(name, p)) })
+		})
+	}
+	if err != nil {
 		return Health{}, err
 	}
 	return own.store.Stats(ctx)
 }
+
+// Repair mends the store and the places of secrets and guests, telling each thing that
+// it does. See [store.Store.Repair].
+func (n *Node) Repair(ctx context.Context, told func(string)) error {
+	own, ok := n.current().(*owner)
+	if !ok {
+		return ErrGuest
+	}
+	if err := own.store.Repair(ctx, own.key.DID(), func(p store.Problem) { told(p.String()) }); err != nil {
+		return err
+	}
+	return own.rooms.each(func(name string, v *store.Vault) error {
+		return v.Repair(ctx, own.store, own.key.DID(), func(p store.Problem) { told(hidden(name, p)) })
+	})
+}
+
+// hidden is a problem in a room, without what would tell a secret.
+func hidden(room string, p store.Problem) string { return room + ": " + p.What }
 
 // Conflicts calls yield with pairs of receipts that can not both be true, in the
 // order of tasks, until it returns false: see [receipt.Evidence.Conflicts].

@@ -83,11 +83,16 @@ const maxCheckedFile = 1 << 30
 // what a receipt's output needs must be there, to the last leaf. It calls found
 // with each problem. The error says that the check itself could not go on.
 func (s *Store) Check(ctx context.Context, found func(Problem)) error {
+	return s.check(ctx, nil, found)
+}
+
+// check is Check; behind, if there is one, has blocks that are not here.
+func (s *Store) check(ctx context.Context, behind *Store, found func(Problem)) error {
 	if err := s.gate.enter(); err != nil {
 		return err
 	}
 	defer s.gate.leave()
-	c := checker{store: s, ctx: ctx, found: found, seen: make(map[ipld.Link]bool)}
+	c := checker{store: s, behind: behind, ctx: ctx, found: found, seen: make(map[ipld.Link]bool)}
 	for _, table := range []struct {
 		name  byte
 		visit func(key, value []byte) error
@@ -100,10 +105,11 @@ func (s *Store) Check(ctx context.Context, found func(Problem)) error {
 }
 
 type checker struct {
-	store *Store
-	ctx   context.Context
-	found func(Problem)
-	seen  map[ipld.Link]bool // references already followed
+	store  *Store
+	behind *Store
+	ctx    context.Context
+	found  func(Problem)
+	seen   map[ipld.Link]bool // references already followed
 }
 
 func (c *checker) report(l ipld.Link, what string, err error) {
@@ -158,6 +164,9 @@ func (c *checker) receipt(key, value []byte) error {
 // read reads a block, which is no use of it.
 func (c *checker) read(l ipld.Link) ([]byte, error) {
 	data, _, err := c.store.peek(l)
+	if errors.Is(err, ErrNotFound) && c.behind != nil {
+		data, _, err = c.behind.peek(l)
+	}
 	return data, err
 }
 

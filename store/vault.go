@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/secret"
@@ -45,6 +46,16 @@ func (v *Vault) Collect(ctx context.Context, c Collection) (Collected, error) {
 
 // Backup is [Store.Backup].
 func (v *Vault) Backup(ctx context.Context, to string) error { return v.s.Backup(ctx, to) }
+
+// Check is [Store.Check] for a vault whose outputs may lead into the store open.
+func (v *Vault) Check(ctx context.Context, open *Store, found func(Problem)) error {
+	return v.s.check(ctx, open, found)
+}
+
+// Repair is [Store.Repair] likewise.
+func (v *Vault) Repair(ctx context.Context, open *Store, own did.DID, told func(Problem)) error {
+	return v.s.repair(ctx, open, own, told)
+}
 
 // Close is [Store.Close].
 func (v *Vault) Close() error { return v.s.Close() }

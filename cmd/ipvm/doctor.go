@@ -21,27 +21,39 @@ import (
 )
 
 func newDoctor(a *app) *cobra.Command {
-	return &cobra.Command{
+	var repair bool
+	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what this machine gives: limits, disk, clock, store, caches",
 		Long: `Look at everything that ipvm needs of this machine, and check the store: every
 block against its CID, every receipt and what it refers to, and which receipts
-contradict each other. Exit status 3 means that something is wrong.`,
+contradict each other. Exit status 3 means that something is wrong.
+
+--repair first mends the store: what is damaged is put aside, and receipts whose output
+is lost are removed, so that both can be had anew. It tells what it does, and removes
+nothing that is intact.`,
 		Args: wants(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd, repair) },
 	}
+	cmd.Flags().BoolVar(&repair, "repair", false, "mend the store")
+	return cmd
 }
 
 // earliest is before any node was made: a clock that shows less is wrong.
 var earliest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func (a *app) doctor(cmd *cobra.Command) (err error) {
+func (a *app) doctor(cmd *cobra.Command, repair bool) (err error) {
 	out := cmd.OutOrStdout()
 	node, err := a.open(cmd)
 	if err != nil {
 		return err
 	}
 	defer func() { err = closing(cmd, node, err) }()
+	if repair {
+		if err := mend(cmd, node); err != nil {
+			return err
+		}
+	}
 	bad := 0
 	say := func(ok bool, what, format string, args ...any) {
 		mark := "ok  "
@@ -74,6 +86,23 @@ func (a *app) doctor(cmd *cobra.Command) (err error) {
 	const low = 256 << 20
 	say(h.FreeBytes == 0 || h.FreeBytes > low, "disk", "%s free", bytesText(h.FreeBytes))
 	return doctorEnd(out, bad)
+}
+
+// mend repairs the store, and tells how.
+func mend(cmd *cobra.Command, node *ipvm.Node) error {
+	n := 0
+	err := node.Repair(cmd.Context(), func(what string) {
+		n++
+		fmt.Fprintf(cmd.OutOrStdout(), "    repair   %s\n", printable(what))
+	})
+	switch {
+	case errors.Is(err, ipvm.ErrGuest):
+		return fmt.Errorf("%w\n  hint: end it, then repair", err)
+	case err != nil:
+		return fmt.Errorf("%w\n  hint: a copy that `ipvm backup` made can take the place of %s", err, node.Dir())
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "    repair   %s\n", countOf(n, "repair"))
+	return nil
 }
 
 // maxContradictions bounds those that are listed.
