@@ -17,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
@@ -55,6 +56,58 @@ func TestMigrateFormat0(t *testing.T) {
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, "format")); string(text) != "ipvm store format 1\n" || err != nil {
 		t.Errorf("format after migration: %q %v", text, err)
+	}
+}
+
+// TestOpenFormat1 opens a copy of a store that was written in format 1, before it had
+// collections, and collects in it.
+func TestOpenFormat1(t *testing.T) {
+	t.Parallel()
+	const list = "testdata/format-1.txt"
+	if *update {
+		writeFormat1(t, "testdata/format-1", list)
+	}
+	dir := copyDir(t, "testdata/format-1")
+	s := openDisk(t, dir)
+	verifyFormat0(t, s, list)
+	if value, ok, err := s.Note("kind", "key"); string(value) != "value" || !ok || err != nil {
+		t.Errorf("note: %q %t %v", value, ok, err)
+	}
+	closeStore(t, s)
+	s = openDisk(t, dir)
+	defer closeStore(t, s)
+	sum, err := s.Collect(t.Context(), Collection{Bounded: true})
+	if err != nil || sum.Results != len(old0.tasks) || sum.Blocks != len(old0.blocks) {
+		t.Errorf("%+v %v", sum, err)
+	}
+	if _, ok, err := s.LastRun(old0.run.Workflow, old0.run.For); !ok || err != nil {
+		t.Errorf("run: %t %v", ok, err)
+	}
+	wantNoProblems(t, s)
+}
+
+// writeFormat1 writes a store of format 1 with what [old0] is.
+func writeFormat1(t *testing.T, dir, list string) {
+	t.Helper()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	s := openDisk(t, dir)
+	put(t, s, Batch{
+		Blocks: old0.blocks, Aliases: []Alias{old0.alias}, Modules: []Module{old0.module}, Runs: []Run{old0.run},
+		Notes: []Note{{"kind", "key", []byte("value")}},
+	})
+	var links strings.Builder
+	for i, id := range old0.tasks {
+		for signer := range i + 1 {
+			r := issue(t, signer, okReceipt(id, old0.outputs[i]))
+			put(t, s, Batch{Receipts: []*receipt.Signed{r}})
+			fmt.Fprintln(&links, r.Link())
+		}
+	}
+	closeStore(t, s)
+	if err := errors.Join(os.WriteFile(list, []byte(links.String()), 0o600), os.RemoveAll(filepath.Join(dir, "blobs", "tmp"))); err != nil {
+		t.Fatal(err)
 	}
 }
 
