@@ -24,6 +24,7 @@ type connection struct {
 	mu     sync.Mutex
 	last   uint64 // identifiers of subscriptions up to this one were given away
 	active map[string]context.CancelFunc
+	sizes  map[string]int64 // of the documents of what is active
 }
 
 // serve answers requests until the connection ends, then stops what it started.
@@ -104,6 +105,10 @@ func (c *connection) subscribe(ctx context.Context, r request) (*subscription, *
 	if f != nil {
 		return nil, f
 	}
+	if f := c.hold(id, r); f != nil {
+		c.end(id)
+		return nil, f
+	}
 	sub, f := c.submit(ctx, r)
 	if f != nil {
 		c.end(id)
@@ -136,6 +141,21 @@ func (c *connection) reserve() (string, *fail) {
 	return id, nil
 }
 
+// hold counts the document in r until the subscription with that identifier ends.
+func (c *connection) hold(id string, r request) *fail {
+	if len(r.params) != 1 {
+		return nil // which is found out
+	}
+	size := int64(len(r.params[0]))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sizes[id] = size
+	if all := c.documents.Add(size); all > int64(c.MaxDocuments) {
+		return failf(codeBusy, "the documents of all subscriptions have %d bytes with this one, and %d is the most; come back when others have ended, or submit it to /v1/workflows", all, c.MaxDocuments)
+	}
+	return nil
+}
+
 // begin tells how an active subscription is stopped, and whether it is still
 // wanted.
 func (c *connection) begin(id string, stop context.CancelFunc) bool {
@@ -156,6 +176,8 @@ func (c *connection) end(id string) {
 	if stop := c.active[id]; stop != nil {
 		stop()
 		delete(c.active, id)
+		c.documents.Add(-c.sizes[id])
+		delete(c.sizes, id)
 		c.subscriptions.Add(-1)
 	}
 }

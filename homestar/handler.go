@@ -29,6 +29,7 @@ const (
 	DefaultMessage       = 16 << 20
 	DefaultConnections   = 512
 	DefaultSubscriptions = 1024
+	DefaultDocuments     = 64 << 20
 	DefaultWriteTimeout  = 30 * time.Second
 	DefaultPingInterval  = 30 * time.Second
 )
@@ -66,6 +67,9 @@ type Config struct {
 	// MaxMessage bounds a request, in bytes. MaxConnections bounds the WebSockets
 	// that are open at once, MaxSubscriptions those of one that are active.
 	MaxMessage, MaxConnections, MaxSubscriptions int
+	// MaxDocuments bounds the documents of all active subscriptions together, in
+	// bytes: each is held until the last of its tasks was told.
+	MaxDocuments int
 	// WriteTimeout is how long a client may take to take in a message, or to answer
 	// a ping, which it gets every PingInterval. It is cut off then.
 	WriteTimeout, PingInterval time.Duration
@@ -98,7 +102,7 @@ type Handler struct {
 	mu   sync.Mutex
 	open int // WebSockets
 
-	subscriptions, notifications, requests atomic.Int64
+	subscriptions, notifications, requests, documents atomic.Int64
 }
 
 // errStopping is why connections end when a handler is closed.
@@ -109,6 +113,7 @@ func New(c Config) *Handler {
 	orDefault(&c.MaxMessage, DefaultMessage)
 	orDefault(&c.MaxConnections, DefaultConnections)
 	orDefault(&c.MaxSubscriptions, DefaultSubscriptions)
+	orDefault(&c.MaxDocuments, DefaultDocuments)
 	orDefault(&c.WriteTimeout, DefaultWriteTimeout)
 	orDefault(&c.PingInterval, DefaultPingInterval)
 	if c.Log == nil {
@@ -163,7 +168,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client was told
 	}
-	c := &connection{Handler: h, socket: socket, writing: make(chan struct{}, 1), active: make(map[string]context.CancelFunc)}
+	c := &connection{Handler: h, socket: socket, writing: make(chan struct{}, 1), active: make(map[string]context.CancelFunc), sizes: make(map[string]int64)}
 	c.serve()
 }
 

@@ -163,6 +163,30 @@ func TestSubscriptionBound(t *testing.T) {
 }
 
 // Subscriptions that came to their end are not counted.
+// The documents that are held for subscriptions are bounded together.
+func TestDocumentsBound(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, homestar.Config{MaxDocuments: 1500})
+	open := b.shut()
+	c, other := b.dial(t), b.dial(t)
+	doc := func(n int) string { return b.chain(t, fmt.Sprint("w", n), 3, n) }
+	id := c.subscribe(t, doc(1))
+	m := other.request(t, "subscribe_run_workflow", doc(2))
+	if m.Error == nil || m.Error.Code != -32000 || !strings.Contains(m.Error.Message, "1500 is the most") {
+		t.Errorf("one too many: %+v", m.Error)
+	}
+	open()
+	c.notifications(t, id, 3)
+	for end := time.Now().Add(20 * time.Second); ; {
+		if m = other.request(t, "subscribe_run_workflow", doc(2)); m.Error == nil || time.Now().After(end) {
+			break
+		}
+	}
+	if m.Error != nil {
+		t.Errorf("when the first has ended: %+v", m.Error)
+	}
+}
+
 func TestSubscriptionsEnd(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, homestar.Config{MaxSubscriptions: 1})
