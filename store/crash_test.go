@@ -77,6 +77,10 @@ func crashLife(mode string) error {
 	if err != nil || mode == "open" {
 		return err
 	}
+	if mode == "collect" {
+		_, err := s.Collect(context.Background(), Collection{Bounded: true})
+		return err
+	}
 	// Small tables, so that flushes and compactions happen too.
 	if mode == "flush" {
 		go func() {
