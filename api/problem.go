@@ -193,11 +193,11 @@ func problemOf(err error) *Problem {
 		}
 		return p
 	case errors.Is(err, store.ErrQuota):
-		return problemf(DiskFull, "%v", store.ErrQuota).hint("what was acknowledged is kept; its owner can make room, or allow more (store-quota)")
+		return problemf(DiskFull, "%v", store.ErrQuota).retry(roomRetry).hint("what was acknowledged is kept; its owner can make room, or allow more (store-quota)")
 	case errors.Is(err, store.ErrDiskFull):
-		return problemf(DiskFull, "%v", store.ErrDiskFull).hint("what was acknowledged is kept; make room and try again")
+		return problemf(DiskFull, "%v", store.ErrDiskFull).retry(roomRetry).hint("what was acknowledged is kept; make room and try again")
 	case errors.Is(err, store.ErrReadOnly):
-		return problemf(DiskFull, "%v", store.ErrReadOnly).hint("what was acknowledged is kept; make the node's disk writable and try again")
+		return problemf(DiskFull, "%v", store.ErrReadOnly).retry(roomRetry).hint("what was acknowledged is kept; make the node's disk writable and try again")
 	case errors.Is(err, ipld.ErrMismatch), errors.Is(err, ipld.ErrHash):
 		return problemf(BadRequest, "%v", err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -213,6 +213,7 @@ const (
 	busyRetry     = 5 * time.Second
 	stoppingRetry = 2 * time.Second
 	suspendRetry  = 10 * time.Second
+	roomRetry     = 30 * time.Second // somebody has to do something about it
 )
 
 func stopping() *Problem {

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
@@ -228,6 +229,11 @@ func failOf(err error) *fail {
 		return faulty(faults)
 	case errors.Is(err, runs.ErrFull), errors.Is(err, runs.ErrShare):
 		return failf(codeBusy, "%v", err)
+	}
+	for _, room := range []error{store.ErrDiskFull, store.ErrReadOnly, store.ErrQuota} {
+		if errors.Is(err, room) {
+			return failf(codeBusy, "%v: nothing new is taken until there is room, and what was accepted is kept", room)
+		}
 	}
 	return failf(codeInternal, "%v", err)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
@@ -154,6 +155,7 @@ func TestFailOf(t *testing.T) {
 		{workflow.FaultList{{Kind: workflow.Size, Msg: "large"}}, codeParams, "the workflow: large"},
 		{fmt.Errorf("%w: 15000", runs.ErrShare), codeBusy, "too many unfinished workflows of one principal: 15000"},
 		{fmt.Errorf("%w: 20000", runs.ErrFull), codeBusy, "the node has too many unfinished workflows: 20000"},
+		{fmt.Errorf("store /home/me/store: %w: 10 MiB free", store.ErrDiskFull), codeBusy, "disk full: nothing new is taken until there is room, and what was accepted is kept"},
 		{errors.New("disk full"), codeInternal, "disk full"},
 	} {
 		f := failOf(fmt.Errorf("%w", c.err))
