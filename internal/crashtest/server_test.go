@@ -200,17 +200,22 @@ func (s *server) vitals(t *testing.T) (v vitals) {
 	return vitals{kib << 10, len(files)}
 }
 
-// recovers waits until the node has closed what it opened for others, and wants it
-// to have grown by no more than that many bytes.
+// recovers waits until the node has closed what it opened for others, and has given
+// back its memory but for that many bytes. The collector of a node that does nothing
+// runs every two minutes.
 func (s *server) recovers(t *testing.T, before vitals, growth int64) {
 	t.Helper()
 	s.client.CloseIdleConnections()
 	await(t, "the files that the node opened to be closed", func() bool { return s.vitals(t).files <= before.files+2 })
 	after := s.vitals(t)
-	t.Logf("before %v, after %v", before, after)
-	if grown := after.resident - before.resident; grown > growth {
-		t.Errorf("the node has grown by %d MiB, of which %d are right", grown>>20, growth>>20)
+	if after.resident-before.resident > growth {
+		t.Logf("%v, and not yet at rest", after)
 	}
+	await(t, "the node to give back its memory", func() bool {
+		after = s.vitals(t)
+		return after.resident-before.resident <= growth
+	})
+	t.Logf("before %v, after %v", before, after)
 }
 
 var goroutineHead = regexp.MustCompile(`(?m)^goroutine [1-9]\d* `)
