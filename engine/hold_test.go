@@ -32,8 +32,14 @@ func TestCollectWhileARunWaits(t *testing.T) {
 		"c: next({from: "+link(t, first, "good")+"})"+patient+
 		"b: {with: GUEST, func: length, args: [{from: a}], await: [c]}\n"+
 		"d: {with: GUEST, func: length, args: [{\"/\": "+input.String()+"}], await: [c]}\n")
-	two := start(t.Context(), r.Engine.Engine, second, engine.Options{})
+	settled := make(chan struct{})
+	two := start(t.Context(), r.Engine.Engine, second, engine.Options{Listen: func(ev engine.Event) {
+		if ev.Kind == engine.JobSettled && ev.Label == "a" {
+			close(settled)
+		}
+	}})
 	parked(t, r.Engine.Engine, 1)
+	<-settled
 	other := r.one(t, "bytes(500000)")
 	past.Store(60)
 	sum, err := s.Collect(t.Context(), store.Collection{Bounded: true})
