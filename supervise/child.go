@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
-	"syscall"
 )
 
 // Child is this process as one that is supervised.
@@ -48,7 +47,7 @@ const orphaned = 3
 
 // inherited is a file of the parent, which no child of this process gets.
 func inherited(fd int) *os.File {
-	syscall.CloseOnExec(fd)
+	keepFromChildren(fd)
 	return os.NewFile(uintptr(fd), "inherited")
 }
 

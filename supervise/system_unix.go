@@ -10,6 +10,9 @@ import (
 
 const supported = true
 
+// keepFromChildren has a descriptor closed in the children of this process.
+func keepFromChildren(fd int) { syscall.CloseOnExec(fd) }
+
 // flock locks f, for this open file alone or with others who only look, and tells
 // whether it is locked now.
 func flock(f *os.File, alone bool) (bool, error) {
