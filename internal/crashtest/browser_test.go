@@ -202,36 +202,42 @@ func (s *server) rebound(t *testing.T, page http.HandlerFunc) (connections func(
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	var count atomic.Int64
+	var given atomic.Bool
 	go func() {
-		for first := true; ; first = false {
+		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			if first {
-				w := httptest.NewRecorder()
-				page(w, nil)
-				_, _ = io.ReadAtLeast(c, make([]byte, 4<<10), 16)
-				_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", w.Body.Len(), w.Body)
-				_ = c.Close()
-				continue
-			}
-			count.Add(1)
-			go s.pass(c)
+			go func() { // browsers open connections that they may never use
+				defer c.Close()
+				asked := make([]byte, 64<<10)
+				n, err := c.Read(asked)
+				switch {
+				case err != nil:
+				case given.CompareAndSwap(false, true):
+					w := httptest.NewRecorder()
+					page(w, nil)
+					_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", w.Body.Len(), w.Body)
+				default:
+					count.Add(1)
+					s.pass(c, asked[:n])
+				}
+			}()
 		}
 	}()
 	return count.Load
 }
 
-// pass hands a connection to the node.
-func (s *server) pass(c net.Conn) {
-	defer c.Close()
+// pass hands a connection to the node, from which some was read.
+func (s *server) pass(c net.Conn, read []byte) {
 	to, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		return
 	}
 	defer to.Close()
 	go func() {
+		_, _ = to.Write(read)
 		_, _ = io.Copy(to, c)
 		_ = to.(*net.TCPConn).CloseWrite()
 	}()
