@@ -114,6 +114,9 @@ func TestKillAtPoints(t *testing.T) {
 		if prefix, _, _ := strings.Cut(point, "."); slices.Contains([]string{"rpc", "runs", "export", "import"}, prefix) {
 			continue // see TestKillOwner, TestKillGuest, TestKillNode and TestKillMove
 		}
+		if keeping(point, "") != nil {
+			continue // see TestKillKeeping
+		}
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			rng := random(t)
