@@ -392,6 +392,9 @@ type woken struct {
 	some  chan struct{} // holds one while there may be some
 }
 
+// noStep is added where only something else has changed that the run waits for.
+const noStep = -1
+
 func (w *woken) add(step int) {
 	w.mu.Lock()
 	w.steps = append(w.steps, step)

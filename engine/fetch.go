@@ -44,6 +44,8 @@ type Finder struct {
 	// Fetcher is where else to ask; nil is nowhere.
 	Fetcher Fetcher
 
+	// lease is the worker that is not needed while others are waited for.
+	lease  *lease
 	blocks int
 	bytes  int
 	until  time.Time
@@ -115,7 +117,9 @@ func (r *Finder) fetch(link ipld.Link) (data []byte, why, err error) {
 			}
 		})
 	}
-	all.Wait()
+	if err := r.lease.without(r.Context, all.Wait); err != nil {
+		return nil, nil, err
+	}
 	switch {
 	case r.Context.Err() != nil:
 		return nil, nil, context.Cause(r.Context)

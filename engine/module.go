@@ -201,7 +201,7 @@ func (e *Engine) content(ctx context.Context, sp space, named ...ipld.Link) *con
 		c.named[l] = true
 	}
 	c.finder = Finder{
-		Context: ctx, Block: sp.Block, Has: sp.Has, Fetcher: e.Fetcher,
+		Context: ctx, lease: leaseOf(ctx), Block: sp.Block, Has: sp.Has, Fetcher: e.Fetcher,
 		Keep: func(blocks []ipld.Block) error { return sp.put(store.Batch{Blocks: blocks}) },
 	}
 	return c

@@ -133,6 +133,7 @@ type run struct {
 	spaces   spaces
 	holds    holds
 	seat     *seat
+	idle     atomic.Int32 // steps that wait for others and have no worker
 	outcomes []task.Outcome
 	report   Report
 	queue    []int // offered by the plan, not yet started
@@ -156,7 +157,7 @@ type run struct {
 // finished is what a step in progress hands back.
 type finished struct {
 	step    int
-	loan    loan
+	lease   *lease
 	report  JobReport
 	gas     uint64 // see step
 	disk    uint64
@@ -227,7 +228,7 @@ func (r *run) turn(ctx context.Context, events *teller) {
 		return
 	default:
 	}
-	if len(r.queue) > 0 {
+	if len(r.queue) > 0 && r.idle.Load() < maxIdleSteps {
 		r.seat.ask(r.need(r.queue[0]))
 	}
 	select {
@@ -263,13 +264,15 @@ func (r *run) start(ctx context.Context, l loan, events *teller) {
 	i := r.queue[0]
 	r.queue = r.queue[1:]
 	r.busy++
+	lent := &lease{seat: r.seat, idle: &r.idle, wake: func() { r.woken.add(noStep) }, loan: l, held: true}
+	ctx = context.WithValue(ctx, leaseKey{}, lent)
 	s := &step{engine: r.engine, permit: r.options.Permit, recall: r.options.Recall, space: r.spaces.of(r.graph.Step(i)), step: r.graph.Step(i), outcome: r.outcome, outside: r.waited[i], strayed: r.awaitsStrayed(i), running: func() {
 		events.add(Event{Kind: JobStarted, Label: r.graph.Label(i)})
 	}}
 	delete(r.waited, i)
 	r.engine.pool.run(func() {
 		f := s.begin(ctx, func() { r.woken.add(i) })
-		f.step, f.loan = i, l
+		f.step, f.lease = i, lent
 		if f.err == nil && f.wait == nil && r.graph.Workflow().Config.Disk > 0 && f.report.Outcome.OK() {
 			f.disk, f.err = diskUse(s.space, f.report.Outcome.Value)
 		}
@@ -299,7 +302,7 @@ func (r *run) outcome(label string) task.Outcome {
 // worker.
 func (r *run) settle(ctx context.Context, f finished, events *teller) {
 	r.busy--
-	r.seat.giveBack(f.loan)
+	f.lease.end()
 	if f.wait != nil {
 		r.park(f.step, f.wait, events)
 		return
