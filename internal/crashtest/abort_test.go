@@ -185,12 +185,16 @@ func (s *served) submitOpen(t *testing.T, addr, doc string) (workflow string) {
 	return run.Workflow
 }
 
+// post asks until there is an answer: the node may die of what is submitted before
+// it gives one, and who asks again loses nothing.
 func post(t *testing.T, url, kind, body string, answer any) {
 	t.Helper()
-	resp, err := http.Post(url, kind, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	var resp *http.Response
+	await(t, "an answer to POST "+url, func() (answered bool) {
+		var err error
+		resp, err = http.Post(url, kind, strings.NewReader(body))
+		return err == nil
+	})
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode >= 300 || json.Unmarshal(data, answer) != nil {
