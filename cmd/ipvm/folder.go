@@ -10,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ipvm-wg/go-ipvm/client"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/store"
 )
 
 // Bounds of a folder that is imported.
@@ -93,7 +95,16 @@ func resolve(cmd *cobra.Command, from content, text string) (ipld.Link, error) {
 	if errors.Is(err, ipld.ErrNoEntry) || errors.Is(err, ipld.ErrNotDirectory) {
 		return at, misusef("`ipvm block ls "+cid+"` lists what is in a directory", "%v", err)
 	}
-	return at, err
+	return at, notWhole(link, err)
+}
+
+// notWhole is err, which reading a directory has given, with what to do where some of
+// it is not here.
+func notWhole(directory ipld.Link, err error) error {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, client.NotFound) {
+		return misusef("`ipvm block put FOLDER` imports a folder; --gateways and --kubo say whom to ask", "the directory %s is not here, or not all of it", directory)
+	}
+	return err
 }
 
 func fetchFrom(ctx context.Context, from content) func(ipld.Link) ([]byte, error) {
@@ -126,7 +137,7 @@ func (a *app) listBlock(cmd *cobra.Command, text string) (err error) {
 		return misusef("`ipvm block get` writes a file", "%v", err)
 	}
 	if err != nil {
-		return err
+		return notWhole(link, err)
 	}
 	for _, e := range all {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s  %10d  %s\n", e.Link, e.Size, printable(e.Name))
