@@ -93,7 +93,7 @@ func (c *connection) answer(data []byte) {
 	c.work.Go(func() {
 		defer c.end(sub.id)
 		if err := c.follow(ctx, sub); err != nil && ctx.Err() == nil {
-			c.Log.Info("homestar: a client is not told of its workflow any more", "workflow", sub.graph.Link(), "err", err)
+			c.Log.Info("homestar: a client is not told of its workflow any more", "workflow", sub.workflow, "err", err)
 			_ = c.socket.Close(websocket.StatusInternalError, "the notifications can not go on")
 		}
 	})

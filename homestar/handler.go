@@ -68,7 +68,8 @@ type Config struct {
 	// that are open at once, MaxSubscriptions those of one that are active.
 	MaxMessage, MaxConnections, MaxSubscriptions int
 	// MaxDocuments bounds the documents of all active subscriptions together, in
-	// bytes: each is held until the last of its tasks was told.
+	// bytes. Until the last of the tasks was told less than 1 KiB is held of each,
+	// whatever it was called with.
 	MaxDocuments int
 	// WriteTimeout is how long a client may take to take in a message, or to answer
 	// a ping, which it gets every PingInterval. It is cut off then.

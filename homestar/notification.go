@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/ipvm-wg/go-ipvm/engine"
-	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -22,16 +21,16 @@ const hashSHA3 = 0x16
 const kindSkipped = "skipped"
 
 // notification is the DAG-JSON that tells what a task came to.
-func (s *subscription) notification(step *graph.Step, j *runs.Job, from Store) ([]byte, error) {
-	data, err := s.render(step, j, outOf(j, from))
+func (s *subscription) notification(of *called, j *runs.Job, from Store) ([]byte, error) {
+	data, err := s.render(of, j, outOf(j, from))
 	if err != nil { // the task is told all the same
-		data, err = s.render(step, j, errorOut(string(task.KindType), fmt.Sprintf("the task has ended (%s); what it came to can not be shown: %v", j.Status, err), ipld.Null))
+		data, err = s.render(of, j, errorOut(string(task.KindType), fmt.Sprintf("the task has ended (%s); what it came to can not be shown: %v", j.Status, err), ipld.Null))
 	}
 	return data, err
 }
 
-func (s *subscription) render(step *graph.Step, j *runs.Job, out ipld.Value) ([]byte, error) {
-	shown, link, err := project(step, out)
+func (s *subscription) render(of *called, j *runs.Job, out ipld.Value) ([]byte, error) {
+	shown, link, err := project(of, out)
 	if err != nil {
 		return nil, err
 	}
@@ -50,17 +49,17 @@ func (s *subscription) render(step *graph.Step, j *runs.Job, out ipld.Value) ([]
 
 // project is the receipt of the dialect for a task, and its identifier: that of
 // the block which has what is sent.
-func project(step *graph.Step, out ipld.Value) (ipld.Value, ipld.Link, error) {
+func project(of *called, out ipld.Value) (ipld.Value, ipld.Link, error) {
 	shown := ipld.Map(
 		ipld.Entry{Key: "iss", Value: ipld.Null},
-		ipld.Entry{Key: "meta", Value: ipld.Map(ipld.Entry{Key: "op", Value: ipld.String(step.Job.Call.Func)})},
+		ipld.Entry{Key: "meta", Value: ipld.Map(ipld.Entry{Key: "op", Value: ipld.String(of.function)})},
 		ipld.Entry{Key: "out", Value: out},
 		ipld.Entry{Key: "prf", Value: ipld.List()},
-		ipld.Entry{Key: "ran", Value: ipld.LinkValue(step.Job.Ran)},
+		ipld.Entry{Key: "ran", Value: ipld.LinkValue(of.ran)},
 	)
 	block, err := ipld.AppendCBOR(nil, shown)
 	if err != nil {
-		return ipld.Value{}, ipld.Link{}, fmt.Errorf("the receipt of task %s: %w", step.Label, err)
+		return ipld.Value{}, ipld.Link{}, fmt.Errorf("the receipt of task %s: %w", of.label, err)
 	}
 	link, err := ipld.LinkWithHash(ipld.CodecDagCBOR, hashSHA3, block)
 	return shown, link, err

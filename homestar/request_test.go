@@ -225,8 +225,8 @@ func TestPeersIdentifiers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"bafyrmifcyuxc2zdf5kw3b7ad3jju76je4q3zw5rem3ag4z5he2z7ipzjje", "bafyrmiaus6dzibeo3evqq75r4ty5qim5iteqplxmvp6t7sac7jcikkibaa"} {
-		step, _ := g.Find(strconv.Itoa(i))
-		_, got, err := project(g.Step(step), ipld.List(ipld.String("ok"), ipld.Int(int64(i)+2)))
+		s := newSubscription(g, time.Time{})
+		_, got, err := project(&s.tasks[s.byLabel[strconv.Itoa(i)]], ipld.List(ipld.String("ok"), ipld.Int(int64(i)+2)))
 		if err != nil || got.String() != want {
 			t.Errorf("receipt %d: %s, %v", i, got, err)
 		}
@@ -273,7 +273,7 @@ func TestNotificationAlways(t *testing.T) {
 		{&runs.Job{Status: "ok", Receipt: g.Link()}, `"out":["error",{"kind":"lost","message":"the task has ended (ok); what it came to can not be read: receipt ` + g.Link().String()},
 		{&runs.Job{Status: "ok", Receipt: reserved.Link()}, `"out":["error",{"kind":"type","message":"the task has ended (ok); what it came to can not be shown: `},
 	} {
-		data, err := s.notification(g.Step(0), c.job, single{reserved})
+		data, err := s.notification(&s.tasks[0], c.job, single{reserved})
 		if err != nil || !strings.Contains(string(data), c.want) {
 			t.Errorf("%+v: %v\n%s", c.job, err, data)
 		}

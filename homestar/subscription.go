@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/engine"
@@ -20,22 +21,46 @@ const again = time.Second
 // subscription is what a client asked to be told: what the tasks of one workflow
 // come to, each once.
 type subscription struct {
-	id     string
-	name   string    // of the workflow, as its client calls it
-	origin ipld.Link // the CID by which the client knows the workflow
-	asked  time.Time // when
-	graph  *graph.Graph
-	told   []bool // by step
-	left   int    // how many are not told yet
-	// gone are the tasks, by step, that were cancelled: for good only if the run
-	// has ended, and is not put aside.
+	id       string
+	name     string    // of the workflow, as its client calls it
+	origin   ipld.Link // the CID by which the client knows the workflow
+	workflow ipld.Link // the CID by which the node does
+	asked    time.Time // when
+	tasks    []called
+	byLabel  map[string]int // among tasks
+	left     int            // how many are not told yet
+	// gone are the tasks that were cancelled: for good only if the run has ended,
+	// and is not put aside.
 	gone map[int]*runs.Job
 }
 
+// called is one task as its document has it.
+type called struct {
+	label, function string
+	ran             ipld.Link // the identifier of its instruction
+	told            bool
+}
+
+// newSubscription is what has to be known of g to tell of its tasks. It holds
+// nothing of the document: a client may take minutes to be told.
 func newSubscription(g *graph.Graph, asked time.Time) *subscription {
-	s := &subscription{asked: asked, graph: g, origin: g.Workflow().Origin.Workflow, told: make([]bool, g.Len()), left: g.Len()}
-	if s.name = g.Workflow().Origin.Name; s.name == "" {
+	origin := g.Workflow().Origin
+	s := &subscription{
+		name: strings.Clone(origin.Name), origin: origin.Workflow, workflow: g.Link(), asked: asked,
+		tasks: make([]called, g.Len()), byLabel: make(map[string]int, g.Len()), left: g.Len(),
+	}
+	if s.name == "" {
 		s.name = s.origin.String()
+	}
+	functions := make(map[string]string) // mostly few
+	for i := range s.tasks {
+		step := g.Step(i)
+		label, function := strings.Clone(step.Label), step.Job.Call.Func
+		if functions[function] == "" {
+			functions[function] = strings.Clone(function)
+		}
+		s.tasks[i] = called{label: label, function: functions[function], ran: step.Job.Ran}
+		s.byLabel[label] = i
 	}
 	return s
 }
@@ -50,7 +75,7 @@ func (c *connection) follow(ctx context.Context, s *subscription) error {
 	for s.left > 0 {
 		var fail error
 		s.gone = make(map[int]*runs.Job)
-		err := c.Runs.Watch(ctx, runs.ID{Workflow: s.graph.Link(), For: engine.Anyone}, runs.Position{}, func(ev runs.Event) bool {
+		err := c.Runs.Watch(ctx, runs.ID{Workflow: s.workflow, For: engine.Anyone}, runs.Position{}, func(ev runs.Event) bool {
 			fail = c.tell(ctx, s, ev)
 			return fail == nil && s.left > 0
 		})
@@ -60,7 +85,7 @@ func (c *connection) follow(ctx context.Context, s *subscription) error {
 		case ctx.Err() != nil || errors.Is(err, runs.ErrClosed):
 			return err
 		case err != nil:
-			c.Log.Error("homestar: a workflow can not be watched", "workflow", s.graph.Link(), "err", err)
+			c.Log.Error("homestar: a workflow can not be watched", "workflow", s.workflow, "err", err)
 		}
 		if s.left > 0 {
 			select {
@@ -77,9 +102,9 @@ func (c *connection) follow(ctx context.Context, s *subscription) error {
 func (c *connection) tell(ctx context.Context, s *subscription, ev runs.Event) error {
 	switch ev.Kind {
 	case runs.JobSettled:
-		i, ok := s.graph.Find(ev.Label)
+		i, ok := s.byLabel[ev.Label]
 		if !ok {
-			return fmt.Errorf("the run of workflow %s has a job %q, which its document has not", s.graph.Link(), ev.Label)
+			return fmt.Errorf("the run of workflow %s has a job %q, which its document has not", s.workflow, ev.Label)
 		}
 		if ev.Job.Status == engine.JobCancelled {
 			s.gone[i] = ev.Job
@@ -87,10 +112,10 @@ func (c *connection) tell(ctx context.Context, s *subscription, ev runs.Event) e
 		}
 		return c.notify(ctx, s, i, ev.Job)
 	case runs.Ended:
-		for i := range s.told {
+		for i := range s.tasks {
 			j := s.gone[i]
 			if j == nil {
-				j = lastWord(s.graph.Label(i), ev.Run)
+				j = lastWord(s.tasks[i].label, ev.Run)
 			}
 			if err := c.notify(ctx, s, i, j); err != nil {
 				return err
@@ -100,19 +125,20 @@ func (c *connection) tell(ctx context.Context, s *subscription, ev runs.Event) e
 	return nil
 }
 
-// notify tells what step i came to, unless that was told.
+// notify tells what task i came to, unless that was told.
 func (c *connection) notify(ctx context.Context, s *subscription, i int, j *runs.Job) error {
-	if s.told[i] {
+	task := &s.tasks[i]
+	if task.told {
 		return nil
 	}
-	data, err := s.notification(s.graph.Step(i), j, c.Store)
+	data, err := s.notification(task, j, c.Store)
 	if err != nil {
 		return err
 	}
 	if err := c.send(ctx, message(s.id, data)); err != nil {
 		return err
 	}
-	s.told[i] = true
+	task.told = true
 	s.left--
 	c.notifications.Add(1)
 	return nil

@@ -245,12 +245,12 @@ func TestNodeNeverReads(t *testing.T) {
 		return strings.Count(s.stderr.String(), cut) >= n
 	})
 	t.Logf("%d clients cut off; at most %v", n, most)
-	// Each request is 2 MiB, and its workflow is held as long as there is somebody to tell.
-	if grown, right := most.resident-before.resident, int64(96+24*n)<<20; grown > right {
+	// Each request is 2 MiB, of which less than 1 MiB is held as long as there is somebody to tell.
+	if grown, right := most.resident-before.resident, int64(96+4*n)<<20; grown > right {
 		t.Errorf("the node grew by %d MiB meanwhile", grown>>20)
 	}
 	s.socket(t).ask(t, "health", "")
-	s.recovers(t, before, int64(96+24*n)<<20)
+	s.recovers(t, before, int64(96+4*n)<<20)
 	s.stop(t)
 }
 
