@@ -9,3 +9,10 @@ func (e *Engine) Asking() int {
 	defer e.workers.mu.Unlock()
 	return len(e.workers.waiting)
 }
+
+// Free is how many workers of e nobody has.
+func (e *Engine) Free() int {
+	e.workers.mu.Lock()
+	defer e.workers.mu.Unlock()
+	return e.workers.free
+}

@@ -27,20 +27,37 @@ type flight struct {
 }
 
 // do returns what run comes to, and whether this caller is the one who started
-// it. It returns early with ctx's error when ctx ends first.
+// it. It returns early with ctx's error when ctx ends first. Others than who
+// started it have no worker while they wait.
 func (f *flights) do(ctx context.Context, id task.ID, run func(context.Context) (ran, error)) (r ran, leader bool, err error) {
+	fl, leader := f.join(ctx, id, run)
+	if leader {
+		fl.wait(ctx)
+	} else if err := leaseOf(ctx).without(ctx, func() { fl.wait(ctx) }); err != nil {
+		f.leave(id, fl)
+		return ran{}, false, err
+	}
+	if fl.ended() {
+		return fl.result, leader, fl.err
+	}
+	f.leave(id, fl)
+	return ran{}, leader, context.Cause(ctx)
+}
+
+// join finds the flight of a call, or starts it, for one who is to wait for it.
+func (f *flights) join(ctx context.Context, id task.ID, run func(context.Context) (ran, error)) (fl *flight, leader bool) {
 	f.mu.Lock()
-	fl := f.all[id]
+	defer f.mu.Unlock()
+	fl = f.all[id]
 	if leader = fl == nil; leader {
 		fl = f.start(ctx, id, run)
 	}
 	fl.waiters++
-	f.mu.Unlock()
-	select {
-	case <-fl.done:
-		return fl.result, leader, fl.err
-	case <-ctx.Done():
-	}
+	return fl, leader
+}
+
+// leave is for who does not wait for fl any more.
+func (f *flights) leave(id task.ID, fl *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if fl.waiters--; fl.waiters == 0 {
@@ -49,10 +66,27 @@ func (f *flights) do(ctx context.Context, id task.ID, run func(context.Context) 
 			delete(f.all, id)
 		}
 	}
-	return ran{}, leader, context.Cause(ctx)
 }
 
-// start begins a flight whose life does not depend on the one caller's context.
+// wait returns when fl has ended, or ctx.
+func (fl *flight) wait(ctx context.Context) {
+	select {
+	case <-fl.done:
+	case <-ctx.Done():
+	}
+}
+
+func (fl *flight) ended() bool {
+	select {
+	case <-fl.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// start begins a flight whose life does not depend on the one caller's context. It
+// has the worker of that caller, also when this one leaves.
 func (f *flights) start(ctx context.Context, id task.ID, run func(context.Context) (ran, error)) *flight {
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	fl := &flight{cancel: cancel, done: make(chan struct{})}
@@ -61,6 +95,7 @@ func (f *flights) start(ctx context.Context, id task.ID, run func(context.Contex
 	}
 	f.all[id] = fl
 	f.wg.Add(1)
+	land := leaseOf(ctx).share()
 	f.pool.run(func() {
 		defer f.wg.Done()
 		defer cancel()
@@ -70,6 +105,7 @@ func (f *flights) start(ctx context.Context, id task.ID, run func(context.Contex
 			delete(f.all, id)
 		}
 		f.mu.Unlock()
+		land()
 		close(fl.done)
 	})
 	return fl

@@ -8,6 +8,7 @@ import (
 
 // lease is the worker that a step has. While the step waits for others it goes back,
 // so that a slow gateway keeps nobody from working; then the step waits for one again.
+// The worker goes back for good when the step has ended, and what it shares it with.
 type lease struct {
 	seat *seat
 	// idle counts the steps of the run that wait so, and wake tells the run that it
@@ -18,7 +19,7 @@ type lease struct {
 	mu    sync.Mutex
 	loan  loan
 	held  bool
-	ended bool
+	users int // the step, until it has ended, and what it shares the worker with
 }
 
 // maxIdleSteps is how many steps of one run may wait for others at once: no more are
@@ -33,12 +34,22 @@ func leaseOf(ctx context.Context) *lease {
 	return l
 }
 
-// end gives the worker back for good.
+// share lets the worker stay until done is called, also when the step ends before.
+func (l *lease) share() (done func()) {
+	if l == nil {
+		return func() {}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.users++
+	return l.end
+}
+
+// end gives the worker back for good, unless it is shared with others yet.
 func (l *lease) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended = true
-	if l.held {
+	if l.users--; l.users == 0 && l.held {
 		l.held = false
 		l.seat.giveBack(l.loan)
 	}
@@ -80,7 +91,7 @@ func (l *lease) again(ctx context.Context) error {
 	case got := <-s.given:
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.ended {
+		if l.users == 0 {
 			s.giveBack(got)
 			return nil
 		}

@@ -264,7 +264,7 @@ func (r *run) start(ctx context.Context, l loan, events *teller) {
 	i := r.queue[0]
 	r.queue = r.queue[1:]
 	r.busy++
-	lent := &lease{seat: r.seat, idle: &r.idle, wake: func() { r.woken.add(noStep) }, loan: l, held: true}
+	lent := &lease{seat: r.seat, idle: &r.idle, wake: func() { r.woken.add(noStep) }, loan: l, held: true, users: 1}
 	ctx = context.WithValue(ctx, leaseKey{}, lent)
 	s := &step{engine: r.engine, permit: r.options.Permit, recall: r.options.Recall, space: r.spaces.of(r.graph.Step(i)), step: r.graph.Step(i), outcome: r.outcome, outside: r.waited[i], strayed: r.awaitsStrayed(i), running: func() {
 		events.add(Event{Kind: JobStarted, Label: r.graph.Label(i)})

@@ -148,7 +148,8 @@ func (w *workers) enter(who did.DID, p Priority) *seat {
 	return &seat{workers: w, party: party, price: p.price(), given: make(chan loan, 1)}
 }
 
-// leave gives up a seat whose run has no step in progress any more.
+// leave gives up a seat whose run has no step in progress any more, but for those
+// that others wait for.
 func (s *seat) leave() {
 	s.withdraw()
 	s.workers.mu.Lock()
@@ -166,7 +167,7 @@ func (w *workers) party(who did.DID) *party {
 	if len(w.parties) >= 2*maxIdle {
 		var idle []*party
 		for _, p := range w.parties {
-			if p.runs == 0 {
+			if p.runs == 0 && p.busy == 0 {
 				idle = append(idle, p)
 			}
 		}
