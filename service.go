@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/homestar"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/quarantine"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/store"
@@ -98,7 +100,7 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 			return n.submitOpen(ctx, own, w)
 		},
 		Runs: own.runs, Store: unsigned{own}, DID: own.key.DID(), Version: o.Version, Log: log,
-		Listeners: func() []string { return []string{s.addr} }, Healthy: own.healthy,
+		Listeners: func() []string { return []string{s.addr} }, Healthy: own.healthy, Quarantined: own.quarantine.Refused,
 	})
 	native := api.New(api.Config{Node: visitor{n, own}, Runs: own.runs, Judge: own.asked, Version: o.Version, Log: log})
 	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -327,6 +329,16 @@ func (d visitor) Receipts(ctx context.Context, who did.DID, id task.ID) ([]*rece
 		return nil, err
 	}
 	return durable(ctx, view.Sync, func() ([]*receipt.Signed, error) { return view.Receipts(id) })
+}
+
+// Quarantined lists the tasks that have ended the process, as far as they are who's to
+// know of.
+func (d visitor) Quarantined(_ context.Context, who did.DID) ([]quarantine.Record, error) {
+	all := d.own.quarantine.All()
+	if who == "" {
+		return all, nil
+	}
+	return slices.DeleteFunc(all, func(r quarantine.Record) bool { return r.For != who }), nil
 }
 
 // view is what who sees, if there is anything: to look makes no room for a guest.

@@ -14,6 +14,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/quarantine"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -39,6 +40,9 @@ type Node interface {
 	Block(ctx context.Context, who did.DID, link ipld.Link) ([]byte, error)
 	// Receipts returns all evidence about one task.
 	Receipts(ctx context.Context, who did.DID, id task.ID) ([]*receipt.Signed, error)
+	// Quarantined lists the tasks whose calls have ended the node's process, the
+	// oldest first: those that ran on behalf of who, and for the owner all.
+	Quarantined(ctx context.Context, who did.DID) ([]quarantine.Record, error)
 }
 
 // ErrUnsigned reports a document without the signature that it has to have.
@@ -155,6 +159,7 @@ func (h *Handler) routes() map[string]map[string]answer {
 		"/v1/workflows/{cid}/suspend": {"POST": h.change(Runs.Suspend)},
 		"/v1/workflows/{cid}/resume":  {"POST": h.change(Runs.Resume)},
 		"/v1/receipts/{task}":         {"GET": h.receipts},
+		"/v1/quarantine":              {"GET": h.quarantine},
 		"/ipfs":                       {"POST": h.addFile},
 		"/ipfs/{cid}":                 {"GET": h.block, "HEAD": h.block, "PUT": h.putBlock},
 	}

@@ -32,6 +32,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/quarantine"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/rpc"
 	"github.com/ipvm-wg/go-ipvm/runs"
@@ -91,6 +92,16 @@ func (n node) Receipts(_ context.Context, whose did.DID, id task.ID) ([]*receipt
 		return nil, fmt.Errorf("%w: the receipts of %s", store.ErrNotFound, whose)
 	}
 	return n.Store.Receipts(id)
+}
+
+func (n node) Quarantined(_ context.Context, whose did.DID) ([]quarantine.Record, error) {
+	if whose != guest {
+		return nil, nil
+	}
+	return []quarantine.Record{{
+		Subject: quarantine.Subject{Task: task.ID{Link: ipld.LinkOf(ipld.CodecDagCBOR, []byte("a"))}, Module: ipld.LinkOf(ipld.CodecRaw, nil), Func: "f", For: guest},
+		Strikes: 2, How: "SIGABRT", First: time.Unix(1, 0), Last: time.Unix(2, 0), Refused: true,
+	}}, nil
 }
 
 // rig is a node that is served at a port, and a client that holds every answer to

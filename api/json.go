@@ -23,7 +23,7 @@ const schema = 1
 // revision counts what was added to the API, and serves is the oldest one whose
 // clients are still answered as they expect.
 const (
-	revision = 1
+	revision = 2
 	serves   = 1
 )
 

@@ -218,7 +218,7 @@ func TestQueries(t *testing.T) {
 	resp.problem(t, http.StatusMethodNotAllowed, api.NotAllowed, "PATCH")
 	expect(t, "Allow", resp.Header.Get("Allow"), "GET, POST")
 	about := r.do(t, "GET", "/v1", "").json(t, http.StatusOK)
-	expect(t, "about", about, map[string]any{"schema": 1.0, "did": string(r.node.Key.DID()), "version": "test", "revision": 1.0, "serves": 1.0})
+	expect(t, "about", about, map[string]any{"schema": 1.0, "did": string(r.node.Key.DID()), "version": "test", "revision": 2.0, "serves": 1.0})
 }
 
 func TestChange(t *testing.T) {

@@ -2,11 +2,14 @@ package engine
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/plan"
 	"github.com/ipvm-wg/go-ipvm/secret"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
 // Forecast is what is known, before a job runs, of what will become of it.
@@ -95,6 +98,27 @@ func (f *Forecast) foreseeOutside(s *step) error {
 	return nil
 }
 
+// Quarantined are faults for the jobs of g of which it is foreseen that they would fail
+// since their tasks have ended the process of this node.
+func Quarantined(g *graph.Graph, all []Forecast) (faults workflow.FaultList) {
+	for i := range all {
+		f := all[i].Failure
+		if f == nil || f.Kind != task.KindQuarantined {
+			continue
+		}
+		job := g.Step(i).Job
+		msg, hint := f.Message, ""
+		if at := strings.LastIndex(msg, ": "); at >= 0 {
+			msg, hint = msg[:at], msg[at+2:]
+		}
+		faults = append(faults, workflow.Fault{
+			Pos: g.Workflow().Places().Of(job, workflow.PartFunc), Kind: workflow.Unsupported, Hint: hint,
+			Msg: fmt.Sprintf("the task %s is in quarantine: %s", all[i].Task, msg),
+		})
+	}
+	return faults
+}
+
 // Preview tells, without running anything, which jobs of g are remembered and
 // which would run, on whose behalf the permit of o says and as far as it allows.
 func (e *Engine) Preview(ctx context.Context, g *graph.Graph, o Options) ([]Forecast, error) {
@@ -143,12 +167,15 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph, o Options) ([]Fore
 		if err != nil {
 			return nil, showable(s, err)
 		}
-		if ok {
+		switch {
+		case ok:
 			f.Remembered = &JobReport{Label: s.Label, Task: c.id, Written: s.ID, Limits: f.Limits}
 			f.Remembered.fill(r, r.how)
 			outcomes[i] = r.outcome
-		} else if o.Recall {
+		case o.Recall:
 			f.Failure = task.Failf(task.KindCancelled, "%v", errNotKept)
+		default:
+			f.Failure = e.Quarantine.Refuses(st.subject(&c))
 		}
 		if s.Secret {
 			f.hide(s.ID)

@@ -4,8 +4,10 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -91,6 +93,15 @@ func TestQuarantined(t *testing.T) {
 	l := p.open()
 	r := p.rig(l)
 	doc := r.document(t, suspects)
+	forecasts, err := r.Preview(t.Context(), doc, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	faults := engine.Quarantined(doc, forecasts)
+	if want := fmt.Sprintf("the task %s is in quarantine: next of module %s ended this node by SIGABRT, 2 times, the last at ", bad.Task, module); len(faults) != 1 || faults[0].Pos.Line != 2 ||
+		!strings.HasPrefix(faults[0].Msg, want) || faults[0].Hint != "`ipvm quarantine rm "+bad.Task.String()+"` lets it be tried again" {
+		t.Errorf("foreseen is %+v", faults)
+	}
 	for range 2 { // and is not forgotten
 		report, err := r.Run(t.Context(), doc, engine.Options{KeepGoing: true})
 		if err != nil {

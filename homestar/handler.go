@@ -59,6 +59,9 @@ type Config struct {
 	Listeners func() []string
 	// Healthy is why the node can not do its work; nil is that it always can.
 	Healthy func() error
+	// Quarantined is how many tasks the node refuses to run, since they ended its
+	// process; nil is always none.
+	Quarantined func() int
 	// Gauges are what the node counts beside what the handler does; nil is nothing.
 	Gauges func() []Gauge
 	// Log is where the handler tells of its own troubles; nil is nowhere.

@@ -92,6 +92,16 @@ func TestUnhealthy(t *testing.T) {
 	}
 }
 
+// A node that refuses tasks is healthy, and tells of them.
+func TestQuarantinedInHealth(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, homestar.Config{Quarantined: func() int { return 3 }})
+	status, got := b.get(t, "/health")
+	if status != http.StatusOK || !strings.HasPrefix(got, `{"healthy":true,"quarantined":3,"nodeInfo":{`) {
+		t.Errorf("%d %s", status, got)
+	}
+}
+
 func TestHTTPRefuses(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, homestar.Config{MaxMessage: 40 << 10})

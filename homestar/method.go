@@ -58,9 +58,10 @@ type nodeInfo struct {
 
 // health is the node's, for each version of the client in its place.
 type health struct {
-	Healthy bool     `json:"healthy"`
-	Reason  string   `json:"reason,omitempty"`
-	Node    nodeInfo `json:"nodeInfo"`
+	Healthy     bool     `json:"healthy"`
+	Reason      string   `json:"reason,omitempty"`
+	Quarantined int      `json:"quarantined,omitempty"`
+	Node        nodeInfo `json:"nodeInfo"`
 }
 
 func (h *Handler) health() (any, *fail) {
@@ -69,6 +70,9 @@ func (h *Handler) health() (any, *fail) {
 		if err := h.Healthy(); err != nil {
 			state.Healthy, state.Reason = false, err.Error()
 		}
+	}
+	if h.Quarantined != nil {
+		state.Quarantined = h.Quarantined()
 	}
 	return state, nil
 }

@@ -172,16 +172,25 @@ func (r *Record) note() (store.Note, error) {
 }
 
 // ofModule is how often calls of a module's functions ended the process.
-func (l *List) ofModule(who did.DID, module ipld.Link) (n int) {
-	if !module.Defined() {
-		return 0
-	}
+func (l *List) ofModule(who did.DID, module ipld.Link) int {
+	return l.ofModules()[callee{who, module}]
+}
+
+// callee is a module, and on whose behalf it is called.
+type callee struct {
+	who    did.DID
+	module ipld.Link
+}
+
+// ofModules is how often calls of each module's functions ended the process.
+func (l *List) ofModules() map[callee]int {
+	all := make(map[callee]int)
 	for _, r := range l.records {
-		if r.Module == module && r.For == who {
-			n += r.Strikes
+		if r.Module.Defined() {
+			all[callee{r.For, r.Module}] += r.Strikes
 		}
 	}
-	return n
+	return all
 }
 
 // Refuses is why a function is not to be called; nil where it may be.
@@ -263,11 +272,25 @@ func (l *List) All() []Record {
 	return l.all()
 }
 
+// Refused is how many of them are not run any more.
+func (l *List) Refused() (n int) {
+	if l == nil || l.some.Load() == 0 {
+		return 0
+	}
+	for _, r := range l.All() {
+		if r.Refused {
+			n++
+		}
+	}
+	return n
+}
+
 func (l *List) all() []Record {
 	all := make([]Record, 0, len(l.records))
+	modules := l.ofModules()
 	for _, r := range l.records {
 		one := *r
-		one.Refused = r.Strikes >= Most || l.ofModule(r.For, r.Module) >= MostOfModule
+		one.Refused = r.Strikes >= Most || modules[callee{r.For, r.Module}] >= MostOfModule
 		all = append(all, one)
 	}
 	slices.SortFunc(all, func(a, b Record) int {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -99,6 +100,9 @@ func (a *app) check(cmd *cobra.Command, file string, asJSON bool) (err error) {
 	}
 	defer func() { err = closing(cmd, node, err) }()
 	w, err := load(cmd, node, file)
+	if err == nil {
+		err = quarantined(cmd.Context(), node, w)
+	}
 	if w != nil && len(w.Workflow().Signature) > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "ipvm: %s is signed, and check does not judge by whom: `ipvm run --dry-run` does\n", printable(file))
 	}
@@ -148,6 +152,23 @@ func (a *app) check(cmd *cobra.Command, file string, asJSON bool) (err error) {
 		}
 	}
 	return errors.Join(printJSON(cmd.OutOrStdout(), out), quiet(err))
+}
+
+// quarantined are faults for the jobs of w that would not be run since their tasks have
+// ended the node. Whose a signed workflow is, check does not judge.
+func quarantined(ctx context.Context, node *ipvm.Node, w *ipvm.Workflow) error {
+	known, err := node.Backend().Quarantined(ctx)
+	if err != nil || refused(known) == 0 || len(w.Workflow().Signature) > 0 {
+		return err
+	}
+	all, err := node.Preview(ctx, w, ipvm.RunOptions{})
+	if err != nil {
+		return err
+	}
+	if faults := engine.Quarantined(w, all); len(faults) > 0 {
+		return faults
+	}
+	return nil
 }
 
 // normalise prints the workflow in file as a native document.

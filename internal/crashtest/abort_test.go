@@ -81,6 +81,11 @@ func TestAbort(t *testing.T) {
 		p.succeed(t)
 		return len(p.out) == 1 && strings.Contains(p.out[0], "suspended")
 	})
+	toldOfDeaths(t, addr, 1, 2)
+	check := start(t, plain, s.home, "", "check", path)
+	if code := check.wait(t); code != 2 || !strings.Contains(check.stderr.String(), "is in quarantine: add-one of module") {
+		t.Errorf("check ends with %d: %.1000s", code, &check.stderr)
+	}
 	done()
 	t.Logf("the longest that a request took is %v; who watched by HTTP connected %d times", longest().Round(time.Millisecond), connections)
 	s.imprisoned(t, plain)
@@ -285,6 +290,31 @@ func (s *served) imprisoned(t *testing.T, program string) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("in quarantine are %+v", got)
+	}
+}
+
+// toldOfDeaths wants strangers to be told of so many tasks in quarantine, and of the count of
+// all.
+func toldOfDeaths(t *testing.T, addr string, own, all int) {
+	t.Helper()
+	var list struct{ Tasks []struct{ For string } }
+	get(t, "http://"+addr+"/v1/quarantine", &list)
+	var health struct{ Quarantined int }
+	get(t, "http://"+addr+"/health", &health)
+	if len(list.Tasks) != own || list.Tasks[0].For != "anyone" || health.Quarantined != all {
+		t.Errorf("the node tells of %+v, and of %d in all", list.Tasks, health.Quarantined)
+	}
+}
+
+func get(t *testing.T, url string, answer any) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
+		t.Fatal(err)
 	}
 }
 
