@@ -29,10 +29,11 @@ func (n *Node) Submit(ctx context.Context, w *Workflow, o runs.Options) (runs.Ru
 // accept is judge for a workflow that is submitted: of what was accepted before
 // nothing is refused for want of room.
 func (o *owner) accept(g *graph.Graph, opts runs.Options) (did.DID, error) {
-	if err := o.quota.admit(); err != nil {
-		return "", err
+	who, err := o.judge(g, opts)
+	if err == nil {
+		err = o.quota.admit(who)
 	}
-	return o.judge(g, opts)
+	return who, err
 }
 
 // judge tells on whose behalf an accepted workflow runs.

@@ -97,21 +97,14 @@ func (o *owner) Pins(_ context.Context, yield func(rpc.Pin) bool) error {
 	return errors.Join(err, fail)
 }
 
-// Collect removes what was used least recently. What is pinned stays, and what
-// workflows rest on that have not ended.
-func (o *owner) Collect(ctx context.Context, c store.Collection) (store.Collected, error) {
-	c.Notes = engine.NoteKind
-	c.Roots = func(r *store.Roots) error { return o.roots(ctx, r) }
-	return o.store.Collect(ctx, c)
-}
-
+// roots names what stays in the store.
 func (o *owner) roots(ctx context.Context, r *store.Roots) error {
 	var fail error
 	err := o.runs.List(runs.Query{Unfinished: true}, func(run runs.Run) bool {
 		if run.For != "" { // what its jobs came to is in a room
 			fail = r.Block(run.Workflow)
 		} else {
-			fail = o.keepWorkflow(ctx, r, run.Workflow)
+			fail = o.keepWorkflow(ctx, r, run.ID)
 		}
 		return fail == nil
 	})
@@ -121,7 +114,7 @@ func (o *owner) roots(ctx context.Context, r *store.Roots) error {
 	err = o.Pins(ctx, func(p rpc.Pin) bool {
 		switch p.What {
 		case rpc.PinWorkflow:
-			fail = o.keepWorkflow(ctx, r, p.Link)
+			fail = o.keepWorkflow(ctx, r, runs.ID{Workflow: p.Link})
 		case rpc.PinTask:
 			fail = errors.Join(r.Task(task.ID{Link: p.Link}), r.Block(p.Link))
 		case rpc.PinBlocks:
@@ -133,8 +126,9 @@ func (o *owner) roots(ctx context.Context, r *store.Roots) error {
 }
 
 // keepWorkflow keeps a workflow's document, what it names, and what its jobs came
-// to.
-func (o *owner) keepWorkflow(ctx context.Context, r *store.Roots, link ipld.Link) error {
+// to on behalf of who has it run.
+func (o *owner) keepWorkflow(ctx context.Context, r *store.Roots, id runs.ID) error {
+	link := id.Workflow
 	if err := r.Block(link); err != nil {
 		return err
 	}
@@ -150,7 +144,11 @@ func (o *owner) keepWorkflow(ctx context.Context, r *store.Roots, link ipld.Link
 	if err != nil {
 		return nil // likewise
 	}
-	all, err := o.Engine.Preview(ctx, g, engine.Options{Recall: true})
+	opts := engine.Options{Recall: true}
+	if id.For != "" {
+		opts.Permit = onBehalf(id.For)
+	}
+	all, err := o.Engine.Preview(ctx, g, opts)
 	if err != nil {
 		return fmt.Errorf("what workflow %s rests on: %w", link, err)
 	}

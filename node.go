@@ -55,10 +55,11 @@ type Options struct {
 	// directory, as package supervise has it. Other processes leave the state
 	// directory to it.
 	Supervised bool
-	// StoreQuota is how many bytes the store of a node that serves may hold: above, it
+	// StoreQuota is how many bytes a node that serves may keep for its owner: above, it
 	// removes what was used least recently, and if that is not enough it takes no new
-	// work. 0 is no bound.
-	StoreQuota uint64
+	// work. 0 is no bound. GuestQuota is that of all others together; 0 is a quarter of
+	// StoreQuota, and [DefaultGuestQuota] where there is none.
+	StoreQuota, GuestQuota uint64
 	// Log is where the node tells of its own troubles; nil is nowhere.
 	Log *slog.Logger
 	// Now is the clock; nil is time.Now.

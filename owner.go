@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/did"
@@ -70,6 +71,7 @@ type owner struct {
 	// broken has the first failed write, after which a store writes no more.
 	broken chan error
 	quota  *quota
+	tidied time.Time // when there was last made room for new guests
 	// server serves the state directory's other users.
 	server *rpc.Server
 }
@@ -97,6 +99,9 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 		}
 	}()
 	if own.store, err = store.Open(filepath.Join(dir, StoreDir), options); err != nil {
+		return own, err
+	}
+	if err = own.rooms.clear(); err != nil {
 		return own, err
 	}
 	fault.Point("node.opened")
@@ -127,7 +132,7 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
 	})
 	own.runs = runs.New(runs.Config{Store: own.store, Judge: own.accept, Run: own.perform, Now: o.Now, Log: o.Log})
-	own.quota = &quota{max: o.StoreQuota, store: own.store, collect: own.Collect, now: own.Now, log: o.Log}
+	own.quota = newQuota(own, o)
 	fault.Point("node.listen")
 	own.server, err = rpc.Listen(dir, own)
 	fault.Point("node.listening")
@@ -195,7 +200,7 @@ func (o *owner) Close() error {
 // Run drives g to its end, if whoever asks for it may have that. The guest of a
 // state directory is its owner, unless it says that it acts for another.
 func (o *owner) Run(ctx context.Context, g *graph.Graph, opts engine.Options) (*engine.Report, error) {
-	if err := o.quota.admit(); err != nil {
+	if err := o.quota.admit(""); err != nil {
 		return nil, err
 	}
 	return o.run(ctx, g, opts)
@@ -278,12 +283,17 @@ func (o *owner) DID(context.Context) (did.DID, error) { return o.key.DID(), nil 
 
 // PutBlocks stores blocks durably. Each must match its link.
 func (o *owner) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
+	return o.putBlocks(ctx, "", blocks)
+}
+
+// putBlocks stores blocks on behalf of who; empty is the owner.
+func (o *owner) putBlocks(ctx context.Context, who did.DID, blocks []ipld.Block) error {
 	for _, b := range blocks {
 		if err := b.Link.Verify(b.Data); err != nil {
 			return err
 		}
 	}
-	if err := o.store.Put(store.Batch{Blocks: blocks}); err != nil {
+	if err := o.store.Put(store.Batch{Blocks: blocks, Lent: string(who)}); err != nil {
 		return err
 	}
 	return o.store.Sync(ctx)

@@ -9,35 +9,80 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/store"
 )
 
-// quotaEvery is how often a node that serves looks at its quota, and quotaAgain how
+// quotaEvery is how often a node that serves looks at its quotas, and quotaAgain how
 // long it waits before it tries again in vain.
 const (
 	quotaEvery = 5 * time.Second
 	quotaAgain = time.Minute
 )
 
-// quota keeps the store of a node that serves below a size.
+// DefaultGuestQuota is how much is kept for others where no quota is given at all.
+const DefaultGuestQuota = 4 << 30
+
+// guestQuota is how many bytes are kept for others.
+func (o Options) guestQuota() uint64 {
+	switch {
+	case o.GuestQuota > 0:
+		return o.GuestQuota
+	case o.StoreQuota > 0:
+		return o.StoreQuota / 4
+	}
+	return DefaultGuestQuota
+}
+
+// quota keeps what a node keeps below its bounds: what is the owner's, and apart from
+// it what is kept for others, so that these can not drive out what is the owner's.
 type quota struct {
-	max     uint64 // 0 is no bound
-	store   *store.Store
-	collect func(context.Context, store.Collection) (store.Collected, error)
-	now     func() time.Time
-	log     *slog.Logger
+	own, others bound
+	// reckoned is how much is kept for others, as far as it is known without looking.
+	reckoned func() uint64
+	// tidy is done every time, after both.
+	tidy func(context.Context) error
+	log  *slog.Logger
+
+	looking sync.Mutex
+	kick    chan struct{}
+	stop    context.CancelFunc
+	work    sync.WaitGroup
+}
+
+// bound keeps some parts below a size together.
+type bound struct {
+	max   uint64 // 0 is none
+	parts func() ([]part, error)
+	now   func() time.Time
+	log   *slog.Logger
+	what  string // they hold
+	hint  string // for who is refused
 
 	full atomic.Pointer[error] // why no new work is taken; nil while it is
 	last time.Time             // when a collection was not enough
-	stop context.CancelFunc
-	work sync.WaitGroup
+}
+
+func newQuota(o *owner, opts Options) *quota {
+	return &quota{
+		own: bound{
+			max: opts.StoreQuota, parts: o.own, now: o.Now, log: opts.Log, what: "what is the owner's (store-quota)",
+			hint: "`ipvm pin ls` and `ipvm ps` show by what; unpin, end what is not needed, or allow more",
+		},
+		others: bound{
+			max: opts.guestQuota(), parts: o.others, now: o.Now, log: opts.Log, what: "what is kept for others than the owner (guest-quota)",
+			hint: "come back when workflows of others have ended; the owner can allow more",
+		},
+		reckoned: func() uint64 {
+			_, lent := o.store.Reckoned()
+			return o.rooms.reckoned() + lent
+		},
+		tidy: o.tidy, log: opts.Log, kick: make(chan struct{}, 1),
+	}
 }
 
 // start looks again and again until close.
 func (q *quota) start() {
-	if q.max == 0 {
-		return
-	}
 	ctx, stop := context.WithCancel(context.Background())
 	q.stop = stop
 	q.work.Go(func() {
@@ -45,10 +90,11 @@ func (q *quota) start() {
 		defer tick.Stop()
 		for {
 			if err := q.look(ctx); err != nil && ctx.Err() == nil {
-				q.log.Error("the store could not be kept below its quota", "err", err)
+				q.log.Error("what is kept could not be brought below its bounds", "err", err)
 			}
 			select {
 			case <-tick.C:
+			case <-q.kick:
 			case <-ctx.Done():
 				return
 			}
@@ -63,45 +109,87 @@ func (q *quota) close() {
 	q.work.Wait()
 }
 
-// look collects if the store holds more than it may: down to nine tenths of that, so
-// that it need not begin again at once.
 func (q *quota) look(ctx context.Context) error {
-	held, err := q.store.Held(ctx)
+	q.looking.Lock()
+	defer q.looking.Unlock()
+	return errors.Join(q.others.look(ctx), q.own.look(ctx), q.tidy(ctx))
+}
+
+// admit is why no new work is taken on behalf of who; empty is the owner. Work of
+// others is refused as soon as they are a tenth above their bound, until the next
+// look.
+func (q *quota) admit(who did.DID) error {
+	if who == "" {
+		return q.own.admit()
+	}
+	if err := q.others.admit(); err != nil {
+		return err
+	}
+	held := q.reckoned()
+	if held <= q.others.max+q.others.max/10 {
+		return nil
+	}
+	select {
+	case q.kick <- struct{}{}:
+	default: // it is about to look
+	}
+	return fmt.Errorf("%w: %s is %d bytes, %d are allowed, and room is made just now\n  hint: try again in some seconds", store.ErrQuota, q.others.what, held, q.others.max)
+}
+
+// look collects if the parts hold more than they may: down to nine tenths of that, so
+// that it need not begin again at once.
+func (b *bound) look(ctx context.Context) error {
+	if b.max == 0 {
+		return nil
+	}
+	parts, err := b.parts()
 	if err != nil {
 		return err
 	}
-	if held <= q.max {
-		q.full.Store(nil)
-		return nil
-	}
-	if now := q.now(); q.full.Load() != nil && now.Sub(q.last).Abs() < quotaAgain {
-		return nil
-	}
-	sum, err := q.collect(ctx, store.Collection{Bounded: true, MaxBytes: q.max / 10 * 9})
-	if errors.Is(err, store.ErrCollecting) {
-		return nil
-	}
+	sizes, held, err := measure(ctx, parts)
 	if err != nil {
 		return err
 	}
-	if held, err = q.store.Held(ctx); err != nil {
-		return err
-	}
-	q.log.Info("the store was above its quota", "quota", q.max, "removed", sum.Bytes, "holds", held)
-	if held <= q.max {
-		q.full.Store(nil)
+	if held <= b.max {
+		b.full.Store(nil)
 		return nil
 	}
-	q.last = q.now()
-	full := fmt.Errorf("%w: it holds %d bytes, %d are allowed (store-quota), and nothing more can be removed: what stays is pinned or in use\n"+
-		"  hint: `ipvm pin ls` and `ipvm ps` show by what; unpin, end what is not needed, or allow more", store.ErrQuota, held, q.max)
-	q.full.Store(&full)
+	if now := b.now(); b.full.Load() != nil && now.Sub(b.last).Abs() < quotaAgain {
+		return nil
+	}
+	var sum store.Collected
+	c := store.Collection{Bounded: true, MaxBytes: level(sizes, b.max/10*9)}
+	for i, p := range parts {
+		if sizes[i] <= c.MaxBytes {
+			continue
+		}
+		one, err := p.collect(ctx, c)
+		if errors.Is(err, store.ErrCollecting) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		sum.Add(one)
+	}
+	if _, held, err = measure(ctx, parts); err != nil {
+		return err
+	}
+	b.log.Info("there was more than the quota", "of", b.what, "quota", b.max, "removed", sum.Bytes, "holds", held)
+	if held <= b.max {
+		b.full.Store(nil)
+		return nil
+	}
+	b.last = b.now()
+	full := fmt.Errorf("%w: %s is %d bytes, %d are allowed, and nothing more can be removed: what stays is pinned or in use\n"+
+		"  hint: %s", store.ErrQuota, b.what, held, b.max, b.hint)
+	b.full.Store(&full)
 	return nil
 }
 
 // admit is why no new work is taken.
-func (q *quota) admit() error {
-	if p := q.full.Load(); p != nil {
+func (b *bound) admit() error {
+	if p := b.full.Load(); p != nil {
 		return *p
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,7 +23,11 @@ func TestQuota(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	q := &quota{max: 1 << 20, store: s, collect: s.Collect, now: now, log: slog.New(slog.DiscardHandler)}
+	collect := s.Collect
+	q := &bound{
+		max: 1 << 20, now: now, log: slog.New(slog.DiscardHandler), what: "it",
+		parts: func() ([]part, error) { return []part{{"store", s.Held, collect}}, nil },
+	}
 	fill := func(from, to byte) (links []ipld.Link) {
 		t.Helper()
 		for i := from; i < to; i++ {
@@ -66,7 +69,7 @@ func TestQuota(t *testing.T) {
 		t.Errorf("after a collection: %d bytes, %v", n, q.admit())
 	}
 	pin := func(links []ipld.Link) {
-		q.collect = func(ctx context.Context, c store.Collection) (store.Collected, error) {
+		collect = func(ctx context.Context, c store.Collection) (store.Collected, error) {
 			c.Roots = func(r *store.Roots) error {
 				for _, l := range links {
 					if err := r.Block(l); err != nil {
@@ -80,7 +83,7 @@ func TestQuota(t *testing.T) {
 	}
 	pin(fill(20, 40))
 	look()
-	if err := q.admit(); !errors.Is(err, store.ErrQuota) || !strings.Contains(err.Error(), "store-quota") || holds() < 2_000_000 {
+	if err := q.admit(); !errors.Is(err, store.ErrQuota) || holds() < 2_000_000 {
 		t.Errorf("all is pinned: %v", err)
 	}
 	pin(nil)

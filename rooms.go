@@ -12,6 +12,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/internal/fault"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/store"
@@ -21,6 +22,10 @@ import (
 // maxRooms bounds how many rooms of guests there are. Who looks for a receipt
 // opens them all.
 const maxRooms = 64
+
+// clear removes what a process left that was killed while it removed a room. Whoever
+// calls it has the state directory.
+func (r *rooms) clear() error { return os.RemoveAll(filepath.Join(r.dir, goneDir)) }
 
 // rooms are the vaults of a node, each opened when it is first needed: one for
 // the owner's secrets, and two for each guest, on whose behalf workflows ran.
@@ -37,23 +42,30 @@ func newRooms(dir string, options store.Options) *rooms {
 	return &rooms{dir: dir, options: options, vaults: make(map[string]*store.Vault)}
 }
 
+// goneDir is the name of the folder in the state directory where a room is removed.
+const goneDir = "guests.gone"
+
 // secretRoom is the end of the name of a folder of a guest's secrets.
 const secretRoom = ".secret"
 
 // open is the vault of a room.
 func (r *rooms) open(room engine.Room) (engine.Vault, error) {
-	folder := VaultDir
-	if room.Guest != "" {
-		folder = guestFolder(room.Guest)
-		if room.Secret {
-			folder += secretRoom
-		}
-	}
-	v, err := r.folder(folder)
+	v, err := r.folder(roomFolder(room))
 	if err != nil { // not a nil pointer in an interface
 		return nil, err
 	}
 	return v, nil
+}
+
+// roomFolder is the folder of a room in the state directory.
+func roomFolder(room engine.Room) string {
+	switch {
+	case room.Guest == "":
+		return VaultDir
+	case room.Secret:
+		return guestFolder(room.Guest) + secretRoom
+	}
+	return guestFolder(room.Guest)
 }
 
 func guestFolder(guest did.DID) string {
@@ -134,18 +146,26 @@ func (r *rooms) guests(visit func(*store.Vault) (more bool, err error)) error {
 	return nil
 }
 
-// each calls visit with each vault that there is.
-func (r *rooms) each(visit func(name string, v *store.Vault) error) error {
-	var names []string
+// names are the folders of the vaults that there are.
+func (r *rooms) names() (names []string, err error) {
 	if _, err := os.Lstat(filepath.Join(r.dir, VaultDir)); err == nil {
 		names = append(names, VaultDir)
 	}
 	entries, err := os.ReadDir(filepath.Join(r.dir, GuestsDir))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+		return nil, err
 	}
 	for _, e := range entries {
 		names = append(names, filepath.Join(GuestsDir, e.Name()))
+	}
+	return names, nil
+}
+
+// each calls visit with each vault that there is.
+func (r *rooms) each(visit func(name string, v *store.Vault) error) error {
+	names, err := r.names()
+	if err != nil {
+		return err
 	}
 	for _, name := range names {
 		v, err := r.folder(name)
@@ -157,6 +177,30 @@ func (r *rooms) each(visit func(name string, v *store.Vault) error) error {
 		}
 	}
 	return nil
+}
+
+// remove removes a room that nothing is in, whose owner is not known to need it: the
+// next time it is made anew. It tells whether it did.
+func (r *rooms) remove(name string) (bool, error) {
+	v, err := r.folder(name)
+	if err != nil {
+		return false, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if bare, err := v.Bare(); err != nil || !bare {
+		return false, err
+	}
+	delete(r.vaults, name)
+	if err := v.Close(); err != nil {
+		return false, err
+	}
+	gone := filepath.Join(r.dir, goneDir)
+	if err := errors.Join(os.RemoveAll(gone), os.Rename(filepath.Join(r.dir, name), gone)); err != nil {
+		return false, err
+	}
+	fault.Point("rooms.gone")
+	return true, os.RemoveAll(gone)
 }
 
 // block is a block of what a guest has run.
@@ -171,6 +215,18 @@ func (r *rooms) block(link ipld.Link) (data []byte, found bool, err error) {
 		return false, err
 	})
 	return data, found, err
+}
+
+// reckoned is how much the rooms of guests hold that are open and were measured.
+func (r *rooms) reckoned() (n uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, v := range r.vaults {
+		if name != VaultDir {
+			n += v.Reckoned()
+		}
+	}
+	return n
 }
 
 // receipts are those about a task that guests had run.

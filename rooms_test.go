@@ -2,11 +2,15 @@ package ipvm
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/secret"
 	"github.com/ipvm-wg/go-ipvm/store"
 )
 
@@ -37,5 +41,79 @@ func TestRoomsOfManyGuests(t *testing.T) {
 		if err := r.close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Who holds most gives first.
+func TestLevel(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		sizes []uint64
+		limit uint64
+		left  []uint64
+	}{
+		{[]uint64{1, 2, 100}, 13, []uint64{1, 2, 10}},
+		{[]uint64{50, 2, 100}, 22, []uint64{10, 2, 10}},
+		{[]uint64{5, 5}, 10, []uint64{5, 5}},
+		{[]uint64{5, 5}, 0, []uint64{0, 0}},
+		{nil, 7, nil},
+	} {
+		l := level(tt.sizes, tt.limit)
+		var left []uint64
+		for _, size := range tt.sizes {
+			left = append(left, min(size, l))
+		}
+		if !slices.Equal(left, tt.left) {
+			t.Errorf("%v to %d: %v, want %v", tt.sizes, tt.limit, left, tt.left)
+		}
+	}
+}
+
+// A room in which nothing is left goes when the next guest needs its place; one that
+// has something, or that a run needs, does not.
+func TestEmptyRoomGoes(t *testing.T) {
+	t.Parallel()
+	n := newOpen(t, Options{})
+	guest := func(i int) engine.Room { return engine.Room{Guest: did.DID(fmt.Sprint("did:key:", i))} }
+	vault := func(i int) *store.Vault {
+		t.Helper()
+		if _, err := n.own.View(guest(i).Guest); err != nil {
+			t.Fatal(err)
+		}
+		v, err := n.own.rooms.folder(roomFolder(guest(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for i := range maxRooms {
+		vault(i)
+	}
+	block := ipld.Block{Link: ipld.LinkOf(ipld.CodecRaw, []byte("kept")), Data: []byte("kept")}
+	if err := vault(0).Put(secret.New(store.Batch{Blocks: []ipld.Block{block}})); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vault(1).Hold([]ipld.Link{block.Link}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.own.View(guest(maxRooms).Guest); err == nil {
+		t.Fatal("one room too many")
+	}
+	n.look()
+	names, err := n.own.rooms.names()
+	if err != nil || len(names) != 2 || !slices.Contains(names, roomFolder(guest(0))) || !slices.Contains(names, roomFolder(guest(1))) {
+		t.Errorf("what is left: %v, %v", names, err)
+	}
+	for i := range maxRooms - 2 {
+		vault(maxRooms + i)
+	}
+	if data, err := vault(0).Block(block.Link); err != nil || string(data) != "kept" {
+		t.Errorf("%q, %v", data, err)
+	}
+	// What nobody has used for long goes too, if it is about to be full.
+	n.later.Add(int64(unusedFor + 2*time.Hour))
+	n.look()
+	if names, err := n.own.rooms.names(); err != nil || len(names) != 1 {
+		t.Errorf("after a month: %v, %v", names, err)
 	}
 }

@@ -118,7 +118,7 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 
 // healthy is why the node can not do its work: nothing is written any more, or
 // there is no room.
-func (o *owner) healthy() error { return cmp.Or(o.store.Failed(), o.quota.admit()) }
+func (o *owner) healthy() error { return cmp.Or(o.store.Failed(), o.quota.admit("")) }
 
 // Listen listens at an address as [ServeOptions] have it.
 func Listen(ctx context.Context, addr string) (net.Listener, error) {
@@ -198,7 +198,11 @@ func (c counter) DID(ctx context.Context) (did.DID, error) { return c.own.DID(ct
 
 // PutBlocks stores blocks durably, for whose view it is to read.
 func (c counter) PutBlocks(ctx context.Context, blocks []ipld.Block) error {
-	if err := c.own.PutBlocks(ctx, blocks); err != nil {
+	who := c.Whose()
+	if err := c.own.quota.admit(who); err != nil && who != "" {
+		return err
+	}
+	if err := c.own.putBlocks(ctx, who, blocks); err != nil {
 		return err
 	}
 	links := make([]ipld.Link, len(blocks))

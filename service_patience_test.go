@@ -61,8 +61,8 @@ func TestHealth(t *testing.T) {
 	defer s.Close()
 	for _, full := range []error{nil, store.ErrQuota, nil} {
 		want := http.StatusOK
-		if s.owner.quota.full.Store(nil); full != nil {
-			s.owner.quota.full.Store(&full)
+		if s.owner.quota.own.full.Store(nil); full != nil {
+			s.owner.quota.own.full.Store(&full)
 			want = http.StatusServiceUnavailable
 		}
 		resp, err := http.Get("http://" + s.Addr() + "/health")

@@ -132,10 +132,11 @@ func (e *Engine) Preview(ctx context.Context, g *graph.Graph, o Options) ([]Fore
 		return outcomes[i]
 	}
 	spaces, err := e.spacesOf(g, e.guest(o))
-	if err == nil {
-		err = spaces.bringing(e.Store, o.Brings)
-	}
 	if err != nil {
+		return nil, err
+	}
+	defer spaces.leave()
+	if err := spaces.bringing(e.Store, o.Brings); err != nil {
 		return nil, err
 	}
 	for i := range all {

@@ -85,6 +85,7 @@ func (e *Engine) Run(ctx context.Context, g *graph.Graph, o Options) (*Report, e
 	if err != nil {
 		return nil, err
 	}
+	defer spaces.leave()
 	seat, err := e.seat(o)
 	if err != nil {
 		return nil, err

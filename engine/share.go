@@ -7,10 +7,10 @@ import (
 	"github.com/ipvm-wg/go-ipvm/store"
 )
 
-// sharedKind is the store's namespace of marks on the blocks that guests may
+// SharedKind is the store's namespace of marks on the blocks that guests may
 // read: the key is a block's, and the value says nothing. Marks in the store
 // are for all guests, those in the room of a guest for that one.
-const sharedKind = "shared"
+const SharedKind = "shared"
 
 // Share lets the workflows of others read the file behind link, which has to be
 // whole in s. The error wraps [store.ErrNotFound] where it is not.
@@ -79,7 +79,7 @@ func (s *spaces) bringing(m Memory, links []ipld.Link) error {
 func marks(blocks []ipld.Link) []store.Note {
 	notes := make([]store.Note, len(blocks))
 	for i, l := range blocks {
-		notes[i] = store.Note{Kind: sharedKind, Key: l.Key(), Value: []byte{}}
+		notes[i] = store.Note{Kind: SharedKind, Key: l.Key(), Value: []byte{}}
 	}
 	return notes
 }

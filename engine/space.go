@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/ipvm-wg/go-ipvm/did"
@@ -40,6 +41,7 @@ type room struct {
 	vault   Vault
 	flights flights
 	circle  *circle // nil in one of secrets
+	users   int     // runs and previews; guarded by rooms.mu
 }
 
 // rooms are those that were needed so far.
@@ -51,14 +53,15 @@ type rooms struct {
 // errNoVault reports an engine that was given none.
 var errNoVault = errors.New("this node keeps neither secrets nor what others have run: it has no vault")
 
-// room opens a room when it is first needed.
-func (e *Engine) room(r Room) (*room, error) {
+// room opens a room when it is first needed, for so many more users.
+func (e *Engine) room(r Room, users int) (*room, error) {
 	if e.Vault == nil {
 		return nil, errNoVault
 	}
 	e.rooms.mu.Lock()
 	defer e.rooms.mu.Unlock()
 	if open := e.rooms.all[r]; open != nil {
+		open.users += users
 		return open, nil
 	}
 	v, err := e.Vault(r)
@@ -68,7 +71,7 @@ func (e *Engine) room(r Room) (*room, error) {
 	if e.rooms.all == nil {
 		e.rooms.all = make(map[Room]*room)
 	}
-	open := &room{vault: v, flights: flights{pool: e.pool}}
+	open := &room{vault: v, flights: flights{pool: e.pool}, users: users}
 	if r.Guest != "" && !r.Secret {
 		open.circle = newCircle(behind{vault: v, open: e.Store, alone: true}, open.put, &open.flights)
 	}
@@ -77,6 +80,46 @@ func (e *Engine) room(r Room) (*room, error) {
 }
 
 func (r *room) put(b store.Batch) error { return r.vault.Put(secret.New(b)) }
+
+// Leave lets go of a room that no run needs, as if it had never been opened. It calls
+// left before anybody can open it again; unless that says that the room is left, all
+// stays as it is. A [View] that somebody still has finds the vault closed.
+func (e *Engine) Leave(which func(Room) bool, left func() (bool, error)) error {
+	e.rooms.mu.Lock()
+	defer e.rooms.mu.Unlock()
+	for r, open := range e.rooms.all {
+		if which(r) && open.users > 0 {
+			return nil
+		}
+	}
+	gone, err := left()
+	if gone {
+		maps.DeleteFunc(e.rooms.all, func(r Room, _ *room) bool { return which(r) })
+	}
+	return err
+}
+
+// use counts a user of rooms until the func returned is called. The error is that of
+// opening one.
+func (e *Engine) use(all ...Room) (done func(), err error) {
+	var used []*room
+	done = func() {
+		e.rooms.mu.Lock()
+		defer e.rooms.mu.Unlock()
+		for _, open := range used {
+			open.users--
+		}
+	}
+	for _, r := range all {
+		open, err := e.room(r, 1)
+		if err != nil {
+			done()
+			return nil, err
+		}
+		used = append(used, open)
+	}
+	return done, nil
+}
 
 // wait returns when nothing runs in any room.
 func (r *rooms) wait() {
@@ -116,7 +159,7 @@ func (e *Engine) public() space {
 
 // space is that of a room.
 func (e *Engine) space(r Room) (space, error) {
-	open, err := e.room(r)
+	open, err := e.room(r, 0)
 	if err != nil {
 		return space{}, err
 	}
@@ -138,7 +181,10 @@ func (e *Engine) space(r Room) (space, error) {
 }
 
 // spaces are those of one run.
-type spaces struct{ open, secret space }
+type spaces struct {
+	open, secret space
+	leave        func() // is called when the run needs them no more
+}
 
 func (s *spaces) of(step *graph.Step) space {
 	if step.Secret {
@@ -147,19 +193,32 @@ func (s *spaces) of(step *graph.Step) space {
 	return s.open
 }
 
-// spacesOf are the spaces of a run of g on behalf of who; empty is the owner.
+// spacesOf are the spaces of a run of g on behalf of who; empty is the owner. Leave
+// them.
 func (e *Engine) spacesOf(g *graph.Graph, who did.DID) (s spaces, err error) {
+	var needed []Room
+	if who != "" {
+		needed = append(needed, Room{Guest: who})
+	}
+	secret := false
+	for i := range g.Len() {
+		secret = secret || g.Step(i).Secret
+	}
+	if secret {
+		needed = append(needed, Room{Guest: who, Secret: true})
+	}
+	if s.leave, err = e.use(needed...); err != nil {
+		return s, err
+	}
 	s.open = e.public()
 	if who != "" {
-		if s.open, err = e.space(Room{Guest: who}); err != nil {
-			return s, err
-		}
+		s.open, err = e.space(Room{Guest: who})
 	}
-	for i := range g.Len() {
-		if g.Step(i).Secret {
-			s.secret, err = e.space(Room{Guest: who, Secret: true})
-			break
-		}
+	if err == nil && secret {
+		s.secret, err = e.space(Room{Guest: who, Secret: true})
+	}
+	if err != nil {
+		s.leave()
 	}
 	return s, err
 }
@@ -236,9 +295,9 @@ func (b behind) shows(l ipld.Link) (bool, error) {
 	if !b.alone || b.brings[l] {
 		return true, nil
 	}
-	_, ok, err := b.vault.Note(sharedKind, l.Key())
+	_, ok, err := b.vault.Note(SharedKind, l.Key())
 	if !ok && err == nil {
-		_, ok, err = b.open.Note(sharedKind, l.Key())
+		_, ok, err = b.open.Note(SharedKind, l.Key())
 	}
 	return ok, err
 }

@@ -32,6 +32,9 @@ func (e *Engine) View(who did.DID) (*View, error) {
 	return &View{e, sp}, nil
 }
 
+// Whose is who sees it; empty is the owner.
+func (v *View) Whose() did.DID { return v.space.whose }
+
 // Block returns a verified block, or an error that wraps [store.ErrNotFound].
 func (v *View) Block(link ipld.Link) ([]byte, error) { return v.space.Block(link) }
 

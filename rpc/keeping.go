@@ -141,6 +141,7 @@ func encodeGone(g store.Gone) ipld.Value {
 	o.link("link", g.Link)
 	o.uint("bytes", g.Bytes)
 	o.time("used", g.Used)
+	o.text("where", g.Where)
 	return o.done()
 }
 
@@ -167,7 +168,7 @@ func decodeCollected(v ipld.Value) (c collected, err error) {
 	f := fieldsOf(e.Value)
 	switch e.Key {
 	case "gone":
-		c.gone = &store.Gone{Kind: store.GoneKind(f.text("kind")), Link: f.link("link"), Bytes: f.uint("bytes"), Used: f.time("used").UTC()}
+		c.gone = &store.Gone{Kind: store.GoneKind(f.text("kind")), Link: f.link("link"), Bytes: f.uint("bytes"), Used: f.time("used").UTC(), Where: f.text("where")}
 	case "sum":
 		c.sum = &store.Collected{
 			Results: int(f.int("results")), Receipts: int(f.int("receipts")), Blocks: int(f.int("blocks")), Leftovers: int(f.int("leftovers")),

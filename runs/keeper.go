@@ -236,7 +236,7 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 		b.Notes = append(b.Notes, last.place(false))
 	}
 	b.Notes = append(b.Notes, r.place(true))
-	b.Blocks = blocks
+	b.Blocks, b.Lent = blocks, string(r.For)
 	if err := k.Store.Put(b); err != nil {
 		return nil, r.Run, err
 	}

@@ -22,11 +22,19 @@ type Collection struct {
 	Before time.Time
 	// DryRun changes nothing.
 	DryRun bool
+	// Lent selects what goes: the blocks that were put on behalf of this principal;
+	// see [Batch.Lent]. Empty is all that is not lent.
+	Lent string
 	// Roots names what stays. It may read the store.
 	Roots func(*Roots) error
 	// Notes is the kind of the notes about tasks, by Task ID, which go with
 	// the receipts.
 	Notes string
+	// Marks is the kind of the notes about blocks, by link, which go when the block
+	// is not here any more; empty is none.
+	Marks string
+	// Here tells of blocks that are not in the store but beside it; nil is none.
+	Here func(ipld.Link) (bool, error)
 	// Tell, if it is not nil, hears of each thing that goes.
 	Tell func(Gone)
 }
@@ -49,6 +57,8 @@ type Gone struct {
 	Link  ipld.Link // the task, or the block
 	Bytes uint64
 	Used  time.Time // last, to the hour
+	// Where is where it was, as whoever collects calls it.
+	Where string
 }
 
 // Collected is what came of a collection.
@@ -57,6 +67,17 @@ type Collected struct {
 	// Bytes is how much went, Before how much the store held; Kept is how much
 	// of that had to stay, because it is pinned or in use.
 	Bytes, Before, Kept uint64
+}
+
+// Add adds what came of another collection.
+func (c *Collected) Add(d Collected) {
+	c.Results += d.Results
+	c.Receipts += d.Receipts
+	c.Blocks += d.Blocks
+	c.Leftovers += d.Leftovers
+	c.Bytes += d.Bytes
+	c.Before += d.Before
+	c.Kept += d.Kept
 }
 
 // ErrCollecting reports that a collection is under way already, or a backup, during
@@ -86,9 +107,9 @@ func (s *Store) Collect(ctx context.Context, c Collection) (sum Collected, err e
 	if err != nil {
 		return Collected{}, err
 	}
-	g := &collector{Collection: c, store: s, ctx: ctx, marks: m}
+	g := &collector{Collection: c, store: s, ctx: ctx, marks: m, adopted: make(map[string]uint64)}
 	defer func() { err = errors.Join(err, s.endCollection(m)) }()
-	for _, step := range []func() error{g.roots, g.markResults, g.markFiles, g.chooseCut, g.removeResults, g.removeBlocks, g.removeLeftovers, g.removeAliases, g.removeUses} {
+	for _, step := range g.steps() {
 		if err := step(); err != nil {
 			return g.sum, explain(s.dir, fmt.Errorf("collect: %w", err))
 		}
@@ -98,6 +119,17 @@ func (s *Store) Collect(ctx context.Context, c Collection) (sum Collected, err e
 	}
 	s.held.Add(-int64(g.sum.Bytes))
 	return g.sum, g.reclaim()
+}
+
+// steps are what a collection does, in this order.
+func (g *collector) steps() []func() error {
+	if g.Lent != "" {
+		return []func() error{g.roots, g.markResults, g.markFiles, g.adopt, g.chooseCut, g.removeBlocks, g.removeUses}
+	}
+	return []func() error{
+		g.roots, g.markResults, g.markFiles, g.adopt, g.chooseCut, g.removeResults, g.removeBlocks,
+		g.removeLeftovers, g.removeAliases, g.removeUses, g.removeModules, g.removeMarks,
+	}
 }
 
 // collecting is the collection under way, if any, and what is held.
@@ -140,7 +172,10 @@ type collector struct {
 	ctx   context.Context
 	marks *marks
 	cut   rank // what is below goes
-	sum   Collected
+	// adopted is how much of what is lent a collection that is no dry run had made the
+	// owner's.
+	adopted map[string]uint64
+	sum     Collected
 }
 
 // reclaim makes what went durable, and has the database give back the room.

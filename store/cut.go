@@ -8,7 +8,7 @@ import (
 // chooseCut decides which rank something must have to stay. It counts the bytes
 // of each hour, and then those of the hour of which only a part has to go.
 func (g *collector) chooseCut() error {
-	size, err := g.store.size(g.ctx)
+	size, err := g.size()
 	if err != nil {
 		return err
 	}
@@ -54,16 +54,39 @@ func (g *collector) chooseCut() error {
 	return err
 }
 
-func (g *collector) eachRank(visit func(r rank, bytes uint64)) error {
-	err := g.eachResult(func(r *result) error {
-		visit(r.rank, r.bytes)
-		return nil
-	})
+// size is how much there is of what this collection is about.
+func (g *collector) size() (uint64, error) {
+	lent, err := g.store.Lent()
 	if err != nil {
-		return err
+		return 0, err
+	}
+	for whose, n := range g.adopted {
+		lent[whose] -= min(n, lent[whose])
+	}
+	if g.Lent != "" {
+		return lent[g.Lent], nil
+	}
+	size, err := g.store.size(g.ctx)
+	for _, n := range lent {
+		size -= min(n, size)
+	}
+	return size, err
+}
+
+func (g *collector) eachRank(visit func(r rank, bytes uint64)) error {
+	if g.Lent == "" {
+		err := g.eachResult(func(r *result) error {
+			visit(r.rank, r.bytes)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return g.eachBlock(func(b stored) error {
-		visit(b.rank, b.bytes)
+		if !b.other {
+			visit(b.rank, b.bytes)
+		}
 		return nil
 	})
 }

@@ -163,11 +163,10 @@ func (g *collector) discardRecords(some []stored) (files []ipld.Link, err error)
 	batch := s.db.NewBatch()
 	defer func() { err = errors.Join(err, batch.Close()) }()
 	for _, b := range some {
-		r, err := g.rankBlock(b)
-		if err != nil {
+		if err := g.rankBlock(&b); err != nil {
 			return nil, err
 		}
-		if r >= g.cut {
+		if b.rank >= g.cut {
 			continue
 		}
 		g.sum.Blocks++
@@ -183,6 +182,17 @@ func (g *collector) discardRecords(some []stored) (files []ipld.Link, err error)
 		if err := errors.Join(batch.Delete(key, nil), batch.Delete(append([]byte{tableUse}, key...), nil)); err != nil {
 			return nil, err
 		}
+		if b.whose == "" {
+			continue
+		}
+		if err := batch.Delete(noteKey(lentNotes, b.link.Key()), nil); err != nil {
+			return nil, err
+		}
+		_, size, err := s.lentTo(b.link)
+		if err != nil {
+			return nil, err
+		}
+		s.lent.count(b.whose, -size)
 	}
 	return files, g.apply(batch)
 }

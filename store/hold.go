@@ -61,7 +61,7 @@ func (h *Hold) mark(ctx context.Context, m *marks) error {
 	h.mu.Unlock()
 	var errs []error
 	for _, l := range blocks {
-		errs = append(errs, h.store.markBlocks(ctx, m, l, kept))
+		errs = append(errs, h.store.markBlocks(ctx, m, markBlock, l, kept))
 	}
 	for _, id := range tasks {
 		errs = append(errs, h.store.markTask(m, id))

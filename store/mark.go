@@ -14,7 +14,9 @@ import (
 type Roots struct{ g *collector }
 
 // Block keeps a block and all that it links to.
-func (r *Roots) Block(l ipld.Link) error { return r.g.store.markBlocks(r.g.ctx, r.g.marks, l, kept) }
+func (r *Roots) Block(l ipld.Link) error {
+	return r.g.store.markBlocks(r.g.ctx, r.g.marks, markBlock, l, kept)
+}
 
 // Task keeps the receipts of a task, and the blocks that these rest on. It may
 // be called any of its names.
@@ -37,13 +39,13 @@ func (s *Store) markTask(m *marks, id task.ID) error {
 	return nil
 }
 
-// markBlocks gives a block and all that it links to at least a rank. What is not
-// here, or damaged, leads no further.
-func (s *Store) markBlocks(ctx context.Context, m *marks, l ipld.Link, r rank) error {
+// markBlocks gives a block and all that it links to at least a rank of the given
+// kind. What is not here, or damaged, leads no further.
+func (s *Store) markBlocks(ctx context.Context, m *marks, kind byte, l ipld.Link, r rank) error {
 	for todo := []ipld.Link{l}; len(todo) > 0; {
 		l := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		raised, err := m.raise(markBlock, l, r)
+		raised, err := m.raise(kind, l, r)
 		if err != nil {
 			return err
 		}
@@ -172,7 +174,7 @@ func (g *collector) spare(r *result) error {
 			continue // damage, which Check tells
 		}
 		for _, l := range References(signed) {
-			if err := g.store.markBlocks(g.ctx, g.marks, l, r.rank); err != nil {
+			if err := g.store.markBlocks(g.ctx, g.marks, markBlock, l, r.rank); err != nil {
 				return err
 			}
 		}
@@ -184,10 +186,14 @@ func (g *collector) spare(r *result) error {
 // markFiles makes the blocks of a file stay as long as its root.
 func (g *collector) markFiles() error {
 	return g.eachBlock(func(b stored) error {
-		if b.link.Codec() != ipld.CodecDagPB {
+		if b.link.Codec() != ipld.CodecDagPB || b.other {
 			return nil
 		}
-		return g.store.markBlocks(g.ctx, g.marks, b.link, b.rank)
+		kind := byte(markBlock)
+		if b.whose != "" {
+			kind = markLent
+		}
+		return g.store.markBlocks(g.ctx, g.marks, kind, b.link, b.rank)
 	})
 }
 
@@ -198,6 +204,8 @@ type stored struct {
 	rank  rank
 	used  uint64
 	bytes uint64
+	whose string // to whom it was lent
+	other bool   // it is none of those that this collection is about
 }
 
 // eachBlock calls visit with each block.
@@ -213,7 +221,7 @@ func (g *collector) eachBlock(visit func(stored) error) error {
 			if b.file {
 				b.bytes += fileSize(value)
 			}
-			if b.rank, err = g.rankBlock(b); err != nil {
+			if err = g.rankBlock(&b); err != nil {
 				return err
 			}
 			if err := visit(b); err != nil {
@@ -228,13 +236,34 @@ func (g *collector) eachBlock(visit func(stored) error) error {
 	return nil
 }
 
-func (g *collector) rankBlock(b stored) (rank, error) {
-	if g.store.recent.touched(b.link) {
-		return kept, nil
-	}
+// rankBlock finds out the rank of b. What the owner's results rest on is the owner's,
+// whoever put it.
+func (g *collector) rankBlock(b *stored) (err error) {
 	mark, err := g.marks.of(markBlock, b.link)
-	if b.used <= mark.hour() { // it goes with what rests on it
-		return mark, err
+	if err == nil && g.store.lent.some.Load() {
+		b.whose, _, err = g.store.lentTo(b.link)
 	}
-	return rankOf(b.used, b.link), err
+	if err != nil {
+		return err
+	}
+	switch lent := b.whose != ""; {
+	case lent && mark != 0 && mark != kept:
+		b.other = g.Lent != ""
+	case lent:
+		b.other = g.Lent != b.whose
+	default:
+		b.other = g.Lent != ""
+	}
+	if b.rank = kept; b.other || mark == kept || g.store.recent.touched(b.link) {
+		return nil
+	}
+	if b.whose != "" && mark == 0 {
+		if mark, err = g.marks.of(markLent, b.link); err != nil {
+			return err
+		}
+	}
+	if b.rank = mark; b.used > mark.hour() { // else it goes with what rests on it
+		b.rank = rankOf(b.used, b.link)
+	}
+	return nil
 }

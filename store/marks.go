@@ -31,6 +31,7 @@ func (r rank) hour() uint64 { return uint64(r >> 16) }
 // What a mark is about, before the link in its key.
 const (
 	markBlock = 'b' // the rank of what rests on a block
+	markLent  = 'l' // the rank of the file, put on behalf of another, that a block is in
 	markTask  = 't' // that the receipts of a task stay
 	markGone  = 'g' // that they were removed
 )

@@ -27,6 +27,10 @@ type Batch struct {
 	Modules []Module
 	Runs    []Run
 	Notes   []Note
+	// Lent is on whose behalf the blocks are put, who is not the owner of the store:
+	// as long as the owner has not put them too, and nothing of the owner rests on
+	// them, they count to that one and go apart; see [Collection]. Empty is the owner.
+	Lent string
 }
 
 // Alias says that the answer for the task From is under the task To.
@@ -130,6 +134,10 @@ func (s *Store) apply(b Batch, paths []string) (err error) {
 	if err := s.fill(batch, b); err != nil {
 		return err
 	}
+	lent, err := s.lend(batch, b)
+	if err != nil {
+		return err
+	}
 	if batch.Empty() {
 		return nil
 	}
@@ -156,6 +164,7 @@ func (s *Store) apply(b Batch, paths []string) (err error) {
 		s.session++
 	}
 	s.held.Add(int64(batch.Len()))
+	s.lentChanged(lent)
 	fault.Point("store.applied")
 	return nil
 }

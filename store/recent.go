@@ -52,7 +52,11 @@ func (r *recent) turn(now time.Time) {
 	case r.collecting.Load():
 		return
 	case age >= int64(recentSpan):
-		r.old.Store(r.young.Swap(new(filter)))
+		old := r.young.Swap(new(filter))
+		if age >= 2*int64(recentSpan) { // what is in it was touched that long ago less one span
+			old = nil
+		}
+		r.old.Store(old)
 	case age >= 0: // another goroutine was faster
 		return
 	}
@@ -71,9 +75,6 @@ func (r *recent) hold(now time.Time) (release func()) {
 	age := now.UnixNano() - r.since.Load()
 	if age >= int64(recentSpan) {
 		r.turn(now)
-	}
-	if age >= 2*int64(recentSpan) {
-		r.old.Store(nil)
 	}
 	r.collecting.Store(true)
 	return func() { r.collecting.Store(false) }

@@ -49,3 +49,28 @@ func (s *Store) size(ctx context.Context) (n uint64, err error) {
 	}
 	return n, err
 }
+
+// Bare tells whether the store has neither blocks, receipts, runs nor notes, and nobody
+// needs it: nothing is lost with it.
+func (s *Store) Bare() (bool, error) {
+	if err := s.gate.enter(); err != nil {
+		return false, err
+	}
+	defer s.gate.leave()
+	s.collecting.mu.Lock()
+	busy := s.collecting.marks != nil || s.collecting.copied || len(s.collecting.holds) > 0
+	s.collecting.mu.Unlock()
+	if busy {
+		return false, nil
+	}
+	for _, table := range []byte{tableBlock, tableFile, tableReceipt, tableRun, tableNote} {
+		err := s.each(table, nil, func(_, _ []byte) error { return errFound })
+		if errors.Is(err, errFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}

@@ -70,6 +70,7 @@ type Store struct {
 
 	held     atomic.Int64 // bytes, about, once measured
 	measured atomic.Bool
+	lent     lent
 
 	syncing syncer
 	uses    uses
@@ -150,6 +151,9 @@ func (s *Store) openLocked() error {
 		return err
 	}
 	err = s.migrate(format)
+	if err == nil {
+		err = s.findLent()
+	}
 	if err == nil {
 		err = s.startFilter(format == Format)
 	}

@@ -68,7 +68,7 @@ func (g *collector) removeAliases() error {
 	if g.DryRun || g.sum.Results == 0 {
 		return nil
 	}
-	return g.eachKey(tableAlias, func(key, value []byte) (bool, error) {
+	return g.eachKey(tableAlias, nil, func(key, value []byte) (bool, error) {
 		to, err := ipld.LinkFromBytes(value)
 		if err != nil {
 			return false, nil // damage, which Check tells
@@ -105,7 +105,7 @@ func (g *collector) removeUses() error {
 	if g.DryRun || g.sum.Bytes == 0 {
 		return nil
 	}
-	return g.eachKey(tableUse, func(key, _ []byte) (bool, error) {
+	return g.eachKey(tableUse, nil, func(key, _ []byte) (bool, error) {
 		of := key[1:]
 		if len(of) > 0 && of[0] == tableReceipt {
 			l, _, err := cutLink(of[1:])
@@ -124,9 +124,47 @@ func (g *collector) removeUses() error {
 	})
 }
 
-// eachKey removes the records of a table for which goes is true, under the lock of
-// Put.
-func (g *collector) eachKey(table byte, goes func(key, value []byte) (bool, error)) error {
+// removeModules removes the interfaces of modules that are not here any more.
+func (g *collector) removeModules() error {
+	if g.DryRun {
+		return nil
+	}
+	return g.eachKey(tableModule, nil, func(key, _ []byte) (bool, error) {
+		l, _, err := cutLink(key[1:])
+		if err != nil {
+			return false, nil // damage, which Check tells
+		}
+		return g.absent(l)
+	})
+}
+
+// removeMarks removes the marks on blocks that are not here any more.
+func (g *collector) removeMarks() error {
+	if g.DryRun || g.Marks == "" {
+		return nil
+	}
+	prefix := noteKey(g.Marks, "")
+	return g.eachKey(tableNote, prefix[1:], func(key, _ []byte) (bool, error) {
+		l, err := ipld.LinkFromBytes(key[len(prefix):])
+		if err != nil {
+			return false, nil // damage
+		}
+		return g.absent(l)
+	})
+}
+
+// absent tells whether a block is neither in the store nor beside it.
+func (g *collector) absent(l ipld.Link) (bool, error) {
+	here, err := g.store.recorded(l)
+	if !here && err == nil && g.Here != nil {
+		here, err = g.Here(l)
+	}
+	return !here && err == nil, err
+}
+
+// eachKey removes the records of a table, with a prefix, for which goes is true, under
+// the lock of Put.
+func (g *collector) eachKey(table byte, prefix []byte, goes func(key, value []byte) (bool, error)) error {
 	s := g.store
 	type record struct{ key, value []byte }
 	var some []record
@@ -147,7 +185,7 @@ func (g *collector) eachKey(table byte, goes func(key, value []byte) (bool, erro
 		some = some[:0]
 		return g.apply(batch)
 	}
-	err := s.each(table, nil, func(key, value []byte) error {
+	err := s.each(table, prefix, func(key, value []byte) error {
 		if some = append(some, record{bytes.Clone(key), bytes.Clone(value)}); len(some) < chunk {
 			return context.Cause(g.ctx)
 		}

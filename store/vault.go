@@ -44,6 +44,21 @@ func (v *Vault) Collect(ctx context.Context, c Collection) (Collected, error) {
 	return v.s.Collect(ctx, c)
 }
 
+// Size is [Store.Size].
+func (v *Vault) Size(ctx context.Context) (uint64, error) { return v.s.Size(ctx) }
+
+// Held is [Store.Held].
+func (v *Vault) Held(ctx context.Context) (uint64, error) { return v.s.Held(ctx) }
+
+// Reckoned is [Store.Reckoned].
+func (v *Vault) Reckoned() uint64 {
+	own, _ := v.s.Reckoned()
+	return own
+}
+
+// Bare is [Store.Bare].
+func (v *Vault) Bare() (bool, error) { return v.s.Bare() }
+
 // Backup is [Store.Backup].
 func (v *Vault) Backup(ctx context.Context, to string) error { return v.s.Backup(ctx, to) }
 

@@ -81,6 +81,7 @@ const (
 	keyClockSkew  = "clock-skew"
 	keyTrustDepth = "trust-depth"
 	keyStoreQuota = "store-quota"
+	keyGuestQuota = "guest-quota"
 
 	kindNumber = "NUMBER" // the kind of value that is written without quotes
 
@@ -114,7 +115,8 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyNodeProof, env: "IPVM_NODE_PROOF", kind: "LIST", usage: "delegations that are shown with these requests: files with commas between", value: "", check: asError(parseFiles)},
 		{key: keyNodeFor, env: "IPVM_NODE_FOR", kind: "DID", usage: "on whose behalf these requests are, as the delegations let the key; empty is the key's own", value: "", check: asError(parseDID)},
 		{key: keyClockSkew, env: "IPVM_CLOCK_SKEW", kind: "TIME", usage: "how far the clocks of those may be off who sign what comes here, at most " + authority.MaxSkew.String(), value: authority.DefaultSkew.String(), check: asError(parseSkew)},
-		{key: keyStoreQuota, env: "IPVM_STORE_QUOTA", kind: "SIZE", usage: "how much the store of a node that serves may hold: above, what was used least recently goes; empty is no bound", value: "", check: asError(parseQuota)},
+		{key: keyStoreQuota, env: "IPVM_STORE_QUOTA", kind: "SIZE", usage: "how much a node that serves may keep for its owner: above, what was used least recently goes; empty is no bound", value: "", check: asError(parseQuota)},
+		{key: keyGuestQuota, env: "IPVM_GUEST_QUOTA", kind: "SIZE", usage: "how much it may keep for all others together, likewise; empty is a quarter of store-quota, or " + size(ipvm.DefaultGuestQuota) + " where there is none", value: "", check: asError(parseQuota)},
 		{key: keyTrustDepth, env: "IPVM_TRUST_DEPTH", kind: kindNumber, usage: "how many delegations may lead from this node to one whose receipts count by them", value: "1", check: asError(parseDepth)},
 	}
 	for _, s := range c.all {
@@ -400,6 +402,7 @@ func (c *config) options() ipvm.Options {
 	skew, _ := parseSkew(c.find(keyClockSkew).value)
 	gateways, _ := parseGateways(c.find(keyGateways).value)
 	quota, _ := parseQuota(c.find(keyStoreQuota).value)
+	guests, _ := parseQuota(c.find(keyGuestQuota).value)
 	depth, _ := parseDepth(c.find(keyTrustDepth).value)
 	compileMemory, _ := workflow.ParseSize(c.find(keyCompileMemory).value)
 	nodeMemory, _ := parseNodeMemory(c.find(keyNodeMemory).value)
@@ -411,7 +414,7 @@ func (c *config) options() ipvm.Options {
 		},
 		Gateways: gateways, Kubo: c.find(keyKubo).value,
 		Compiler: compiler(), CompileTime: compileTime, CompileMemory: compileMemory,
-		ClockSkew: skew, TrustDepth: depth, StoreQuota: quota,
+		ClockSkew: skew, TrustDepth: depth, StoreQuota: quota, GuestQuota: guests,
 	}
 }
 

@@ -26,9 +26,10 @@ func newGC(a *app) *cobra.Command {
 	var f gcFlags
 	cmd := &cobra.Command{
 		Use:   "gc",
-		Short: "Remove from the store what was used least recently",
-		Long: `Remove from the store what was used least recently: results, which would be
-computed anew when they are asked for again, and files. A result goes whole, its
+		Short: "Remove what was used least recently",
+		Long: `Remove what was used least recently: results, which would be computed anew when
+they are asked for again, and files. What is kept for others than the owner goes before
+what is the owner's, and among them first of who holds most. A result goes whole, its
 receipts first; what a result that stays rests on stays with it. What is pinned
 ('ipvm pin'), what unfinished workflows rest on, and what a running node has put or
 read in the last minutes never goes. A node that runs does it itself, and works on
@@ -37,7 +38,7 @@ meanwhile.`,
 		Args:    wants(0, 0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.gc(cmd, f) },
 	}
-	cmd.Flags().StringVar(&f.maxBytes, "max-bytes", "", "remove until the store holds at most `SIZE`")
+	cmd.Flags().StringVar(&f.maxBytes, "max-bytes", "", "remove until at most `SIZE` is kept")
 	cmd.Flags().StringVar(&f.olderThan, "older-than", "", "remove all that was not used for `AGE`, such as 36h or 90d")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only tell what would go")
 	cmd.Flags().BoolVar(&f.list, "list", false, "list what goes, as a dry run does")
@@ -87,9 +88,10 @@ func parseAge(s string) (time.Duration, error) {
 // goneJSON is something that went, or would.
 type goneJSON struct {
 	Kind  store.GoneKind `json:"kind"`
-	Link  string         `json:"link"`
+	Link  string         `json:"link,omitempty"`
 	Bytes uint64         `json:"bytes"`
 	Used  string         `json:"used"`
+	Where string         `json:"where,omitempty"`
 }
 
 // collectedJSON is what came of a collection.
@@ -124,10 +126,21 @@ func (a *app) gc(cmd *cobra.Command, f gcFlags) (err error) {
 				return
 			}
 			if f.asJSON {
-				fail = lines.Encode(goneJSON{g.Kind, g.Link.String(), g.Bytes, g.Used.Format(time.RFC3339)})
+				one := goneJSON{g.Kind, "", g.Bytes, g.Used.Format(time.RFC3339), g.Where}
+				if g.Link.Defined() {
+					one.Link = g.Link.String()
+				}
+				fail = lines.Encode(one)
 				return
 			}
-			_, fail = fmt.Fprintf(out, "%-8s %s  %s, last used %s\n", g.Kind, g.Link, bytesText(g.Bytes), g.Used.Local().Format("2006-01-02 15:04"))
+			what, where := "(of a secret)", ""
+			if g.Link.Defined() {
+				what = g.Link.String()
+			}
+			if g.Where != "" {
+				where = ", in " + g.Where
+			}
+			_, fail = fmt.Fprintf(out, "%-8s %s  %s, last used %s%s\n", g.Kind, what, bytesText(g.Bytes), g.Used.Local().Format("2006-01-02 15:04"), where)
 		}
 	}
 	sum, err := node.Backend().Collect(cmd.Context(), c)

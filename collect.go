@@ -1,0 +1,259 @@
+package ipvm
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
+)
+
+// part is a part of what the node keeps that is collected by itself.
+type part struct {
+	name    string
+	held    func(context.Context) (uint64, error) // bytes, about
+	collect func(context.Context, store.Collection) (store.Collected, error)
+}
+
+// own are the parts that hold what is the owner's: the store, without what others
+// brought there, and the vault.
+func (o *owner) own() ([]part, error) {
+	all := []part{{name: StoreDir, held: o.heldOwn, collect: o.collectStore}}
+	names, err := o.rooms.names()
+	if err == nil && slices.Contains(names, VaultDir) {
+		var v part
+		v, err = o.vaultPart(VaultDir)
+		all = append(all, v)
+	}
+	return all, err
+}
+
+// others are the parts that hold what is kept for others: their rooms, and what they
+// brought into the store.
+func (o *owner) others() (all []part, err error) {
+	names, err := o.rooms.names()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if name == VaultDir {
+			continue
+		}
+		v, err := o.vaultPart(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	lent, err := o.store.Lent()
+	for who := range lent {
+		all = append(all, part{
+			name: StoreDir,
+			held: func(context.Context) (uint64, error) {
+				lent, err := o.store.Lent()
+				return lent[who], err
+			},
+			collect: func(ctx context.Context, c store.Collection) (store.Collected, error) {
+				c.Lent = who
+				return o.collectStore(ctx, c)
+			},
+		})
+	}
+	return all, err
+}
+
+func (o *owner) heldOwn(ctx context.Context) (uint64, error) {
+	held, err := o.store.Held(ctx)
+	if err != nil {
+		return 0, err
+	}
+	lent, err := o.store.Lent()
+	for _, n := range lent {
+		held -= min(n, held)
+	}
+	return held, err
+}
+
+func (o *owner) vaultPart(name string) (part, error) {
+	v, err := o.rooms.folder(name)
+	if err != nil {
+		return part{}, err
+	}
+	collect := func(ctx context.Context, c store.Collection) (store.Collected, error) {
+		c.Notes, c.Marks, c.Here = engine.NoteKind, engine.SharedKind, o.store.Recorded
+		c.Roots = func(r *store.Roots) error { return o.roomRoots(ctx, r, name) }
+		tell := c.Tell
+		if tell != nil {
+			c.Tell = func(g store.Gone) {
+				if g.Where = name; name == VaultDir || strings.HasSuffix(name, secretRoom) {
+					g.Link = ipld.Link{} // which would tell a secret
+				}
+				tell(g)
+			}
+		}
+		return v.Collect(ctx, c)
+	}
+	return part{name, v.Held, collect}, nil
+}
+
+func (o *owner) collectStore(ctx context.Context, c store.Collection) (store.Collected, error) {
+	c.Notes = engine.NoteKind
+	c.Roots = func(r *store.Roots) error { return o.roots(ctx, r) }
+	return o.store.Collect(ctx, c)
+}
+
+// roomRoots names what stays in a room: what the unfinished workflows rest on of whom
+// it is.
+func (o *owner) roomRoots(ctx context.Context, r *store.Roots, name string) error {
+	var fail error
+	err := o.runs.List(runs.Query{Unfinished: true}, func(run runs.Run) bool {
+		folder := VaultDir
+		if run.For != "" {
+			folder = guestFolder(run.For)
+		}
+		if strings.TrimSuffix(name, secretRoom) == folder {
+			fail = o.keepWorkflow(ctx, r, run.ID)
+		}
+		return fail == nil
+	})
+	return errors.Join(err, fail)
+}
+
+// onBehalf is the permit of who only looks at what is remembered.
+type onBehalf did.DID
+
+func (who onBehalf) Issuer() did.DID                   { return did.DID(who) }
+func (onBehalf) Allow(ipld.Link, string) *task.Failure { return nil }
+
+// level is the greatest size to which each of the given sizes can be cut down so that
+// all together are at most limit: who holds most gives first.
+func level(sizes []uint64, limit uint64) uint64 {
+	sorted := slices.Sorted(slices.Values(sizes))
+	for i, size := range sorted {
+		rest := uint64(len(sorted) - i)
+		if limit/rest < size {
+			return limit / rest
+		}
+		limit -= size
+	}
+	return 1<<63 - 1
+}
+
+// measure is how much each part holds, and all together.
+func measure(ctx context.Context, parts []part) (sizes []uint64, total uint64, err error) {
+	sizes = make([]uint64, len(parts))
+	for i, p := range parts {
+		if sizes[i], err = p.held(ctx); err != nil {
+			return nil, 0, err
+		}
+		total += sizes[i]
+	}
+	return sizes, total, nil
+}
+
+// within collects until the parts hold together at most limit, or only what has to
+// stay, and returns how much is left.
+func within(ctx context.Context, parts []part, c store.Collection, limit uint64) (sum store.Collected, left uint64, err error) {
+	sizes, _, err := measure(ctx, parts)
+	if err != nil {
+		return sum, 0, err
+	}
+	if c.Bounded {
+		c.MaxBytes = level(sizes, limit)
+	}
+	for _, p := range parts {
+		one, err := p.collect(ctx, c)
+		sum.Add(one)
+		if err != nil {
+			return sum, 0, err
+		}
+		left += one.Before - min(one.Bytes, one.Before)
+	}
+	return sum, left, nil
+}
+
+// Collect removes what was used least recently: first of what is kept for others, and
+// among them of who holds most, then of what is the owner's. What is pinned stays, and
+// what workflows rest on that have not ended.
+func (o *owner) Collect(ctx context.Context, c store.Collection) (store.Collected, error) {
+	others, err := o.others()
+	if err != nil {
+		return store.Collected{}, err
+	}
+	own, err := o.own()
+	if err != nil {
+		return store.Collected{}, err
+	}
+	_, theirs, err := measure(ctx, others)
+	if err != nil {
+		return store.Collected{}, err
+	}
+	_, mine, err := measure(ctx, own)
+	if err != nil {
+		return store.Collected{}, err
+	}
+	over := mine + theirs - min(c.MaxBytes, mine+theirs)
+	sum, left, err := within(ctx, others, c, theirs-min(over, theirs))
+	if err == nil && !c.DryRun {
+		err = o.leaveRooms()
+	}
+	if err != nil {
+		return sum, err
+	}
+	more, _, err := within(ctx, own, c, c.MaxBytes-min(left, c.MaxBytes))
+	sum.Add(more)
+	return sum, err
+}
+
+// leaveRooms removes the rooms of guests in which nothing is left.
+func (o *owner) leaveRooms() error {
+	names, err := o.rooms.names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name == VaultDir {
+			continue
+		}
+		which := func(r engine.Room) bool { return roomFolder(r) == name }
+		if err := o.Engine.Leave(which, func() (bool, error) { return o.rooms.remove(name) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unusedFor is how long what is kept for others has to lie before it goes to make room
+// for who is new.
+const unusedFor = 30 * 24 * time.Hour
+
+// tidyEvery is how often that is looked for.
+const tidyEvery = time.Hour
+
+// tidy makes room for who is new where there are almost as many rooms as there may be.
+func (o *owner) tidy(ctx context.Context) error {
+	names, err := o.rooms.names()
+	if err != nil || len(names) <= maxRooms*7/8 {
+		return err
+	}
+	if err := o.leaveRooms(); err != nil || o.Now().Sub(o.tidied).Abs() < tidyEvery {
+		return err
+	}
+	o.tidied = o.Now()
+	others, err := o.others()
+	if err != nil {
+		return err
+	}
+	_, _, err = within(ctx, others, store.Collection{Before: o.Now().Add(-unusedFor)}, 0)
+	if err == nil {
+		err = o.leaveRooms()
+	}
+	return err
+}
