@@ -53,6 +53,8 @@ type owner struct {
 	store *store.Store
 	rooms *rooms
 	wasm  *wasm.Engine
+	// denials are those that were signed.
+	denials pace
 	// quarantine are the tasks that have ended the process.
 	quarantine *quarantine.List
 	// gateway is who is asked for what is not here; nil for nobody.
@@ -236,9 +238,13 @@ func (o *owner) run(ctx context.Context, g *graph.Graph, opts engine.Options) (*
 }
 
 // denied is a refusal with the node's signed word for it, unless there is no
-// invocation that it could be about. Nothing is kept.
+// invocation that it could be about, or many were signed just now: anybody can ask for
+// what is denied. Nothing is kept.
 func (o *owner) denied(container []byte, why error) error {
 	err := fmt.Errorf("%w: %w", ErrDenied, why)
+	if !o.denials.take(time.Now()) {
+		return err
+	}
 	denial, signErr := authority.Deny(o.key, container, why, o.Now())
 	if signErr != nil {
 		return err

@@ -25,15 +25,32 @@ type Asked struct {
 	Body [32]byte
 }
 
-// maxAsked bounds how many requests are remembered.
+// maxAsked bounds how many requests are remembered; those who are neither the node's
+// owner nor guests have at most half of them.
 const maxAsked = 1 << 16
 
 // asks are the requests that were taken and changed something, until they can not
 // be taken any more.
 type asks struct {
-	until map[[32]byte]int64 // by SigHash: the last second of each
-	sweep int                // how many there are when those of the past are forgotten
-	swept int64              // when that was
+	of     map[[32]byte]taken // by SigHash
+	others int                // how many are of others than the owner and guests
+	most   int
+	sweep  int   // how many there are when those of the past are forgotten
+	swept  int64 // when that was
+}
+
+// taken is one request that was taken.
+type taken struct {
+	until int64 // the last second in which it would be again
+	other bool  // it is of neither the owner nor a guest
+}
+
+// value is t as it is kept: a time, which is negative for others.
+func (t taken) value() ipld.Value {
+	if t.other {
+		return ipld.Int(-t.until)
+	}
+	return ipld.Int(t.until)
 }
 
 // Ask judges whether a request over HTTP, for which a container has the one
@@ -56,55 +73,68 @@ func (g *Guard) Ask(container []byte, method, target string) (Asked, error) {
 	if _, err := ucan.Authorize(inv, g.facts(c, now)); err != nil {
 		return Asked{}, err
 	}
+	guest := len(request.Guest(g.node, said.Subject, c.Delegations, g.moment(now))) > 0
 	if !r.Reads() {
-		if err := g.once(inv, now); err != nil {
+		if err := g.once(inv, said.Subject != g.node && !guest, now); err != nil {
 			return Asked{}, err
 		}
 	}
-	guest := len(request.Guest(g.node, said.Subject, c.Delegations, g.moment(now))) > 0
 	return Asked{For: said.Subject, By: said.Issuer, Guest: guest, Body: r.Body}, nil
 }
 
 // once notes that a request was taken, which it is once.
-func (g *Guard) once(inv *ucan.SignedInvocation, now time.Time) error {
-	hash, until := inv.SigHash(), *inv.Invocation().Expires+int64(g.skew/time.Second)
+func (g *Guard) once(inv *ucan.SignedInvocation, other bool, now time.Time) error {
+	hash, t := inv.SigHash(), taken{until: *inv.Invocation().Expires + int64(g.skew/time.Second), other: other}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, ok := g.asks.until[hash]; ok || until < g.asks.swept {
+	if _, ok := g.asks.of[hash]; ok || t.until < g.asks.swept {
 		return fmt.Errorf("%w: the request was made before; sign another one", ErrRefused)
 	}
-	if len(g.asks.until) >= max(g.asks.sweep, 64) {
+	if !g.asks.room(t) && g.asks.swept < now.Unix() || len(g.asks.of) >= max(g.asks.sweep, 64) {
 		if err := g.forgetAsks(now); err != nil {
 			return err
 		}
 	}
-	if len(g.asks.until) >= maxAsked {
-		return fmt.Errorf("%w: %d requests are remembered: %w", ErrRefused, len(g.asks.until), ucan.ErrFull)
+	if !g.asks.room(t) {
+		return fmt.Errorf("%w: %d requests are remembered, %d of them of those who have no delegation: %w", ErrRefused, len(g.asks.of), g.asks.others, ucan.ErrFull)
 	}
-	data, err := ipld.AppendCBOR(nil, ipld.Int(until))
+	data, err := ipld.AppendCBOR(nil, t.value())
 	if err != nil {
 		return err
 	}
 	if err := g.store.PutNote(askedKind, string(hash[:]), data); err != nil {
 		return err
 	}
-	g.asks.until[hash] = until
+	g.asks.add(hash, t)
 	return nil
+}
+
+// room tells whether t can be remembered beside the others.
+func (a *asks) room(t taken) bool { return len(a.of) < a.most && !(t.other && a.others >= a.most/2) }
+
+func (a *asks) add(hash [32]byte, t taken) {
+	a.of[hash] = t
+	if t.other {
+		a.others++
+	}
 }
 
 // forgetAsks forgets those that would not be taken any more.
 func (g *Guard) forgetAsks(now time.Time) error {
 	g.asks.swept = now.Unix()
-	for hash, until := range g.asks.until {
-		if until >= g.asks.swept {
+	for hash, t := range g.asks.of {
+		if t.until >= g.asks.swept {
 			continue
 		}
 		if err := g.store.PutNote(askedKind, string(hash[:]), nil); err != nil {
 			return err
 		}
-		delete(g.asks.until, hash)
+		delete(g.asks.of, hash)
+		if t.other {
+			g.asks.others--
+		}
 	}
-	g.asks.sweep = min(2*len(g.asks.until), maxAsked)
+	g.asks.sweep = 2 * len(g.asks.of)
 	return nil
 }
 
@@ -112,6 +142,7 @@ func (g *Guard) forgetAsks(now time.Time) error {
 func (g *Guard) reask(n store.Note) error {
 	v, err := ipld.DecodeCBOR(n.Value)
 	until, ok := v.AsInt64()
+	t := taken{until: max(until, -until), other: until < 0}
 	var hash [32]byte
 	if err == nil && (!ok || copy(hash[:], n.Key) != len(n.Key) || len(n.Key) != len(hash)) {
 		err = errors.New("not a time under a hash")
@@ -119,9 +150,9 @@ func (g *Guard) reask(n store.Note) error {
 	if err != nil {
 		return fmt.Errorf("note %x is of no request: %w", n.Key, err)
 	}
-	if until < g.now().Unix() {
+	if t.until < g.now().Unix() {
 		return g.store.PutNote(askedKind, n.Key, nil)
 	}
-	g.asks.until[hash] = until
+	g.asks.add(hash, t)
 	return nil
 }

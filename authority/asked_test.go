@@ -148,6 +148,41 @@ func TestAskRefuses(t *testing.T) {
 	}
 }
 
+// Those of whom nothing is known can sign as many requests as they like: they fill only
+// half of what is remembered, and what they fill is theirs again when it is past.
+func TestAskedByStrangers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.guard.RememberAsked(20)
+	const path = "/v1/workflows/x/suspend"
+	lent := r.grant(t, `[]`)
+	asks := func(s request.Signer) error {
+		_, err := r.guard.Ask(r.ask(t, s, "POST", path, ""), "POST", path)
+		return err
+	}
+	stranger := func() error {
+		key, err := did.Generate(did.Ed25519)
+		must(t, err)
+		return asks(request.Signer{Key: key})
+	}
+	for range 2 {
+		for range 10 {
+			must(t, stranger())
+		}
+		if err := stranger(); !errors.Is(err, ucan.ErrFull) || !strings.Contains(err.Error(), "10 of them of those who have no delegation") {
+			t.Errorf("a stranger too many: %v", err)
+		}
+		must(t, asks(request.Signer{Key: r.Key}))
+		must(t, asks(request.Signer{Key: r.friend, Proofs: []*ucan.SignedDelegation{lent}}))
+		r.open(t) // it was started anew
+		r.guard.RememberAsked(20)
+		if err := stranger(); !errors.Is(err, ucan.ErrFull) {
+			t.Errorf("a stranger too many after a start: %v", err)
+		}
+		r.now = r.now.Add(10 * time.Minute)
+	}
+}
+
 // What changes something is asked once, whoever signs it again and whatever becomes
 // of the node; what does not, as often as one likes.
 func TestAskOnce(t *testing.T) {

@@ -106,7 +106,7 @@ func New(c Config) (*Guard, error) {
 	g := &Guard{
 		node: c.Node, store: c.Store, policy: c.Policy, skew: c.Skew, now: c.Now, replay: ucan.Replay{Skew: c.Skew},
 		active: make(map[[32]byte]chan struct{}), accounts: make(map[accountKey]account),
-		asks: asks{until: make(map[[32]byte]int64)}, strangers: make(map[did.DID]stranger),
+		asks: asks{of: make(map[[32]byte]taken), most: maxAsked}, strangers: make(map[did.DID]stranger),
 	}
 	for _, kept := range [...]struct {
 		kind, what string
