@@ -60,6 +60,9 @@ type Options struct {
 	// work. 0 is no bound. GuestQuota is that of all others together; 0 is a quarter of
 	// StoreQuota, and [DefaultGuestQuota] where there is none.
 	StoreQuota, GuestQuota uint64
+	// CodeQuota is how many bytes of compiled code are kept; 0 is
+	// [wasm.DefaultCacheBytes].
+	CodeQuota uint64
 	// Log is where the node tells of its own troubles; nil is nowhere.
 	Log *slog.Logger
 	// Now is the clock; nil is time.Now.

@@ -148,7 +148,7 @@ const spareCalls = 8
 // wasm configures the engine of the node in the state directory dir.
 func (o Options) wasm(dir string) wasm.Config {
 	return wasm.Config{
-		CacheDir: filepath.Join(dir, CacheDir), Logger: o.Log,
+		CacheDir: filepath.Join(dir, CacheDir), CacheBytes: o.CodeQuota, Logger: o.Log,
 		Compiler: o.Compiler, CompileTime: o.CompileTime, CompileMemory: o.CompileMemory,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -29,6 +30,11 @@ type cache struct {
 	dir    string
 	key    []byte
 	config string // engine, platform and settings: what the artifact depends on beside the module
+
+	most     uint64 // bytes of entries
+	mu       sync.Mutex
+	held     int64 // by entries, as far as this process knows
+	measured bool
 }
 
 const (
@@ -36,12 +42,13 @@ const (
 	cacheKeyLen  = 32
 	// cacheFormat is a part of every entry's name.
 	cacheFormat = "gmac"
+	codeSuffix  = ".code" // of every entry
 )
 
 var errEntry = errors.New("cache entry is not one of this node")
 
 // openCache makes dir, and its key when there is none.
-func openCache(dir, config string) (*cache, error) {
+func openCache(dir, config string, most uint64) (*cache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("code cache: %w", err)
 	}
@@ -52,7 +59,7 @@ func openCache(dir, config string) (*cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("code cache: %w", err)
 	}
-	return &cache{dir, key, config}, nil
+	return &cache{dir: dir, key: key, config: config, most: most}, nil
 }
 
 // cacheKey reads the key, or makes one. When two processes make one at the
@@ -98,7 +105,7 @@ func readKey(path string) ([]byte, error) {
 // of size bytes.
 func (c *cache) name(link ipld.Link, part, size int) string {
 	h := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d\x00%d", cacheFormat, c.config, link, part, size))
-	return hex.EncodeToString(h[:20]) + ".code"
+	return hex.EncodeToString(h[:20]) + codeSuffix
 }
 
 // open returns the checked entry called name, and the size of the machine code
@@ -113,6 +120,7 @@ func (c *cache) open(name string) (*os.File, int64, error) {
 		f.Close()
 		return nil, 0, err
 	}
+	c.touch(f)
 	return f, size, nil
 }
 

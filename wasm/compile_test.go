@@ -447,7 +447,7 @@ func compileChild(spec string) int {
 // TestLock holds a lock that a dead or a slow process had.
 func TestLock(t *testing.T) {
 	t.Parallel()
-	c, err := openCache(t.TempDir(), "config")
+	c, err := openCache(t.TempDir(), "config", 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,6 +107,9 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.CompileMemory == 0 {
 		cfg.CompileMemory = DefaultCompileMemory
 	}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = DefaultCacheBytes
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -201,7 +204,7 @@ func (e *Engine) start() error {
 	e.tight = address != 0 && address < tightAddress
 	c := engineSettings(e.tight)
 	if e.cfg.CacheDir != "" {
-		cache, err := openCache(e.cfg.CacheDir, cacheConfig(e.tight))
+		cache, err := openCache(e.cfg.CacheDir, cacheConfig(e.tight), e.cfg.CacheBytes)
 		if err != nil {
 			e.broken = err
 			return err

@@ -351,7 +351,7 @@ func TestCache(t *testing.T) {
 // TestCacheName shows that an entry under another module's name is noticed.
 func TestCacheName(t *testing.T) {
 	t.Parallel()
-	c, err := openCache(t.TempDir(), "config")
+	c, err := openCache(t.TempDir(), "config", 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +370,7 @@ func TestCacheName(t *testing.T) {
 	if _, _, err := c.open(b); !errors.Is(err, errEntry) {
 		t.Errorf("got %v", err)
 	}
-	d, err := openCache(c.dir, "another config")
+	d, err := openCache(c.dir, "another config", 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}

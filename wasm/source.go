@@ -144,6 +144,9 @@ func (e *Engine) keep(u unit, src *source) {
 		e.cfg.Logger.Warn("compiled code not kept", "entry", u.entry, "why", err)
 		return
 	}
+	if err := e.cache.grown(src.size+sealLen, u.entry); err != nil {
+		e.cfg.Logger.Warn("compiled code could not be kept below its bound", "why", err)
+	}
 	if src.file == nil {
 		src.close()
 		src.file = f

@@ -77,6 +77,9 @@ type Config struct {
 	// CacheDir is a directory for compiled code; it is made 0700. Empty means
 	// that nothing is kept on disk.
 	CacheDir string
+	// CacheBytes bounds the compiled code there: what was used least recently goes. 0
+	// means [DefaultCacheBytes].
+	CacheBytes uint64
 	// MaxModuleBytes bounds the code of a module; 0 means 64 MiB.
 	MaxModuleBytes int
 	// Calls bounds the guest calls that run at the same time; 0 means

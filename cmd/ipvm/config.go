@@ -82,6 +82,7 @@ const (
 	keyTrustDepth = "trust-depth"
 	keyStoreQuota = "store-quota"
 	keyGuestQuota = "guest-quota"
+	keyCodeQuota  = "code-quota"
 
 	kindNumber = "NUMBER" // the kind of value that is written without quotes
 
@@ -117,6 +118,7 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyClockSkew, env: "IPVM_CLOCK_SKEW", kind: "TIME", usage: "how far the clocks of those may be off who sign what comes here, at most " + authority.MaxSkew.String(), value: authority.DefaultSkew.String(), check: asError(parseSkew)},
 		{key: keyStoreQuota, env: "IPVM_STORE_QUOTA", kind: "SIZE", usage: "how much a node that serves may keep for its owner: above, what was used least recently goes; empty is no bound", value: "", check: asError(parseQuota)},
 		{key: keyGuestQuota, env: "IPVM_GUEST_QUOTA", kind: "SIZE", usage: "how much it may keep for all others together, likewise; empty is a quarter of store-quota, or " + size(ipvm.DefaultGuestQuota) + " where there is none", value: "", check: asError(parseQuota)},
+		{key: keyCodeQuota, env: "IPVM_CODE_QUOTA", kind: "SIZE", usage: "how much compiled code is kept: above, what was used least recently goes", value: size(wasm.DefaultCacheBytes), check: asError(workflow.ParseSize)},
 		{key: keyTrustDepth, env: "IPVM_TRUST_DEPTH", kind: kindNumber, usage: "how many delegations may lead from this node to one whose receipts count by them", value: "1", check: asError(parseDepth)},
 	}
 	for _, s := range c.all {
@@ -403,6 +405,7 @@ func (c *config) options() ipvm.Options {
 	gateways, _ := parseGateways(c.find(keyGateways).value)
 	quota, _ := parseQuota(c.find(keyStoreQuota).value)
 	guests, _ := parseQuota(c.find(keyGuestQuota).value)
+	code, _ := workflow.ParseSize(c.find(keyCodeQuota).value)
 	depth, _ := parseDepth(c.find(keyTrustDepth).value)
 	compileMemory, _ := workflow.ParseSize(c.find(keyCompileMemory).value)
 	nodeMemory, _ := parseNodeMemory(c.find(keyNodeMemory).value)
@@ -414,7 +417,7 @@ func (c *config) options() ipvm.Options {
 		},
 		Gateways: gateways, Kubo: c.find(keyKubo).value,
 		Compiler: compiler(), CompileTime: compileTime, CompileMemory: compileMemory,
-		ClockSkew: skew, TrustDepth: depth, StoreQuota: quota, GuestQuota: guests,
+		ClockSkew: skew, TrustDepth: depth, StoreQuota: quota, GuestQuota: guests, CodeQuota: code,
 	}
 }
 
