@@ -41,7 +41,7 @@ const (
 	cacheKeyFile = "key"
 	cacheKeyLen  = 32
 	// cacheFormat is a part of every entry's name.
-	cacheFormat = "gmac"
+	cacheFormat = "slim"
 	codeSuffix  = ".code" // of every entry
 )
 

@@ -85,7 +85,7 @@ func answer(in *bufio.Reader, out io.Writer) (status int, err error) {
 		_, err := io.WriteString(out, refusal)
 		return compilerRefused, err
 	}
-	_, err = out.Write(unsafe.Slice((*byte)(unsafe.Pointer(vec.data)), int(vec.size)))
+	_, err = out.Write(machineCode(vec))
 	return compilerDone, err
 }
 
@@ -104,4 +104,9 @@ func compileWith(engine *C.wasm_engine_t, code []byte, core bool) (vec C.wasm_by
 		return vec, text(&buf)
 	}
 	return vec, ""
+}
+
+// machineCode is vec as Go's bytes, without what nobody needs.
+func machineCode(vec C.wasm_byte_vec_t) []byte {
+	return slim(unsafe.Slice((*byte)(unsafe.Pointer(vec.data)), int(vec.size)))
 }

@@ -133,7 +133,9 @@ func (e *Engine) keep(u unit, src *source) {
 	}
 	f, err := src.file, error(nil)
 	if f == nil {
-		f, err = writeTemp(e.cache.dir, unsafe.Slice((*byte)(unsafe.Pointer(src.vec.data)), int(src.size)))
+		code := machineCode(src.vec)
+		src.size = int64(len(code))
+		f, err = writeTemp(e.cache.dir, code)
 	}
 	if err == nil {
 		if err = e.cache.keep(f, src.size, u.entry); err != nil && src.file == nil {

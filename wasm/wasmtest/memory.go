@@ -29,16 +29,33 @@ import "C"
 import (
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"sync"
+	"time"
 )
 
 // FreeOSMemory gives all that is free back to the system, of Go's heap and of
-// C's where that is glibc's.
+// C's where that is glibc's. Nothing else should run meanwhile.
 func FreeOSMemory() {
-	runtime.KeepAlive(make([]byte, 32<<20)) // now and then free pages are overlooked that are above the last one that became free
-	runtime.GC()                            // pools are empty after two collections
-	debug.FreeOSMemory()
+	for range 20 {
+		runtime.KeepAlive(make([]byte, 32<<20)) // now and then free pages are overlooked that are above the last one that became free
+		runtime.GC()                            // pools are empty after two collections
+		n := runtime.GOMAXPROCS(1)              // a processor that is no more gives up the pages it keeps
+		debug.FreeOSMemory()
+		runtime.GOMAXPROCS(n)
+		if idle() == 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
 	C.give_back()
+}
+
+// idle is how much of Go's heap is free and not given back, in bytes.
+func idle() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
 
 // FillThreads has n threads at once take what C's malloc keeps for a thread and
