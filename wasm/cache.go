@@ -29,6 +29,7 @@ import (
 type cache struct {
 	dir    string
 	key    []byte
+	now    func() time.Time
 	config string // engine, platform and settings: what the artifact depends on beside the module
 
 	most     uint64 // bytes of entries
@@ -59,7 +60,7 @@ func openCache(dir, config string, most uint64) (*cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("code cache: %w", err)
 	}
-	return &cache{dir: dir, key: key, config: config, most: most}, nil
+	return &cache{dir: dir, key: key, now: time.Now, config: config, most: most}, nil
 }
 
 // cacheKey reads the key, or makes one. When two processes make one at the
@@ -133,6 +134,10 @@ func (c *cache) check(f *os.File, name string) (int64, error) {
 	if size <= 0 {
 		return 0, errEntry
 	}
+	is, noted := identity(f, info, c.now())
+	if noted && c.seen(name, is) {
+		return size, nil
+	}
 	mark := make([]byte, sealLen)
 	if _, err := f.ReadAt(mark, size); err != nil {
 		return 0, err
@@ -140,6 +145,9 @@ func (c *cache) check(f *os.File, name string) (int64, error) {
 	ok, err := sealed(c.key, mark, name, f, size)
 	if err == nil && !ok {
 		err = errEntry
+	}
+	if err == nil && noted {
+		c.see(name, is)
 	}
 	return size, err
 }
@@ -161,7 +169,10 @@ func (c *cache) keep(f *os.File, size int64, name string) error {
 }
 
 // discard removes the entry called name.
-func (c *cache) discard(name string) { _ = os.Remove(filepath.Join(c.dir, name)) }
+func (c *cache) discard(name string) {
+	_ = os.Remove(filepath.Join(c.dir, name))
+	_ = os.Remove(filepath.Join(c.dir, name+seenEnd))
+}
 
 // staleAfter is when a new file is taken for one that a killed process left.
 const staleAfter = time.Hour
