@@ -169,10 +169,7 @@ func (c *cache) keep(f *os.File, size int64, name string) error {
 }
 
 // discard removes the entry called name.
-func (c *cache) discard(name string) {
-	_ = os.Remove(filepath.Join(c.dir, name))
-	_ = os.Remove(filepath.Join(c.dir, name+seenEnd))
-}
+func (c *cache) discard(name string) { _ = removeCode(c.dir, name) }
 
 // staleAfter is when a new file is taken for one that a killed process left.
 const staleAfter = time.Hour

@@ -17,11 +17,17 @@ const DefaultCacheBytes = 1 << 30
 // time of last use, to the hour.
 const touchEvery = time.Hour
 
-// touch notes that the entry in f is used now.
+// touch notes that the entry in f is used now: by the time of the note that it was
+// checked, if there is one, because to set its own would be a change.
 func (c *cache) touch(f *os.File) {
-	if info, err := f.Stat(); err == nil && time.Since(info.ModTime()).Abs() >= touchEvery {
-		now := time.Now()
-		_ = os.Chtimes(f.Name(), now, now) // else it goes earlier, which costs time and no more
+	path := f.Name() + seenEnd
+	info, err := os.Stat(path)
+	if err != nil {
+		path = f.Name()
+		info, err = f.Stat()
+	}
+	if now := c.now(); err == nil && now.Sub(info.ModTime()).Abs() >= touchEvery {
+		_ = os.Chtimes(path, now, now) // else it goes earlier, which costs time and no more
 	}
 }
 
@@ -86,7 +92,7 @@ func TrimCode(dir string, t Trim) (went, left uint64, err error) {
 			continue
 		}
 		if !t.DryRun {
-			if err := os.Remove(filepath.Join(dir, c.Name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := removeCode(dir, c.Name); err != nil {
 				return went, left, err
 			}
 		}
@@ -98,6 +104,16 @@ func TrimCode(dir string, t Trim) (went, left uint64, err error) {
 	return went, left, nil
 }
 
+// removeCode removes an entry, then its note.
+func removeCode(dir, name string) error {
+	for _, path := range []string{name, name + seenEnd} {
+		if err := os.Remove(filepath.Join(dir, path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 // codeIn are the entries in dir, the least recently used first.
 func codeIn(dir string) ([]Code, error) {
 	files, err := os.ReadDir(dir)
@@ -105,18 +121,27 @@ func codeIn(dir string) ([]Code, error) {
 		return nil, err
 	}
 	var all []Code
+	used := make(map[string]time.Time) // as the notes have it
 	for _, f := range files {
-		if !strings.HasSuffix(f.Name(), codeSuffix) {
+		entry, note := strings.CutSuffix(f.Name(), seenEnd)
+		if !strings.HasSuffix(entry, codeSuffix) {
 			continue
 		}
 		info, err := f.Info()
-		if errors.Is(err, fs.ErrNotExist) { // it was removed meanwhile
-			continue
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // it was removed meanwhile
+		case err != nil:
 			return nil, err
+		case note:
+			used[entry] = info.ModTime()
+		default:
+			all = append(all, Code{f.Name(), uint64(info.Size()), info.ModTime()})
 		}
-		all = append(all, Code{f.Name(), uint64(info.Size()), info.ModTime()})
+	}
+	for i, c := range all {
+		if at := used[c.Name]; at.After(c.Used) {
+			all[i].Used = at
+		}
 	}
 	slices.SortFunc(all, func(a, b Code) int { return a.Used.Compare(b.Used) })
 	return all, nil

@@ -14,7 +14,7 @@ import (
 // to, whatever times it is given, and that no other note is believed.
 func TestSeen(t *testing.T) {
 	t.Parallel()
-	c, err := openCache(t.TempDir(), "config")
+	c, err := openCache(t.TempDir(), "config", 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +125,14 @@ func TestSeen(t *testing.T) {
 	path = put("a.code")
 	if err := check(); err != nil || !known() {
 		t.Fatal("not noted again", err)
+	}
+	much := later.Add(24 * time.Hour)
+	c.now = func() time.Time { return much }
+	if err := check(); err != nil || !known() {
+		t.Error("not known any more when it is used much later", err)
+	}
+	if all, err := codeIn(c.dir); err != nil || len(all) != 2 || all[1].Name != "a.code" || !all[1].Used.Equal(much) {
+		t.Errorf("%v, %v, want the last to be a.code, used at %v", all, err, much)
 	}
 	c.discard("a.code")
 	if left, _ := filepath.Glob(filepath.Join(c.dir, "a.code*")); len(left) > 0 {
