@@ -3,6 +3,7 @@ package ipvm
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm"
 )
 
 // part is a part of what the node keeps that is collected by itself.
@@ -106,6 +108,12 @@ func (o *owner) vaultPart(name string) (part, error) {
 func (o *owner) collectStore(ctx context.Context, c store.Collection) (store.Collected, error) {
 	c.Notes = engine.NoteKind
 	c.Roots = func(r *store.Roots) error { return o.roots(ctx, r) }
+	c.Aside = func(visit func(ipld.Link, time.Time, uint64) bool) error {
+		_, err := o.runs.Past(func(r runs.Run, bytes uint64) bool {
+			return visit(r.Workflow, r.Ended, bytes) && !c.DryRun
+		})
+		return err
+	}
 	return o.store.Collect(ctx, c)
 }
 
@@ -209,6 +217,24 @@ func (o *owner) Collect(ctx context.Context, c store.Collection) (store.Collecte
 	}
 	more, _, err := within(ctx, own, c, c.MaxBytes-min(left, c.MaxBytes))
 	sum.Add(more)
+	if err != nil || c.Before.IsZero() {
+		return sum, err
+	}
+	more, err = o.collectCode(c)
+	sum.Add(more)
+	return sum, err
+}
+
+// collectCode removes the compiled code that was not used for long. How much of it is
+// kept beyond that has a bound of its own.
+func (o *owner) collectCode(c store.Collection) (sum store.Collected, err error) {
+	went, left, err := wasm.TrimCode(filepath.Join(o.rooms.dir, CacheDir), wasm.Trim{Before: c.Before, DryRun: c.DryRun, Gone: func(code wasm.Code) {
+		sum.Code++
+		if c.Tell != nil {
+			c.Tell(store.Gone{Kind: store.GoneCode, Bytes: code.Bytes, Used: code.Used.UTC().Truncate(time.Hour), Where: filepath.Join(CacheDir, code.Name)})
+		}
+	}})
+	sum.Bytes, sum.Before = went, went+left
 	return sum, err
 }
 
@@ -237,8 +263,12 @@ const unusedFor = 30 * 24 * time.Hour
 // tidyEvery is how often that is looked for.
 const tidyEvery = time.Hour
 
-// tidy makes room for who is new where there are almost as many rooms as there may be.
+// tidy removes what is known of old runs of others, and makes room for who is new where
+// there are almost as many rooms as there may be.
 func (o *owner) tidy(ctx context.Context) error {
+	if _, err := o.runs.TrimPast(); err != nil {
+		return err
+	}
 	names, err := o.rooms.names()
 	if err != nil || len(names) <= maxRooms*7/8 {
 		return err

@@ -111,6 +111,15 @@ func (o *owner) roots(ctx context.Context, r *store.Roots) error {
 	if err = errors.Join(err, fail); err != nil {
 		return err
 	}
+	err = o.runs.HandedOver(func(id runs.ID) error {
+		if id.For != "" {
+			return r.Block(id.Workflow)
+		}
+		return o.keepWorkflow(ctx, r, id)
+	})
+	if err != nil {
+		return err
+	}
 	err = o.Pins(ctx, func(p rpc.Pin) bool {
 		switch p.What {
 		case rpc.PinWorkflow:

@@ -151,6 +151,8 @@ func encodeCollected(s store.Collected) ipld.Value {
 	o.int("receipts", int64(s.Receipts))
 	o.int("blocks", int64(s.Blocks))
 	o.int("leftovers", int64(s.Leftovers))
+	o.int("runs", int64(s.Runs))
+	o.int("code", int64(s.Code))
 	o.uint("bytes", s.Bytes)
 	o.uint("before", s.Before)
 	o.uint("kept", s.Kept)
@@ -172,6 +174,7 @@ func decodeCollected(v ipld.Value) (c collected, err error) {
 	case "sum":
 		c.sum = &store.Collected{
 			Results: int(f.int("results")), Receipts: int(f.int("receipts")), Blocks: int(f.int("blocks")), Leftovers: int(f.int("leftovers")),
+			Runs: int(f.int("runs")), Code: int(f.int("code")),
 			Bytes: f.uint("bytes"), Before: f.uint("before"), Kept: f.uint("kept"),
 		}
 	default:

@@ -103,6 +103,7 @@ type Keeper struct {
 	// starved are the runs that wait for room on the disk; nil where none does.
 	starved map[ID]bool
 	ledger  ledger
+	ended   map[did.DID]bool // of whom a run has ended; nil is of all; see TrimPast
 }
 
 // New returns a keeper over c. It drives nothing that it finds in the store
@@ -510,6 +511,9 @@ func (k *Keeper) drop(l *live) {
 func (k *Keeper) forget(id ID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.ended != nil {
+		k.ended[id.For] = true
+	}
 	if k.active[id] == nil { // it was not taken up again meanwhile
 		k.ledger.remove(id)
 	}
@@ -627,6 +631,9 @@ func (k *Keeper) jobs(r *record) ([]Job, error) {
 	for page := 0; len(jobs) < r.Settled; page++ {
 		data, ok, err := k.Store.Note(jobNotes, r.pageKey(page))
 		if err != nil {
+			return nil, err
+		}
+		if _, err := k.load(r.ID); !ok && err != nil { // it was removed meanwhile
 			return nil, err
 		}
 		list, err := ipld.DecodeCBOR(data)

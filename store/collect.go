@@ -27,6 +27,11 @@ type Collection struct {
 	Lent string
 	// Roots names what stays. It may read the store.
 	Roots func(*Roots) error
+	// Aside, if it is not nil, is what is kept in the store beside and goes by its age
+	// as well. It calls visit with each thing, what it is about, when it was last used
+	// and about how many bytes it takes; those for which that says so it removes, unless
+	// this is a dry run.
+	Aside func(visit func(about ipld.Link, used time.Time, bytes uint64) (goes bool)) error
 	// Notes is the kind of the notes about tasks, by Task ID, which go with
 	// the receipts.
 	Notes string
@@ -49,6 +54,8 @@ const (
 	// A file of which the store knows nothing: a crash, or a Put that failed, left
 	// it.
 	GoneLeftover GoneKind = "leftover"
+	GoneRun      GoneKind = "run"  // of [Collection.Aside]: what is known of a run
+	GoneCode     GoneKind = "code" // compiled code, which is kept beside the store
 )
 
 // Gone is one thing that was removed, or would be.
@@ -63,7 +70,7 @@ type Gone struct {
 
 // Collected is what came of a collection.
 type Collected struct {
-	Results, Receipts, Blocks, Leftovers int
+	Results, Receipts, Blocks, Leftovers, Runs, Code int
 	// Bytes is how much went, Before how much the store held; Kept is how much
 	// of that had to stay, because it is pinned or in use.
 	Bytes, Before, Kept uint64
@@ -75,6 +82,8 @@ func (c *Collected) Add(d Collected) {
 	c.Receipts += d.Receipts
 	c.Blocks += d.Blocks
 	c.Leftovers += d.Leftovers
+	c.Runs += d.Runs
+	c.Code += d.Code
 	c.Bytes += d.Bytes
 	c.Before += d.Before
 	c.Kept += d.Kept
@@ -127,7 +136,7 @@ func (g *collector) steps() []func() error {
 		return []func() error{g.roots, g.markResults, g.markFiles, g.adopt, g.chooseCut, g.removeBlocks, g.removeUses}
 	}
 	return []func() error{
-		g.roots, g.markResults, g.markFiles, g.adopt, g.chooseCut, g.removeResults, g.removeBlocks,
+		g.roots, g.markResults, g.markFiles, g.adopt, g.chooseCut, g.removeAside, g.removeResults, g.removeBlocks,
 		g.removeLeftovers, g.removeAliases, g.removeUses, g.removeModules, g.removeMarks,
 	}
 }

@@ -3,6 +3,9 @@ package store
 import (
 	"maps"
 	"slices"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/ipld"
 )
 
 // chooseCut decides which rank something must have to stay. It counts the bytes
@@ -14,7 +17,7 @@ func (g *collector) chooseCut() error {
 	}
 	g.sum.Before = size
 	if !g.Before.IsZero() {
-		g.cut = rank(uint64(max(g.Before.Unix(), 0))/hour) << 16
+		g.cut = rank(hourOf(g.Before)) << 16
 	}
 	if !g.Bounded && g.cut == 0 {
 		return nil
@@ -79,6 +82,12 @@ func (g *collector) eachRank(visit func(r rank, bytes uint64)) error {
 			visit(r.rank, r.bytes)
 			return nil
 		})
+		if err == nil && g.Aside != nil {
+			err = g.Aside(func(about ipld.Link, used time.Time, bytes uint64) bool {
+				visit(rankOf(hourOf(used), about), bytes)
+				return false
+			})
+		}
 		if err != nil {
 			return err
 		}

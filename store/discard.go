@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -9,6 +10,21 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
+
+// removeAside removes what is kept beside that is below the cut.
+func (g *collector) removeAside() error {
+	if g.Aside == nil || g.cut == 0 {
+		return nil
+	}
+	return g.Aside(func(about ipld.Link, used time.Time, bytes uint64) bool {
+		if rankOf(hourOf(used), about) >= g.cut {
+			return false
+		}
+		g.sum.Runs++
+		g.gone(Gone{Kind: GoneRun, Link: about, Bytes: bytes}, hourOf(used))
+		return true
+	})
+}
 
 // removeResults removes the receipts that are below the cut.
 func (g *collector) removeResults() error {

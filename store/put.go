@@ -26,6 +26,7 @@ type Batch struct {
 	Aliases []Alias
 	Modules []Module
 	Runs    []Run
+	Past    []Run // whose records are removed
 	Notes   []Note
 	// Lent is on whose behalf the blocks are put, who is not the owner of the store:
 	// as long as the owner has not put them too, and nothing of the owner rests on
@@ -216,6 +217,11 @@ func fillRecords(batch *pebble.Batch, b Batch) error {
 		}
 		key := binary.BigEndian.AppendUint64(runKey(r.Workflow, r.For), r.Seq)
 		if err := batch.Set(key, value, nil); err != nil {
+			return err
+		}
+	}
+	for _, r := range b.Past {
+		if err := batch.Delete(binary.BigEndian.AppendUint64(runKey(r.Workflow, r.For), r.Seq), nil); err != nil {
 			return err
 		}
 	}

@@ -261,4 +261,6 @@ func (s *Store) path(elem ...string) string {
 }
 
 // now is the present hour since 1970.
-func (s *Store) now() uint64 { return uint64(max(s.opts.Now().Unix(), 0)) / hour }
+func (s *Store) now() uint64 { return hourOf(s.opts.Now()) }
+
+func hourOf(t time.Time) uint64 { return uint64(max(t.Unix(), 0)) / hour }

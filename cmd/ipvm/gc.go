@@ -30,7 +30,8 @@ func newGC(a *app) *cobra.Command {
 		Long: `Remove what was used least recently: results, which would be computed anew when
 they are asked for again, and files. What is kept for others than the owner goes before
 what is the owner's, and among them first of who holds most. A result goes whole, its
-receipts first; what a result that stays rests on stays with it. What is pinned
+receipts first; what a result that stays rests on stays with it. What is known of
+workflows that have ended goes by its age, too. What is pinned
 ('ipvm pin'), what unfinished workflows rest on, and what a running node has put or
 read in the last minutes never goes. A node that runs does it itself, and works on
 meanwhile.`,
@@ -102,6 +103,8 @@ type collectedJSON struct {
 	Receipts  int    `json:"receipts"`
 	Blocks    int    `json:"blocks"`
 	Leftovers int    `json:"leftovers"`
+	Runs      int    `json:"runs"`
+	Code      int    `json:"code"`
 	Bytes     uint64 `json:"bytes"`
 	Before    uint64 `json:"before"`
 	Kept      uint64 `json:"kept"`
@@ -134,10 +137,13 @@ func (a *app) gc(cmd *cobra.Command, f gcFlags) (err error) {
 				return
 			}
 			what, where := "(of a secret)", ""
-			if g.Link.Defined() {
+			switch {
+			case g.Link.Defined():
 				what = g.Link.String()
+			case g.Kind == store.GoneCode:
+				what = g.Where
 			}
-			if g.Where != "" {
+			if g.Where != "" && what != g.Where {
 				where = ", in " + g.Where
 			}
 			_, fail = fmt.Fprintf(out, "%-8s %s  %s, last used %s%s\n", g.Kind, what, bytesText(g.Bytes), g.Used.Local().Format("2006-01-02 15:04"), where)
@@ -148,13 +154,20 @@ func (a *app) gc(cmd *cobra.Command, f gcFlags) (err error) {
 		return err
 	}
 	if f.asJSON {
-		return lines.Encode(collectedJSON{jsonSchema, f.dryRun, sum.Results, sum.Receipts, sum.Blocks, sum.Leftovers, sum.Bytes, sum.Before, sum.Kept})
+		return lines.Encode(collectedJSON{jsonSchema, f.dryRun, sum.Results, sum.Receipts, sum.Blocks, sum.Leftovers, sum.Runs, sum.Code, sum.Bytes, sum.Before, sum.Kept})
 	}
 	went := "removed"
 	if f.dryRun {
 		went = "would remove"
 	}
-	fmt.Fprintf(out, "%s %s, %s and %s: %s of %s\n", went, countOf(sum.Results, "result"), countOf(sum.Blocks, "block"), countOf(sum.Leftovers, "leftover file"), bytesText(sum.Bytes), bytesText(sum.Before))
+	parts := []string{countOf(sum.Results, "result"), countOf(sum.Blocks, "block")}
+	if sum.Runs > 0 {
+		parts = append(parts, countOf(sum.Runs, "record")+" of runs")
+	}
+	if sum.Code > 0 {
+		parts = append(parts, countOf(sum.Code, "file")+" of compiled code")
+	}
+	fmt.Fprintf(out, "%s %s and %s: %s of %s\n", went, strings.Join(parts, ", "), countOf(sum.Leftovers, "leftover file"), bytesText(sum.Bytes), bytesText(sum.Before))
 	if rest := sum.Before - min(sum.Bytes, sum.Before); c.MaxBytes > 0 && rest > c.MaxBytes {
 		fmt.Fprintf(cmd.ErrOrStderr(), "note: %s stay, which is more than %s: they are pinned or in use, or say what ran and who is trusted\n", bytesText(rest), bytesText(c.MaxBytes))
 	}

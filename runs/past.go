@@ -1,0 +1,191 @@
+package runs
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/store"
+)
+
+// Bounds of what is kept of the runs that have ended on behalf of each principal but the
+// owner. Beyond them those go that ended longest ago; the latest stays in any case.
+const (
+	MaxPast      = 1000
+	MaxPastBytes = 32 << 20
+)
+
+// HandedOverFor is how long a run that was handed over is kept in any case, so that it
+// can be exported again.
+const HandedOverFor = 7 * 24 * time.Hour
+
+// weight is about how many bytes are kept of r.
+func (r *record) weight() uint64 {
+	const run, job, link = 300, 250, 60
+	return uint64(run + len(r.authority) + job*r.Settled + link*(len(r.instructions)+len(r.brings)))
+}
+
+// goes tells whether r may be removed.
+func (r *record) goes(now time.Time) bool {
+	return r.State.Over() && (r.State != HandedOver || now.Sub(r.Ended) >= HandedOverFor)
+}
+
+// Past calls visit with each run that has ended and may be removed, and about how many
+// bytes are kept of it, and then removes those for which that said so. It returns how
+// many; visit is not called for those of principals that [Keeper.TrimPast] looks after.
+func (k *Keeper) Past(visit func(r Run, bytes uint64) (goes bool)) (n int, err error) {
+	var some []Run
+	var fail error
+	flush := func() bool {
+		var removed int
+		removed, fail = k.remove(some)
+		n, some = n+removed, some[:0]
+		return fail == nil
+	}
+	err = k.Store.Runs(ipld.Link{}, func(kept store.Run) bool {
+		if kept.For != "" {
+			return true
+		}
+		r, err := parseRecord(ID{kept.Workflow, ""}, kept.Record)
+		if err != nil || !r.goes(k.Now()) { // one that is damaged is told when it is listed
+			return true
+		}
+		if visit(r.Run, r.weight()) {
+			some = append(some, r.Run)
+		}
+		return len(some) < removeAtOnce || flush()
+	})
+	if err == nil && fail == nil {
+		flush()
+	}
+	return n, errors.Join(err, fail)
+}
+
+// HandedOver calls visit with each run that was handed over and is kept for that.
+func (k *Keeper) HandedOver(visit func(ID) error) error {
+	var fail error
+	err := k.Store.Runs(ipld.Link{}, func(kept store.Run) bool {
+		id := ID{kept.Workflow, did.DID(kept.For)}
+		r, err := parseRecord(id, kept.Record)
+		if err == nil && r.State == HandedOver && !r.goes(k.Now()) {
+			fail = visit(id)
+		}
+		return fail == nil
+	})
+	return errors.Join(err, fail)
+}
+
+// removeAtOnce bounds how many runs go in one step, during which none is accepted.
+const removeAtOnce = 128
+
+// remove removes runs that have ended as told and were not taken up again.
+func (k *Keeper) remove(some []Run) (n int, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var b store.Batch
+	for _, run := range some {
+		r, err := k.load(run.ID)
+		if errors.Is(err, ErrUnknown) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		if k.active[run.ID] != nil || !r.State.Over() || !r.Ended.Equal(run.Ended) {
+			continue
+		}
+		b.Past = append(b.Past, store.Run{Workflow: r.Workflow, For: string(r.For)})
+		b.Notes = append(b.Notes, r.place(false))
+		for page := 0; page*pageJobs < r.Settled; page++ {
+			b.Notes = append(b.Notes, store.Note{Kind: jobNotes, Key: r.pageKey(page)})
+		}
+		n++
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	return n, k.Store.Put(b)
+}
+
+// TrimPast removes runs that have ended on behalf of others than the owner, beyond what
+// is kept of each, and returns how many. It looks at those only of whom a run has ended
+// since it was called last.
+func (k *Keeper) TrimPast() (n int, err error) {
+	if err := k.placeAll(); err != nil {
+		return 0, err
+	}
+	k.mu.Lock()
+	ended, first := k.ended, k.ended == nil
+	k.ended = make(map[did.DID]bool)
+	k.mu.Unlock()
+	var principals []did.DID
+	for who := range ended {
+		principals = append(principals, who)
+	}
+	if first {
+		if principals, err = k.principals(); err != nil {
+			return 0, err
+		}
+	}
+	for _, who := range principals {
+		if who == "" {
+			continue
+		}
+		removed, err := k.trimPast(who)
+		if n += removed; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// trimPast is TrimPast for one principal: down to nine tenths, so that it need not begin
+// again at once.
+func (k *Keeper) trimPast(who did.DID) (n int, err error) {
+	all, bytes, err := k.past(who)
+	if err != nil || len(all) <= MaxPast && bytes <= MaxPastBytes {
+		return 0, err
+	}
+	slices.SortFunc(all, func(a, b *record) int { return a.Ended.Compare(b.Ended) })
+	var some []Run
+	left := len(all)
+	for _, r := range all[:len(all)-1] {
+		if left <= MaxPast/10*9 && bytes <= MaxPastBytes/10*9 {
+			break
+		}
+		some, left, bytes = append(some, r.Run), left-1, bytes-r.weight()
+	}
+	for part := range slices.Chunk(some, removeAtOnce) {
+		removed, err := k.remove(part)
+		if n += removed; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// past are the runs of a principal that have ended and may be removed.
+func (k *Keeper) past(who did.DID) (all []*record, bytes uint64, err error) {
+	for after := (Place{}); ; {
+		places, err := k.places(who, after)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, p := range places {
+			r, err := k.load(p.ID)
+			switch {
+			case errors.Is(err, ErrUnknown):
+			case err != nil:
+				k.Log.Error("runs: a record is damaged", "workflow", p.Workflow, "err", err)
+			case r.goes(k.Now()):
+				all, bytes = append(all, r), bytes+r.weight()
+			}
+		}
+		if len(places) < listPage {
+			return all, bytes, nil
+		}
+		after = places[len(places)-1]
+	}
+}
