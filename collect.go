@@ -260,23 +260,30 @@ func (o *owner) leaveRooms() error {
 // for who is new.
 const unusedFor = 30 * 24 * time.Hour
 
-// tidyEvery is how often that is looked for.
+// tidyEvery is how often that is looked for, and what was noted is looked through.
 const tidyEvery = time.Hour
 
-// tidy removes what is known of old runs of others, and makes room for who is new where
-// there are almost as many rooms as there may be.
+// tidy removes what is known of old runs of others, and what nobody can ask for any more.
+// It makes room for who is new where there are almost as many rooms as there may be.
 func (o *owner) tidy(ctx context.Context) error {
 	if _, err := o.runs.TrimPast(); err != nil {
 		return err
 	}
 	names, err := o.rooms.names()
-	if err != nil || len(names) <= maxRooms*7/8 {
+	if err != nil {
 		return err
 	}
-	if err := o.leaveRooms(); err != nil || o.Now().Sub(o.tidied).Abs() < tidyEvery {
+	crowded := len(names) > maxRooms*7/8
+	if crowded {
+		err = o.leaveRooms()
+	}
+	if err != nil || o.Now().Sub(o.tidied).Abs() < tidyEvery {
 		return err
 	}
 	o.tidied = o.Now()
+	if _, err := o.guard.Forget(); err != nil || !crowded {
+		return err
+	}
 	others, err := o.others()
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ type owner struct {
 	// broken has the first failed write, after which a store writes no more.
 	broken chan error
 	quota  *quota
-	tidied time.Time // when there was last made room for new guests
+	tidied time.Time // when what was noted was last looked through
 	// server serves the state directory's other users.
 	server *rpc.Server
 }

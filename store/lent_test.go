@@ -95,3 +95,29 @@ func TestCollectLent(t *testing.T) {
 		wantBlock(t, s, b)
 	}
 }
+
+// The interface of a module goes with the module, and the mark on a block with the
+// block, also where these are kept elsewhere.
+func TestCollectWhatIsAboutBlocks(t *testing.T) {
+	t.Parallel()
+	s := aged(t, vfs.NewMem(), newClock())
+	defer closeStore(t, s)
+	here, beside, gone := rawBlock([]byte("here")), rawBlock([]byte("beside")), rawBlock([]byte("gone"))
+	put(t, s, Batch{Blocks: []ipld.Block{here}})
+	for _, b := range []ipld.Block{here, beside, gone} {
+		put(t, s, Batch{Modules: []Module{{Link: b.Link, Interface: ipld.Null}}, Notes: []Note{{Kind: "mark", Key: b.Link.Key(), Value: []byte{}}, {Kind: "markings", Key: b.Link.Key(), Value: []byte{}}}})
+	}
+	c := Collection{Marks: "mark", DryRun: true, Here: func(l ipld.Link) (bool, error) { return l == beside.Link, nil }}
+	for _, c.DryRun = range []bool{true, false} {
+		collect(t, s, c)
+		for _, b := range []ipld.Block{here, beside, gone} {
+			want := b.Link != gone.Link || c.DryRun
+			_, known, err := s.Module(b.Link)
+			_, marked, err2 := s.Note("mark", b.Link.Key())
+			_, other, err3 := s.Note("markings", b.Link.Key())
+			if known != want || marked != want || !other || err != nil || err2 != nil || err3 != nil {
+				t.Errorf("%s, dry run %t: interface %t, mark %t, another note %t", b.Data, c.DryRun, known, marked, other)
+			}
+		}
+	}
+}
