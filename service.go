@@ -101,6 +101,9 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 		},
 		Runs: own.runs, Store: unsigned{own}, DID: own.key.DID(), Version: o.Version, Log: log,
 		Listeners: func() []string { return []string{s.addr} }, Healthy: own.healthy, Quarantined: own.quarantine.Refused,
+		Guests: func() homestar.Guests {
+			return homestar.Guests{Bytes: own.quota.reckoned(), Quota: own.quota.others.max}
+		},
 	})
 	native := api.New(api.Config{Node: visitor{n, own}, Runs: own.runs, Judge: own.asked, Version: o.Version, Log: log})
 	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

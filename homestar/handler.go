@@ -62,6 +62,8 @@ type Config struct {
 	// Quarantined is how many tasks the node refuses to run, since they ended its
 	// process; nil is always none.
 	Quarantined func() int
+	// Guests tells what is kept for others; nil tells nobody.
+	Guests func() Guests
 	// Gauges are what the node counts beside what the handler does; nil is nothing.
 	Gauges func() []Gauge
 	// Log is where the handler tells of its own troubles; nil is nowhere.

@@ -92,6 +92,16 @@ func TestUnhealthy(t *testing.T) {
 	}
 }
 
+// A node tells how much it keeps for others, and how much it may.
+func TestGuestsInHealth(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, homestar.Config{Guests: func() homestar.Guests { return homestar.Guests{Bytes: 5, Quota: 10} }})
+	status, got := b.get(t, "/health")
+	if status != http.StatusOK || !strings.HasPrefix(got, `{"healthy":true,"guests":{"bytes":5,"quota":10},"nodeInfo":{`) {
+		t.Errorf("%d %s", status, got)
+	}
+}
+
 // A node that refuses tasks is healthy, and tells of them.
 func TestQuarantinedInHealth(t *testing.T) {
 	t.Parallel()

@@ -56,11 +56,19 @@ type nodeInfo struct {
 	} `json:"dynamic"`
 }
 
+// Guests is how much the node keeps for others than its owner, about, and how much it
+// may, in bytes.
+type Guests struct {
+	Bytes uint64 `json:"bytes"`
+	Quota uint64 `json:"quota"`
+}
+
 // health is the node's, for each version of the client in its place.
 type health struct {
 	Healthy     bool     `json:"healthy"`
 	Reason      string   `json:"reason,omitempty"`
 	Quarantined int      `json:"quarantined,omitempty"`
+	Guests      *Guests  `json:"guests,omitempty"`
 	Node        nodeInfo `json:"nodeInfo"`
 }
 
@@ -73,6 +81,10 @@ func (h *Handler) health() (any, *fail) {
 	}
 	if h.Quarantined != nil {
 		state.Quarantined = h.Quarantined()
+	}
+	if h.Guests != nil {
+		guests := h.Guests()
+		state.Guests = &guests
 	}
 	return state, nil
 }

@@ -141,6 +141,8 @@ type Backend interface {
 	// Collect removes what was used least recently, within the bounds of c, or
 	// tells what would go. See [store.Store.Collect].
 	Collect(ctx context.Context, c store.Collection) (store.Collected, error)
+	// Sizes tells how much is kept, by part.
+	Sizes(ctx context.Context) (Sizes, error)
 	// Pin keeps what is under a link from being collected, durably. The error
 	// wraps store.ErrNotFound if there is nothing. Unpin lets it go; its error
 	// wraps [ErrNotPinned]. Pins calls yield with each pin until it returns false.

@@ -63,6 +63,17 @@ func (k *Keeper) Past(visit func(r Run, bytes uint64) (goes bool)) (n int, err e
 	return n, errors.Join(err, fail)
 }
 
+// Bytes is about how much is kept of all runs.
+func (k *Keeper) Bytes() (n uint64, err error) {
+	err = k.Store.Runs(ipld.Link{}, func(kept store.Run) bool {
+		if r, err := parseRecord(ID{kept.Workflow, did.DID(kept.For)}, kept.Record); err == nil {
+			n += r.weight()
+		}
+		return true
+	})
+	return n, err
+}
+
 // HandedOver calls visit with each run that was handed over and is kept for that.
 func (k *Keeper) HandedOver(visit func(ID) error) error {
 	var fail error

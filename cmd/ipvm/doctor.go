@@ -74,6 +74,11 @@ func (a *app) doctor(cmd *cobra.Command, repair bool) (err error) {
 	if err := quarantineHealth(cmd.Context(), say, node); err != nil {
 		return err
 	}
+	sizes, err := node.Backend().Sizes(cmd.Context())
+	if err != nil {
+		return err
+	}
+	say(true, "sizes", "%s", sizesText(sizes))
 	if !node.Owner() {
 		fmt.Fprintln(out, "    store    another process owns the state directory; end it to have the store checked")
 		return doctorEnd(out, bad)

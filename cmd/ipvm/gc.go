@@ -97,17 +97,35 @@ type goneJSON struct {
 
 // collectedJSON is what came of a collection.
 type collectedJSON struct {
-	Schema    int    `json:"schema"`
-	DryRun    bool   `json:"dryRun,omitempty"`
-	Results   int    `json:"results"`
-	Receipts  int    `json:"receipts"`
-	Blocks    int    `json:"blocks"`
-	Leftovers int    `json:"leftovers"`
-	Runs      int    `json:"runs"`
-	Code      int    `json:"code"`
-	Bytes     uint64 `json:"bytes"`
-	Before    uint64 `json:"before"`
-	Kept      uint64 `json:"kept"`
+	Schema    int       `json:"schema"`
+	DryRun    bool      `json:"dryRun,omitempty"`
+	Results   int       `json:"results"`
+	Receipts  int       `json:"receipts"`
+	Blocks    int       `json:"blocks"`
+	Leftovers int       `json:"leftovers"`
+	Runs      int       `json:"runs"`
+	Code      int       `json:"code"`
+	Bytes     uint64    `json:"bytes"`
+	Before    uint64    `json:"before"`
+	Kept      uint64    `json:"kept"`
+	Sizes     sizesJSON `json:"sizes"`
+}
+
+// sizesJSON is what is kept, by part, in bytes.
+type sizesJSON struct {
+	Store   uint64 `json:"store"`
+	Runs    uint64 `json:"runs"`
+	Secrets uint64 `json:"secrets"`
+	Guests  uint64 `json:"guests"`
+	Sent    uint64 `json:"sent"`
+	Code    uint64 `json:"code"`
+	Rooms   int    `json:"rooms"`
+}
+
+// sizesText is what is kept, by part.
+func sizesText(s rpc.Sizes) string {
+	return fmt.Sprintf("%s in the store, about %s of it records of runs; %s of secrets; %s for others in %s, and %s that they sent; %s of compiled code",
+		bytesText(s.Store), bytesText(s.Runs), bytesText(s.Secrets), bytesText(s.Guests), countOf(s.Rooms, "room"), bytesText(s.Sent), bytesText(s.Code))
 }
 
 func (a *app) gc(cmd *cobra.Command, f gcFlags) (err error) {
@@ -153,8 +171,12 @@ func (a *app) gc(cmd *cobra.Command, f gcFlags) (err error) {
 	if err = errors.Join(err, fail); err != nil {
 		return err
 	}
+	sizes, err := node.Backend().Sizes(cmd.Context())
+	if err != nil {
+		return err
+	}
 	if f.asJSON {
-		return lines.Encode(collectedJSON{jsonSchema, f.dryRun, sum.Results, sum.Receipts, sum.Blocks, sum.Leftovers, sum.Runs, sum.Code, sum.Bytes, sum.Before, sum.Kept})
+		return lines.Encode(collectedJSON{jsonSchema, f.dryRun, sum.Results, sum.Receipts, sum.Blocks, sum.Leftovers, sum.Runs, sum.Code, sum.Bytes, sum.Before, sum.Kept, sizesJSON(sizes)})
 	}
 	went := "removed"
 	if f.dryRun {
@@ -168,6 +190,11 @@ func (a *app) gc(cmd *cobra.Command, f gcFlags) (err error) {
 		parts = append(parts, countOf(sum.Code, "file")+" of compiled code")
 	}
 	fmt.Fprintf(out, "%s %s and %s: %s of %s\n", went, strings.Join(parts, ", "), countOf(sum.Leftovers, "leftover file"), bytesText(sum.Bytes), bytesText(sum.Before))
+	is := "left"
+	if f.dryRun {
+		is = "there is"
+	}
+	fmt.Fprintf(out, "%s: %s\n", is, sizesText(sizes))
 	if rest := sum.Before - min(sum.Bytes, sum.Before); c.MaxBytes > 0 && rest > c.MaxBytes {
 		fmt.Fprintf(cmd.ErrOrStderr(), "note: %s stay, which is more than %s: they are pinned or in use, or say what ran and who is trusted\n", bytesText(rest), bytesText(c.MaxBytes))
 	}

@@ -1,0 +1,53 @@
+package ipvm
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/ipvm-wg/go-ipvm/rpc"
+	"github.com/ipvm-wg/go-ipvm/wasm"
+)
+
+// Sizes measures how much is kept.
+func (o *owner) Sizes(ctx context.Context) (s rpc.Sizes, err error) {
+	own, err := o.own()
+	if err != nil {
+		return s, err
+	}
+	for _, p := range own {
+		n, err := p.held(ctx)
+		if err != nil {
+			return s, err
+		}
+		if p.name == StoreDir {
+			s.Store = n
+		} else {
+			s.Secrets = n
+		}
+	}
+	others, err := o.others()
+	if err != nil {
+		return s, err
+	}
+	for _, p := range others {
+		n, err := p.held(ctx)
+		if err != nil {
+			return s, err
+		}
+		if p.name == StoreDir {
+			s.Sent += n
+		} else {
+			s.Guests, s.Rooms = s.Guests+n, s.Rooms+1
+		}
+	}
+	if s.Runs, err = o.runs.Bytes(); err != nil {
+		return s, err
+	}
+	_, s.Code, err = wasm.TrimCode(filepath.Join(o.rooms.dir, CacheDir), wasm.Trim{})
+	return s, err
+}
+
+// Sizes has the owner measure.
+func (s steady) Sizes(ctx context.Context) (rpc.Sizes, error) {
+	return again(ctx, s.node, func(b rpc.Backend) (rpc.Sizes, error) { return b.Sizes(ctx) })
+}
