@@ -96,7 +96,7 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 	log := n.options.Log
 	s.addr = l.Addr().String()
 	s.peers = homestar.New(homestar.Config{
-		Submit: func(ctx context.Context, w *workflow.Workflow) (*graph.Graph, error) {
+		Submit: func(ctx context.Context, w *workflow.Workflow) (*graph.Graph, runs.Attempt, error) {
 			return n.submitOpen(ctx, own, w)
 		},
 		Runs: own.runs, Store: unsigned{own}, DID: own.key.DID(), Version: o.Version, Log: log,
@@ -168,7 +168,7 @@ const checkPatience = 2 * time.Second
 // submitOpen accepts a workflow from somebody who has shown no authority. Where a
 // module takes long to be fetched or compiled, the document is only held against
 // itself: whether a call can be made then shows when it is made.
-func (n *Node) submitOpen(ctx context.Context, own *owner, w *workflow.Workflow) (*graph.Graph, error) {
+func (n *Node) submitOpen(ctx context.Context, own *owner, w *workflow.Workflow) (*graph.Graph, runs.Attempt, error) {
 	checking, cancel := context.WithTimeout(ctx, checkPatience)
 	defer cancel()
 	g, err := n.checkedFor(checking, own, engine.Anyone, w, nil)
@@ -176,10 +176,10 @@ func (n *Node) submitOpen(ctx context.Context, own *owner, w *workflow.Workflow)
 		g, err = graph.Build(w, graph.Options{Owner: own.key.DID()})
 	}
 	if err != nil {
-		return nil, err
+		return nil, runs.Attempt{}, err
 	}
-	_, err = own.runs.Submit(ctx, g, runs.Options{Unsigned: true})
-	return g, err
+	attempt, err := own.runs.SubmitAttempt(ctx, g, runs.Options{Unsigned: true})
+	return g, attempt, err
 }
 
 // checkedFor is w, of which these faults are known, held against what who knows.

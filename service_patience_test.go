@@ -36,7 +36,7 @@ func TestSubmitPatience(t *testing.T) {
 	}
 	started := time.Now()
 	own := node.current().(*owner)
-	g, err := node.submitOpen(t.Context(), own, w)
+	g, _, err := node.submitOpen(t.Context(), own, w)
 	if took := time.Since(started); err != nil || took > 4*time.Second {
 		t.Fatalf("%v after %v", err, took)
 	}

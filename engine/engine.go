@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/internal/crew"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/quarantine"
 	"github.com/ipvm-wg/go-ipvm/receipt"
@@ -93,7 +94,7 @@ var ErrClosed = errors.New("engine is closed")
 type Engine struct {
 	Config
 	workers *workers
-	pool    *pool
+	pool    *crew.Crew
 	flights flights
 	own     *circle // of the owner's workflows
 	rooms   rooms
@@ -116,7 +117,7 @@ func New(c Config) *Engine {
 		c.Trusts = func() Trust { return Trust{} }
 	}
 	life, end := context.WithCancel(context.Background())
-	p := newPool(2 * c.Workers) // a step and its flight
+	p := crew.New(2 * c.Workers) // a step and its flight
 	e := &Engine{Config: c, workers: newWorkers(c.Workers, c.memory(), time.Now), pool: p, flights: flights{pool: p}, life: life, end: end}
 	e.own = newCircle(c.Store, c.Store.Put, &e.flights)
 	return e
@@ -131,7 +132,7 @@ func (e *Engine) Close() error {
 	e.runs.Wait()
 	e.flights.wait()
 	e.rooms.wait()
-	e.pool.close()
+	e.pool.Close()
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/ipvm-wg/go-ipvm/internal/crew"
 	"github.com/ipvm-wg/go-ipvm/task"
 )
 
@@ -15,7 +16,7 @@ type flights struct {
 	all map[task.ID]*flight
 	wg  sync.WaitGroup
 	// pool is where flights run.
-	pool *pool
+	pool *crew.Crew
 }
 
 type flight struct {
@@ -96,7 +97,7 @@ func (f *flights) start(ctx context.Context, id task.ID, run func(context.Contex
 	f.all[id] = fl
 	f.wg.Add(1)
 	land := leaseOf(ctx).share()
-	f.pool.run(func() {
+	f.pool.Go(func() {
 		defer f.wg.Done()
 		defer cancel()
 		fl.result, fl.err = run(own)

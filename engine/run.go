@@ -271,7 +271,7 @@ func (r *run) start(ctx context.Context, l loan, events *teller) {
 		events.add(Event{Kind: JobStarted, Label: r.graph.Label(i)})
 	}}
 	delete(r.waited, i)
-	r.engine.pool.run(func() {
+	r.engine.pool.Go(func() {
 		f := s.begin(ctx, func() { r.woken.add(i) })
 		f.step, f.lease = i, lent
 		if f.err == nil && f.wait == nil && r.graph.Workflow().Config.Disk > 0 && f.report.Outcome.OK() {

@@ -86,25 +86,26 @@ func newBench(t *testing.T, c homestar.Config) *bench {
 	return b
 }
 
-func (b *bench) submit(ctx context.Context, w *workflow.Workflow) (*graph.Graph, error) {
+func (b *bench) submit(ctx context.Context, w *workflow.Workflow) (*graph.Graph, runs.Attempt, error) {
 	g, err := graph.Build(w, graph.Options{})
 	if err != nil {
-		return nil, err
+		return nil, runs.Attempt{}, err
 	}
 	faults, err := engine.Check(ctx, b.engine, g, engine.Policy{})
 	if err != nil {
-		return nil, err
+		return nil, runs.Attempt{}, err
 	}
 	if len(faults) > 0 {
-		return nil, faults
+		return nil, runs.Attempt{}, faults
 	}
-	if _, err := b.Keeper.Submit(ctx, g, runs.Options{KeepGoing: b.keepGoing}); err != nil {
-		return nil, err
+	attempt, err := b.Keeper.SubmitAttempt(ctx, g, runs.Options{KeepGoing: b.keepGoing})
+	if err != nil {
+		return nil, runs.Attempt{}, err
 	}
 	b.mu.Lock()
 	b.graphs = append(b.graphs, g)
 	b.mu.Unlock()
-	return g, nil
+	return g, attempt, nil
 }
 
 // shut makes runs wait, until the returned function is called.

@@ -51,19 +51,25 @@ func (c *connection) serve() {
 			return
 		}
 		slots <- struct{}{}
-		c.work.Go(func() {
-			defer func() { <-slots }()
-			defer release()
-			c.answer(data)
+		c.work.Add(1)
+		c.crew.Go(func() {
+			defer c.work.Done()
+			follow := c.answer(data)
+			data = nil // which may be large
+			release()
+			<-slots
+			if follow != nil {
+				follow()
+			}
 		})
 	}
 }
 
-// answer works on one request.
-func (c *connection) answer(data []byte) {
+// answer works on one request, and returns what is to follow, if anything.
+func (c *connection) answer(data []byte) (follow func()) {
 	r, f := parseRequest(data)
 	if f == nil && r.id == nil {
-		return // a notification: no method is for these
+		return nil // a notification: no method is for these
 	}
 	var result any
 	var sub *subscription
@@ -83,20 +89,20 @@ func (c *connection) answer(data []byte) {
 	}
 	err := c.send(c.life, response(r.id, result, f))
 	if sub == nil {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithCancel(c.life)
 	if !c.begin(sub.id, cancel) || err != nil {
 		c.end(sub.id)
-		return
+		return nil
 	}
-	c.work.Go(func() {
+	return func() {
 		defer c.end(sub.id)
 		if err := c.follow(ctx, sub); err != nil && ctx.Err() == nil {
 			c.Log.Info("homestar: a client is not told of its workflow any more", "workflow", sub.workflow, "err", err)
 			_ = c.socket.Close(websocket.StatusInternalError, "the notifications can not go on")
 		}
-	})
+	}
 }
 
 // subscribe has the workflow of r accepted.

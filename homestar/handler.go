@@ -17,6 +17,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/internal/crew"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/runs"
@@ -34,6 +35,9 @@ const (
 	DefaultPingInterval  = 30 * time.Second
 )
 
+// maxIdle is how many goroutines are kept for the next requests.
+const maxIdle = 32
+
 // Requests larger than smallMessage are read and worked on maxLarge at a time, over
 // all connections: the rest wait.
 const (
@@ -43,10 +47,10 @@ const (
 
 // Config assembles a [Handler]. Submit, Runs, Store and DID are needed.
 type Config struct {
-	// Submit checks a document and has it accepted, as [runs.Keeper.Submit] does,
-	// and returns its graph, which is built of that very document. What is wrong
+	// Submit checks a document and has it accepted, as [runs.Keeper.SubmitAttempt]
+	// does, and returns its graph, which is built of that very document. What is wrong
 	// with the document is a [workflow.FaultList]. Clients give up after 5 seconds.
-	Submit func(ctx context.Context, w *workflow.Workflow) (*graph.Graph, error)
+	Submit func(ctx context.Context, w *workflow.Workflow) (*graph.Graph, runs.Attempt, error)
 	// Runs is where it was accepted.
 	Runs *runs.Keeper
 	// Store has what the tasks came to; a *store.Store is one.
@@ -102,6 +106,7 @@ type Handler struct {
 	life context.Context
 	stop context.CancelCauseFunc
 	work sync.WaitGroup
+	crew *crew.Crew
 	// large holds a token for each large request.
 	large chan struct{}
 
@@ -125,7 +130,7 @@ func New(c Config) *Handler {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Handler{Config: c, large: make(chan struct{}, maxLarge)}
+	h := &Handler{Config: c, large: make(chan struct{}, maxLarge), crew: crew.New(maxIdle)}
 	h.life, h.stop = context.WithCancelCause(context.Background())
 	return h
 }
@@ -143,6 +148,7 @@ func (h *Handler) Close() error {
 	h.stop(errStopping)
 	h.mu.Unlock()
 	h.work.Wait()
+	h.crew.Close()
 	return nil
 }
 

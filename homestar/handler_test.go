@@ -154,7 +154,9 @@ func TestHTTPRefuses(t *testing.T) {
 func TestNotAccepted(t *testing.T) {
 	t.Parallel()
 	fail := fmt.Errorf("%w: 3", runs.ErrFull)
-	b := newBench(t, homestar.Config{Submit: func(context.Context, *workflow.Workflow) (*graph.Graph, error) { return nil, fail }, MaxSubscriptions: 2})
+	b := newBench(t, homestar.Config{Submit: func(context.Context, *workflow.Workflow) (*graph.Graph, runs.Attempt, error) {
+		return nil, runs.Attempt{}, fail
+	}, MaxSubscriptions: 2})
 	c := b.dial(t)
 	doc := b.chain(t, "x", 1, 1)
 	for range 3 { // which leaves no subscription

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/homestar"
+	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/workflow"
 )
 
@@ -21,7 +22,7 @@ import (
 func TestHeldForSilentClients(t *testing.T) {
 	const clients, tasks, size = 8, 200, 10 << 10
 	var b *bench
-	b = newBench(t, homestar.Config{WriteTimeout: time.Hour, PingInterval: time.Hour, Submit: func(ctx context.Context, w *workflow.Workflow) (*graph.Graph, error) {
+	b = newBench(t, homestar.Config{WriteTimeout: time.Hour, PingInterval: time.Hour, Submit: func(ctx context.Context, w *workflow.Workflow) (*graph.Graph, runs.Attempt, error) {
 		defer func() { b.graphs = nil }()
 		return b.submit(ctx, w)
 	}})

@@ -162,12 +162,16 @@ func (h *Handler) submit(ctx context.Context, r request) (*subscription, *fail) 
 	case w.Dialect != workflow.Homestar:
 		return nil, failf(codeParams, "expected {name, workflow: {tasks: […]}}, got a document of the dialect %s; submit that to /v1/workflows", w.Dialect)
 	}
-	g, err := h.Submit(ctx, w)
+	g, attempt, err := h.Submit(ctx, w)
 	if err != nil {
 		if !errors.As(err, new(workflow.FaultList)) {
 			h.Log.Warn("homestar: a workflow was not accepted", "err", err)
 		}
 		return nil, failOf(err)
 	}
-	return newSubscription(g, asked), nil
+	s := newSubscription(g, asked)
+	if g.Len() <= maxAttached {
+		s.attempt = attempt
+	}
+	return s, nil
 }

@@ -18,14 +18,19 @@ import (
 // stands still: one that was suspended, or that is to be resumed.
 const again = time.Second
 
+// maxAttached is how many tasks a workflow may have whose events are held until its
+// client was told.
+const maxAttached = 32
+
 // subscription is what a client asked to be told: what the tasks of one workflow
 // come to, each once.
 type subscription struct {
 	id       string
-	name     string    // of the workflow, as its client calls it
-	origin   ipld.Link // the CID by which the client knows the workflow
-	workflow ipld.Link // the CID by which the node does
-	asked    time.Time // when
+	name     string       // of the workflow, as its client calls it
+	origin   ipld.Link    // the CID by which the client knows the workflow
+	workflow ipld.Link    // the CID by which the node does
+	asked    time.Time    // when
+	attempt  runs.Attempt // what is watched first; the zero Attempt is none
 	tasks    []called
 	byLabel  map[string]int // among tasks
 	left     int            // how many are not told yet
@@ -75,7 +80,7 @@ func (c *connection) follow(ctx context.Context, s *subscription) error {
 	for s.left > 0 {
 		var fail error
 		s.gone = make(map[int]*runs.Job)
-		err := c.Runs.Watch(ctx, runs.ID{Workflow: s.workflow, For: engine.Anyone}, runs.Position{}, func(ev runs.Event) bool {
+		err := s.watch(ctx, c.Runs, func(ev runs.Event) bool {
 			fail = c.tell(ctx, s, ev)
 			return fail == nil && s.left > 0
 		})
@@ -95,6 +100,16 @@ func (c *connection) follow(ctx context.Context, s *subscription) error {
 		}
 	}
 	return nil
+}
+
+// watch calls yield with the events of the run: of the attempt that began when it was asked for,
+// then of those that came after.
+func (s *subscription) watch(ctx context.Context, of *runs.Keeper, yield func(runs.Event) bool) error {
+	if first := s.attempt; first != (runs.Attempt{}) {
+		s.attempt = runs.Attempt{}
+		return first.Watch(ctx, runs.Position{}, yield)
+	}
+	return of.Watch(ctx, runs.ID{Workflow: s.workflow, For: engine.Anyone}, runs.Position{}, yield)
 }
 
 // tell passes on an event of the run. A task of which a run has said nothing by its

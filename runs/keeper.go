@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/internal/crew"
 	"github.com/ipvm-wg/go-ipvm/internal/fault"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/store"
@@ -23,6 +25,9 @@ const (
 	DefaultActive = 128
 	DefaultOpen   = 20_000
 )
+
+// maxIdle is how many goroutines are kept for the next workflows.
+const maxIdle = 32
 
 var (
 	// ErrUnknown reports a workflow of which there is no run.
@@ -94,6 +99,9 @@ type Keeper struct {
 	stop  context.CancelCauseFunc
 	life  context.Context
 	work  sync.WaitGroup
+	crew  *crew.Crew
+	// syncing tells that the store is about to be made durable anyway.
+	syncing atomic.Bool
 
 	placing sync.Mutex // of placeAll
 
@@ -124,7 +132,7 @@ func New(c Config) *Keeper {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Keeper{Config: c, slots: newSlots(c.Active), active: make(map[ID]*live), ledger: newLedger()}
+	k := &Keeper{Config: c, slots: newSlots(c.Active), crew: crew.New(min(c.Active, maxIdle)), active: make(map[ID]*live), ledger: newLedger()}
 	k.life, k.stop = context.WithCancelCause(context.Background())
 	return k
 }
@@ -137,6 +145,7 @@ func (k *Keeper) Close() error {
 	k.mu.Unlock()
 	k.stop(ErrClosed)
 	k.work.Wait()
+	k.crew.Close()
 	return nil
 }
 
@@ -149,18 +158,24 @@ func (k *Keeper) Close() error {
 // nothing is taken up. The error wraps [ErrFull] or [ErrShare] if there is no room,
 // and what Judge says.
 func (k *Keeper) Submit(ctx context.Context, g *graph.Graph, o Options) (Run, error) {
+	run, _, err := k.submit(ctx, g, o)
+	return run, err
+}
+
+// submit is Submit, and returns what drives the run if that is this attempt.
+func (k *Keeper) submit(ctx context.Context, g *graph.Graph, o Options) (Run, *live, error) {
 	who, err := k.Judge(g, o)
 	id := ID{g.Link(), who}
 	if errors.Is(err, ErrPerformed) {
 		if run, none := k.Get(id); none == nil {
-			return run, nil
+			return run, nil, nil
 		}
 	}
 	if err != nil {
-		return Run{}, err
+		return Run{}, nil, err
 	}
 	if err := engine.CheckPriority(who, o.Priority); err != nil {
-		return Run{}, err
+		return Run{}, nil, err
 	}
 	if o.Priority == engine.Normal {
 		o.Priority = ""
@@ -174,17 +189,17 @@ func (k *Keeper) Submit(ctx context.Context, g *graph.Graph, o Options) (Run, er
 	}
 	l, run, err := k.accept(r, append(slices.Clone(g.Blocks()), g.Normal()))
 	if err != nil {
-		return Run{}, err
+		return Run{}, nil, err
 	}
 	if l == nil {
-		return run, k.Store.Sync(context.WithoutCancel(ctx))
+		return run, nil, k.Store.Sync(context.WithoutCancel(ctx))
 	}
 	k.start(l, g) // it need not wait for the disk: nothing is shown before that
 	if err := k.Store.Sync(context.WithoutCancel(ctx)); err != nil {
-		return Run{}, err
+		return Run{}, nil, err
 	}
 	fault.Point("runs.accepted")
-	return run, nil
+	return run, l, nil
 }
 
 // union is the links of both, each once.
@@ -341,12 +356,12 @@ func (k *Keeper) start(l *live, g *graph.Graph) {
 	if !p.has() {
 		g = nil // thousands may wait, and each document be large
 	}
-	go func() {
+	k.crew.Go(func() {
 		defer k.work.Done()
 		defer cancel(nil)
 		report, err := k.turn(ctx, p, l, g)
 		k.finish(ctx, l, report, err)
-	}()
+	})
 }
 
 // turn waits for a slot and runs the workflow.
@@ -442,7 +457,11 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 	fault.Point("runs.ended")
 	r.Settled = len(jobs)
 	err = k.keep(&r, jobs)
-	if err == nil {
+	switch {
+	case err != nil:
+	case r.State == OK && allWell(jobs): // their receipts are durable: were this lost, it would be found again
+		k.syncSoon()
+	default:
 		err = k.Store.Sync(context.WithoutCancel(ctx))
 	}
 	if store.MayPass(err) {
@@ -457,6 +476,33 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 		k.forget(r.ID)
 	}
 	l.close(r.Run, jobs, err)
+}
+
+func allWell(jobs []Job) bool {
+	return !slices.ContainsFunc(jobs, func(j Job) bool { return j.Status != engine.JobOK })
+}
+
+// soon is how long it may take until what can be found again is durable.
+const soon = 20 * time.Millisecond
+
+// syncSoon has what was put made durable before long, together with what is put until
+// then. The caller is counted in work.
+func (k *Keeper) syncSoon() {
+	if k.syncing.Swap(true) {
+		return
+	}
+	k.work.Go(func() {
+		wait := time.NewTimer(soon)
+		defer wait.Stop()
+		select {
+		case <-wait.C:
+		case <-k.life.Done():
+		}
+		k.syncing.Store(false)
+		if err := k.Store.Sync(context.WithoutCancel(k.life)); err != nil {
+			k.Log.Error("runs: the ends of workflows could not be kept", "err", err)
+		}
+	})
 }
 
 // keep puts how a run ended into the store. Who changes its record meanwhile does

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/store"
 )
 
@@ -170,6 +171,32 @@ func (k *Keeper) Watch(ctx context.Context, id ID, after Position, yield func(Ev
 	if l == nil {
 		return k.replay(id, after, yield)
 	}
+	return l.watch(ctx, after, yield)
+}
+
+// Attempt is one attempt at a run, whose events are at hand also after its end.
+// They take up to a kilobyte for each job until it is dropped.
+type Attempt struct {
+	keeper *Keeper
+	id     ID
+	live   *live // nil where another one drives it, or none
+}
+
+// SubmitAttempt is [Keeper.Submit] for who watches the run from its beginning.
+func (k *Keeper) SubmitAttempt(ctx context.Context, g *graph.Graph, o Options) (Attempt, error) {
+	run, l, err := k.submit(ctx, g, o)
+	return Attempt{k, run.ID, l}, err
+}
+
+// Watch is [Keeper.Watch].
+func (a Attempt) Watch(ctx context.Context, after Position, yield func(Event) bool) error {
+	if a.live == nil {
+		return a.keeper.Watch(ctx, a.id, after, yield)
+	}
+	return a.live.watch(ctx, after, yield)
+}
+
+func (l *live) watch(ctx context.Context, after Position, yield func(Event) bool) error {
 	for i := l.index(after); ; {
 		events, change, done := l.next(i)
 		for _, ev := range events {

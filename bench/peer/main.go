@@ -233,11 +233,13 @@ func (s *suite) rates(ctx context.Context, n *node) error {
 		if _, err := s.once(ctx, n, s.fan(r.m, 1)); err != nil { // compiled
 			return err
 		}
+		before := n.processor()
 		done, lost, took, err := s.rate(ctx, n, r.m, r.clients)
 		if err != nil {
 			return err
 		}
-		s.set(fmt.Sprintf("distinct 1-task workflows, %s, %d clients", r.what, r.clients), n.program, "%.0f per second; %d of %d lost", float64(done)/took.Seconds(), lost, done+lost)
+		used := float64((n.processor() - before).Microseconds()) / 1000 / float64(max(done, 1))
+		s.set(fmt.Sprintf("distinct 1-task workflows, %s, %d clients", r.what, r.clients), n.program, "%.0f per second; %d of %d lost; %.2f ms of its processor time each", float64(done)/took.Seconds(), lost, done+lost, used)
 	}
 	return nil
 }

@@ -188,6 +188,23 @@ func (n *node) memory() (m memory, err error) {
 	return m, nil
 }
 
+// processor is how much time of processors the program has used, to a hundredth of a
+// second.
+func (n *node) processor() time.Duration {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(data), ") ") // the name may hold spaces
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
 // size is how much the program keeps on the disk, in bytes.
 func (n *node) size() (total int64, err error) {
 	err = filepath.WalkDir(filepath.Join(n.dir, "state"), func(_ string, d fs.DirEntry, err error) error {
