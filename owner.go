@@ -205,7 +205,27 @@ func (o *owner) Run(ctx context.Context, g *graph.Graph, opts engine.Options) (*
 	if err := o.quota.admit(""); err != nil {
 		return nil, err
 	}
-	return o.run(ctx, g, opts)
+	began := o.Now()
+	report, err := o.run(ctx, g, opts)
+	if err != nil || report.Performed || opts.Recall {
+		return report, err
+	}
+	return report, o.waited(g, opts, began, report)
+}
+
+// waited keeps what came of a run that somebody waits for.
+func (o *owner) waited(g *graph.Graph, opts engine.Options, began time.Time, report *engine.Report) error {
+	var who did.DID
+	if len(opts.Authority) > 0 {
+		signer, err := authority.Signer(opts.Authority)
+		if err != nil {
+			return err
+		}
+		if signer != o.key.DID() {
+			who = signer
+		}
+	}
+	return o.runs.Waited(g, who, runs.Options{KeepGoing: opts.KeepGoing, Priority: opts.Priority, Authority: opts.Authority, Brings: opts.Brings}, began, report)
 }
 
 func (o *owner) run(ctx context.Context, g *graph.Graph, opts engine.Options) (*engine.Report, error) {

@@ -177,13 +177,7 @@ func (k *Keeper) submit(ctx context.Context, g *graph.Graph, o Options) (Run, *l
 	if err := engine.CheckPriority(who, o.Priority); err != nil {
 		return Run{}, nil, err
 	}
-	if o.Priority == engine.Normal {
-		o.Priority = ""
-	}
-	r := &record{
-		Run:       Run{ID: id, State: Running, Attempt: 1, KeepGoing: o.KeepGoing, Priority: o.Priority, Jobs: g.Len(), Accepted: k.Now()},
-		authority: o.Authority, instructions: g.Instructions(), brings: union(g.Held(), o.Brings),
-	}
+	r := newRecord(g, who, o, k.Now())
 	if o.Suspended {
 		r.State = Suspended
 	}
@@ -244,14 +238,7 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return nil, Run{}, err
 	}
-	if last != nil {
-		r.Attempt = last.Attempt + 1
-	}
-	b := r.batch(nil)
-	if last != nil {
-		b.Notes = append(b.Notes, last.place(false))
-	}
-	b.Notes = append(b.Notes, r.place(true))
+	b := r.after(last, nil)
 	b.Blocks, b.Lent = blocks, string(r.For)
 	if err := k.Store.Put(b); err != nil {
 		return nil, r.Run, err

@@ -64,6 +64,19 @@ func (r *record) batch(jobs []Job) store.Batch {
 	return b
 }
 
+// after is batch for an attempt that follows the last one, if there was one.
+func (r *record) after(last *record, jobs []Job) store.Batch {
+	if last != nil {
+		r.Attempt = last.Attempt + 1
+	}
+	b := r.batch(jobs)
+	if last != nil {
+		b.Notes = append(b.Notes, last.place(false))
+	}
+	b.Notes = append(b.Notes, r.place(true))
+	return b
+}
+
 // key is that of the notes about a run.
 func (id ID) key() string { return id.Workflow.Key() + string(id.For) }
 

@@ -1,0 +1,44 @@
+package runs
+
+import (
+	"errors"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
+)
+
+// Waited keeps what came of a run that somebody waited for, and that was not
+// accepted: it is known afterwards like one that was. It is durable with what is
+// kept next. Of a workflow that was accepted and has not ended nothing is changed.
+func (k *Keeper) Waited(g *graph.Graph, who did.DID, o Options, began time.Time, report *engine.Report) error {
+	jobs := make([]Job, len(report.Jobs))
+	for i := range report.Jobs {
+		jobs[i] = jobOf(&report.Jobs[i])
+	}
+	r := newRecord(g, who, o, began)
+	r.State, r.Settled, r.First, r.Reason, r.Ended = stateOf(report.Status), len(jobs), report.First, report.Reason, k.Now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	last, err := k.load(r.ID)
+	switch {
+	case errors.Is(err, ErrUnknown):
+	case err != nil:
+		return err
+	case !last.State.Over() || k.active[r.ID] != nil:
+		return nil
+	}
+	return k.Store.Put(r.after(last, jobs))
+}
+
+// newRecord is that of a workflow which is to run, for the first time.
+func newRecord(g *graph.Graph, who did.DID, o Options, accepted time.Time) *record {
+	if o.Priority == engine.Normal {
+		o.Priority = ""
+	}
+	return &record{
+		Run:       Run{ID: ID{g.Link(), who}, State: Running, Attempt: 1, KeepGoing: o.KeepGoing, Priority: o.Priority, Jobs: g.Len(), Accepted: accepted},
+		authority: o.Authority, instructions: g.Instructions(), brings: union(g.Held(), o.Brings),
+	}
+}

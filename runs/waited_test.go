@@ -1,0 +1,77 @@
+package runs_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/graph"
+	"github.com/ipvm-wg/go-ipvm/runs"
+)
+
+// waited runs g as somebody does who waits for it, and has that kept.
+func (b *bench) waited(ctx context.Context, t *testing.T, g *graph.Graph, who did.DID) runs.Run {
+	t.Helper()
+	began := time.Unix(1_700_000_000, 0).UTC()
+	report, err := b.engine.Run(ctx, g, engine.Options{})
+	if err == nil {
+		err = b.Waited(g, who, runs.Options{Priority: engine.Normal, KeepGoing: true}, began, report)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := b.Get(runs.ID{Workflow: g.Link(), For: who})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// What somebody waited for is known like what was accepted, each time anew.
+func TestWaited(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, true)
+	g := b.sum(t, 1)
+	first := b.waited(t.Context(), t, g, "")
+	if first.State != runs.OK || first.Attempt != 1 || first.Jobs != 2 || first.Settled != 2 || !first.KeepGoing || first.Priority != "" || first.Ended.IsZero() {
+		t.Errorf("%+v", first)
+	}
+	if jobs, err := b.Jobs(first.ID); err != nil || len(jobs) != 2 || jobs[1].Label != "b" || jobs[1].How != engine.Ran || !jobs[1].Receipt.Defined() {
+		t.Errorf("%+v, %v", jobs, err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r := b.waited(gone, t, g, ""); r.State != runs.Cancelled || r.Attempt != 2 || r.Settled != 2 {
+		t.Errorf("given up: %+v", r)
+	}
+	if r := b.waited(t.Context(), t, g, "did:key:alice"); r.State != runs.OK || r.Attempt != 1 {
+		t.Errorf("of another: %+v", r)
+	}
+	listed := 0
+	if err := b.List(runs.Query{}, func(runs.Run) bool { listed++; return true }); err != nil || listed != 2 {
+		t.Errorf("%d are listed, %v", listed, err)
+	}
+	if r := b.submit(t, g); r.Attempt != 3 {
+		t.Errorf("accepted after that: %+v", r)
+	}
+}
+
+// A workflow that was accepted is still to be run, whoever waits for it beside.
+func TestWaitedBesideAccepted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	g := b.sum(t, 1)
+	id := b.submit(t, g).ID
+	if r := b.waited(t.Context(), t, g, ""); r.State != runs.Running || r.Attempt != 1 {
+		t.Errorf("in progress: %+v", r)
+	}
+	if _, err := b.Suspend(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if r := b.waited(t.Context(), t, g, ""); r.State != runs.Suspended || r.Attempt != 1 {
+		t.Errorf("suspended: %+v", r)
+	}
+}
+
