@@ -544,11 +544,16 @@ func (k *Keeper) drop(l *live) {
 func (k *Keeper) forget(id ID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.ended != nil {
-		k.ended[id.For] = true
-	}
+	k.hasEnded(id.For)
 	if k.active[id] == nil { // it was not taken up again meanwhile
 		k.ledger.remove(id)
+	}
+}
+
+// hasEnded notes that a run of a principal has ended. The caller holds mu.
+func (k *Keeper) hasEnded(who did.DID) {
+	if k.ended != nil {
+		k.ended[who] = true
 	}
 }
 

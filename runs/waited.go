@@ -29,6 +29,7 @@ func (k *Keeper) Waited(g *graph.Graph, who did.DID, o Options, began time.Time,
 	case !last.State.Over() || k.active[r.ID] != nil:
 		return nil
 	}
+	k.hasEnded(who)
 	return k.Store.Put(r.after(last, jobs))
 }
 

@@ -74,4 +74,3 @@ func TestWaitedBesideAccepted(t *testing.T) {
 		t.Errorf("suspended: %+v", r)
 	}
 }
-
