@@ -127,8 +127,8 @@ func small(module string, n int) string {
 type ran struct {
 	Workflow, State, Reason string
 	Jobs                    []struct {
-		Label, Status string
-		Value         json.RawMessage
+		Label, Status, How string
+		Value              json.RawMessage
 	}
 }
 
