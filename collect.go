@@ -37,9 +37,16 @@ func (o *owner) own() ([]part, error) {
 	return all, err
 }
 
-// others are the parts that hold what is kept for others: their rooms, and what they
-// brought into the store.
+// others are the parts that hold what is kept for others: what they brought into the
+// store, and their rooms, where the marks on that are.
 func (o *owner) others() (all []part, err error) {
+	lent, err := o.store.Lent()
+	if err != nil {
+		return nil, err
+	}
+	for who := range lent {
+		all = append(all, o.lentPart(who))
+	}
 	names, err := o.rooms.names()
 	if err != nil {
 		return nil, err
@@ -54,21 +61,19 @@ func (o *owner) others() (all []part, err error) {
 		}
 		all = append(all, v)
 	}
-	lent, err := o.store.Lent()
-	for who := range lent {
-		all = append(all, part{
-			name: StoreDir,
-			held: func(context.Context) (uint64, error) {
-				lent, err := o.store.Lent()
-				return lent[who], err
-			},
-			collect: func(ctx context.Context, c store.Collection) (store.Collected, error) {
-				c.Lent = who
-				return o.collectStore(ctx, c)
-			},
-		})
+	return all, nil
+}
+
+// lentPart is what somebody brought into the store.
+func (o *owner) lentPart(who string) part {
+	held := func(context.Context) (uint64, error) {
+		lent, err := o.store.Lent()
+		return lent[who], err
 	}
-	return all, err
+	return part{StoreDir, held, func(ctx context.Context, c store.Collection) (store.Collected, error) {
+		c.Lent = who
+		return o.collectStore(ctx, c)
+	}}
 }
 
 func (o *owner) heldOwn(ctx context.Context) (uint64, error) {

@@ -14,9 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/secret"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/wasm/wasmtest"
 )
@@ -326,5 +328,48 @@ func watch(t *testing.T, k *runs.Keeper, id runs.ID) func(func(runs.Event) bool)
 		if err := k.Watch(t.Context(), id, runs.Position{}, yield); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A flood of one takes nothing from another who has little, nor from the owner.
+func TestFloodOfOneAmongOthers(t *testing.T) {
+	t.Parallel()
+	n := newOpen(t, Options{GuestQuota: 2 << 20})
+	fill := func(who did.DID, from, to int) {
+		t.Helper()
+		v, err := n.own.rooms.open(engine.Room{Guest: who})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := from; i < to; i++ {
+			if err := v.Put(secret.New(store.Batch{Blocks: []ipld.Block{putOf(i)}})); err != nil {
+				t.Fatal(err)
+			}
+			n.later.Add(int64(time.Hour))
+		}
+	}
+	fill("did:key:little", 0, 1) // which lies longest
+	fill("did:key:much", 1, 20)
+	n.look()
+	has := func(who did.DID, i int) bool {
+		t.Helper()
+		v, err := n.own.rooms.of(who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ok, err := v.Has(putOf(i).Link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	if !has("did:key:little", 0) {
+		t.Error("who had little lost it")
+	}
+	if has("did:key:much", 1) || !has("did:key:much", 19) {
+		t.Error("who had much did not lose what lay longest")
+	}
+	if ok, err := n.own.store.Has(n.module); err != nil || !ok {
+		t.Errorf("the owner's module: %t, %v", ok, err)
 	}
 }

@@ -23,7 +23,7 @@ const HandedOverFor = 7 * 24 * time.Hour
 
 // weight is about how many bytes are kept of r.
 func (r *record) weight() uint64 {
-	const run, job, link = 300, 250, 60
+	const run, job, link = 200, 150, 60
 	return uint64(run + len(r.authority) + job*r.Settled + link*(len(r.instructions)+len(r.brings)))
 }
 
