@@ -189,6 +189,9 @@ func (k *Keeper) submit(ctx context.Context, g *graph.Graph, o Options) (Run, *l
 		return run, nil, k.Store.Sync(context.WithoutCancel(ctx))
 	}
 	k.start(l, g) // it need not wait for the disk: nothing is shown before that
+	if l.promised {
+		return run, l, nil
+	}
 	if err := k.Store.Sync(context.WithoutCancel(ctx)); err != nil {
 		return Run{}, nil, err
 	}
@@ -250,6 +253,12 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 	l, err := k.activate(r)
 	if err != nil {
 		return nil, Run{}, err
+	}
+	// What is promised has been done, and if this is lost, that is still known: runs for
+	// anyone are durable before they begin, which is not so of those that Waited keeps.
+	if last != nil && last.State == OK && r.For == engine.Anyone {
+		l.promised = true
+		k.syncSoon()
 	}
 	return l, l.snapshot(), nil
 }

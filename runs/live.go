@@ -14,6 +14,9 @@ import (
 type live struct {
 	hold   *store.Hold
 	record *record // as it was when the attempt began
+	// promised tells that the run went well before, durably: who asks for it again
+	// need not wait for the disk.
+	promised bool
 
 	mu     sync.Mutex
 	run    Run
