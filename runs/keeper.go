@@ -63,6 +63,9 @@ type Config struct {
 	// unfinished, those included that are suspended; 0 is [DefaultActive] and
 	// [DefaultOpen]. No principal has more than three times what is free.
 	Active, Open int
+	// MaxPast is how many runs that have ended are kept of each principal but the owner; 0
+	// is [DefaultPast]. See [Keeper.TrimPast].
+	MaxPast int
 	// Retry is how often it is tried whether the disk takes again what it did
 	// not take of workflows; 0 is [DefaultRetry].
 	Retry time.Duration
@@ -111,7 +114,8 @@ type Keeper struct {
 	// starved are the runs that wait for room on the disk; nil where none does.
 	starved map[ID]bool
 	ledger  ledger
-	ended   map[did.DID]bool // of whom a run has ended; nil is of all; see TrimPast
+	ended   map[did.DID]int // how many runs of each have ended; nil is not known; see TrimPast
+	trimmed time.Time       // when all were looked at
 }
 
 // New returns a keeper over c. It drives nothing that it finds in the store
@@ -122,6 +126,9 @@ func New(c Config) *Keeper {
 	}
 	if c.Open == 0 {
 		c.Open = DefaultOpen
+	}
+	if c.MaxPast == 0 {
+		c.MaxPast = DefaultPast
 	}
 	if c.Retry == 0 {
 		c.Retry = DefaultRetry
@@ -562,7 +569,7 @@ func (k *Keeper) forget(id ID) {
 // hasEnded notes that a run of a principal has ended. The caller holds mu.
 func (k *Keeper) hasEnded(who did.DID) {
 	if k.ended != nil {
-		k.ended[who] = true
+		k.ended[who]++
 	}
 }
 

@@ -2,6 +2,7 @@ package runs
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,11 +12,15 @@ import (
 )
 
 // Bounds of what is kept of the runs that have ended on behalf of each principal but the
-// owner. Beyond them those go that ended longest ago; the latest stays in any case.
+// owner, where the config names none. Beyond them those go that ended longest ago; the
+// latest stays in any case.
 const (
-	MaxPast      = 1000
-	MaxPastBytes = 32 << 20
+	DefaultPast = 10_000
+	maxPast     = 32 << 20 // bytes, about
 )
+
+// trimEvery is how long those are not looked at of whom few runs have ended.
+const trimEvery = time.Minute
 
 // HandedOverFor is how long a run that was handed over is kept in any case, so that it
 // can be exported again.
@@ -121,49 +126,60 @@ func (k *Keeper) remove(some []Run) (n int, err error) {
 }
 
 // TrimPast removes runs that have ended on behalf of others than the owner, beyond what
-// is kept of each, and returns how many. It looks at those only of whom a run has ended
-// since it was called last.
+// is kept of each, and returns how many. It looks at those only of whom many have ended
+// since it did last, or some and that is a minute ago. It is called by one at a time.
 func (k *Keeper) TrimPast() (n int, err error) {
 	if err := k.placeAll(); err != nil {
 		return 0, err
 	}
+	due, err := k.due()
+	for _, who := range due {
+		if err != nil {
+			break
+		}
+		var removed int
+		removed, err = k.trimPast(who)
+		n += removed
+	}
+	return n, err
+}
+
+// due are the principals that TrimPast has to look at.
+func (k *Keeper) due() (all []did.DID, err error) {
 	k.mu.Lock()
-	ended, first := k.ended, k.ended == nil
-	k.ended = make(map[did.DID]bool)
+	ended, now := k.ended, k.Now()
+	if ended == nil || now.Sub(k.trimmed).Abs() >= trimEvery {
+		k.ended, k.trimmed = make(map[did.DID]int), now
+	} else {
+		ended = make(map[did.DID]int)
+		for who, n := range k.ended {
+			if n > k.MaxPast/10 {
+				ended[who] = n
+				delete(k.ended, who)
+			}
+		}
+	}
 	k.mu.Unlock()
-	var principals []did.DID
-	for who := range ended {
-		principals = append(principals, who)
+	if ended == nil { // it is the first time
+		all, err = k.principals()
+	} else {
+		all = slices.Collect(maps.Keys(ended))
 	}
-	if first {
-		if principals, err = k.principals(); err != nil {
-			return 0, err
-		}
-	}
-	for _, who := range principals {
-		if who == "" {
-			continue
-		}
-		removed, err := k.trimPast(who)
-		if n += removed; err != nil {
-			return n, err
-		}
-	}
-	return n, nil
+	return slices.DeleteFunc(all, func(who did.DID) bool { return who == "" }), err
 }
 
 // trimPast is TrimPast for one principal: down to nine tenths, so that it need not begin
 // again at once.
 func (k *Keeper) trimPast(who did.DID) (n int, err error) {
 	all, bytes, err := k.past(who)
-	if err != nil || len(all) <= MaxPast && bytes <= MaxPastBytes {
+	if err != nil || len(all) <= k.MaxPast && bytes <= maxPast {
 		return 0, err
 	}
 	slices.SortFunc(all, func(a, b *record) int { return a.Ended.Compare(b.Ended) })
 	var some []Run
 	left := len(all)
 	for _, r := range all[:len(all)-1] {
-		if left <= MaxPast/10*9 && bytes <= MaxPastBytes/10*9 {
+		if left <= k.MaxPast/10*9 && bytes <= maxPast/10*9 {
 			break
 		}
 		some, left, bytes = append(some, r.Run), left-1, bytes-r.weight()

@@ -74,7 +74,11 @@ func (b *bench) listed(t *testing.T, who did.DID) (all []runs.ID) {
 // that has not ended. Of what went nobody knows any more, as of what never was.
 func TestTrimPast(t *testing.T) {
 	t.Parallel()
+	const kept = 100
+	later := time.Duration(0)
 	b := newBench(t, true)
+	b.config.MaxPast, b.config.Now = kept, func() time.Time { return time.Now().Add(later) }
+	b.restart(t, 0)
 	suspended := b.accept(t, engine.Anyone, b.one(t, 1), runs.Options{Suspended: true})
 	owners := b.accept(t, "", b.one(t, 2), runs.Options{})
 	others := b.accept(t, "did:key:another", b.one(t, 3), runs.Options{})
@@ -83,24 +87,25 @@ func TestTrimPast(t *testing.T) {
 		t.Fatal(err)
 	}
 	var all []runs.ID
-	for i := range runs.MaxPast {
+	for i := range kept {
 		all = append(all, b.accept(t, engine.Anyone, b.one(t, 10+i), runs.Options{}))
 		b.ends(t, all[i])
 	}
 	trim := func(want int) {
 		t.Helper()
+		later += time.Minute
 		if n, err := b.TrimPast(); n != want || err != nil {
 			t.Fatalf("%d went, %v; expected %d", n, err, want)
 		}
 	}
 	trim(0)
-	all = append(all, b.accept(t, engine.Anyone, b.one(t, 10+runs.MaxPast), runs.Options{}))
-	b.ends(t, all[runs.MaxPast])
-	b.until(t, func() bool { return len(b.listed(t, engine.Anyone)) == runs.MaxPast+3 })
-	trim(runs.MaxPast/10 + 1)
+	all = append(all, b.accept(t, engine.Anyone, b.one(t, 10+kept), runs.Options{}))
+	b.ends(t, all[kept])
+	b.until(t, func() bool { return len(b.listed(t, engine.Anyone)) == kept+3 })
+	trim(kept/10 + 1)
 	trim(0)
 	for i, id := range all {
-		if known := b.known(t, id); known != (i > runs.MaxPast/10) {
+		if known := b.known(t, id); known != (i > kept/10) {
 			t.Errorf("run %d: known %t", i, known)
 		}
 	}
@@ -109,10 +114,10 @@ func TestTrimPast(t *testing.T) {
 			t.Errorf("%v is gone", id)
 		}
 	}
-	if n := len(b.listed(t, engine.Anyone)); n != runs.MaxPast/10*9+2 {
+	if n := len(b.listed(t, engine.Anyone)); n != kept/10*9+2 {
 		t.Errorf("%d are listed", n)
 	}
-	for kind, want := range map[string]int{"run/place": runs.MaxPast/10*9 + 4, "run/jobs": runs.MaxPast/10*9 + 2} {
+	for kind, want := range map[string]int{"run/place": kept/10*9 + 4, "run/jobs": kept/10*9 + 2} {
 		n := 0
 		if err := b.config.Store.Notes(kind, func(store.Note) bool { n++; return true }); err != nil || n != want {
 			t.Errorf("%d notes %s, %v; expected %d", n, kind, err, want)
@@ -124,6 +129,16 @@ func TestTrimPast(t *testing.T) {
 	if err := b.Watch(t.Context(), all[0], runs.Position{}, func(runs.Event) bool { return true }); !errors.Is(err, runs.ErrUnknown) {
 		t.Error("events of what went:", err)
 	}
+	for i := range kept/10 + 1 { // many, which is looked at before a minute is over
+		b.ends(t, b.accept(t, engine.Anyone, b.one(t, 1000+i), runs.Options{}))
+	}
+	b.until(t, func() bool {
+		n, err := b.TrimPast()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n == kept/10+1
+	})
 	again := b.accept(t, engine.Anyone, b.one(t, 10), runs.Options{})
 	b.ends(t, again)
 	b.restart(t, 0) // which looks at all

@@ -179,7 +179,11 @@ func (g *collector) discardRecords(some []stored) (files []ipld.Link, err error)
 	batch := s.db.NewBatch()
 	defer func() { err = errors.Join(err, batch.Close()) }()
 	for _, b := range some {
-		if err := g.rankBlock(&b); err != nil {
+		mark, err := g.marks.of(markBlock, b.link)
+		if err == nil {
+			err = g.rankBlock(&b, mark)
+		}
+		if err != nil {
 			return nil, err
 		}
 		if b.rank >= g.cut {

@@ -108,7 +108,12 @@ type result struct {
 }
 
 // eachResult calls visit with each task that has receipts.
-func (g *collector) eachResult(visit func(*result) error) error {
+func (g *collector) eachResult(visit func(*result) error) (err error) {
+	marks, err := g.marks.cursor()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, marks.close()) }()
 	var at *result
 	var prefix []byte
 	flush := func() error {
@@ -116,13 +121,13 @@ func (g *collector) eachResult(visit func(*result) error) error {
 			return nil
 		}
 		var err error
-		if err = g.rankResult(at); err == nil {
+		if err = g.rankResult(at, marks); err == nil {
 			err = visit(at)
 		}
 		at = nil
 		return err
 	}
-	err := g.store.each(tableReceipt, nil, func(key, value []byte) error {
+	err = g.store.each(tableReceipt, nil, func(key, value []byte) error {
 		if at == nil || !bytes.HasPrefix(key, prefix) {
 			if err := flush(); err != nil {
 				return err
@@ -146,7 +151,7 @@ func (g *collector) eachResult(visit func(*result) error) error {
 	return errors.Join(err, flush())
 }
 
-func (g *collector) rankResult(r *result) error {
+func (g *collector) rankResult(r *result, marks *cursor) error {
 	r.used = g.store.laterUse(linkKey(tableReceipt, r.task.Link), r.used)
 	if err := g.store.get(noteKey(g.Notes, r.task.Key()), func(v []byte) error {
 		r.bytes += uint64(len(v))
@@ -154,7 +159,7 @@ func (g *collector) rankResult(r *result) error {
 	}); err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	mark, err := g.marks.of(markTask, r.task.Link)
+	mark, err := marks.of(markTask, r.task.Link)
 	r.rank = max(mark, rankOf(r.used, r.task.Link))
 	if g.store.recent.touched(r.task.Link) {
 		r.rank = kept
@@ -211,40 +216,48 @@ type stored struct {
 // eachBlock calls visit with each block.
 func (g *collector) eachBlock(visit func(stored) error) error {
 	for _, table := range []byte{tableBlock, tableFile} {
-		err := g.store.each(table, nil, func(key, value []byte) error {
-			l, _, err := cutLink(key[1:])
-			used, _, err2 := cutUsed(value)
-			if err != nil || err2 != nil {
-				return nil // damage, which Check tells
-			}
-			b := stored{link: l, file: table == tableFile, used: g.store.laterUse(key, used), bytes: uint64(len(key) + len(value))}
-			if b.file {
-				b.bytes += fileSize(value)
-			}
-			if err = g.rankBlock(&b); err != nil {
-				return err
-			}
-			if err := visit(b); err != nil {
-				return err
-			}
-			return context.Cause(g.ctx)
-		})
-		if err != nil {
+		if err := g.eachIn(table, visit); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// rankBlock finds out the rank of b. What the owner's results rest on is the owner's,
-// whoever put it.
-func (g *collector) rankBlock(b *stored) (err error) {
-	mark, err := g.marks.of(markBlock, b.link)
-	if err == nil && g.store.lent.some.Load() {
-		b.whose, _, err = g.store.lentTo(b.link)
-	}
+// eachIn is eachBlock for one table.
+func (g *collector) eachIn(table byte, visit func(stored) error) (err error) {
+	marks, err := g.marks.cursor()
 	if err != nil {
 		return err
+	}
+	defer func() { err = errors.Join(err, marks.close()) }()
+	return g.store.each(table, nil, func(key, value []byte) error {
+		l, _, err := cutLink(key[1:])
+		used, _, err2 := cutUsed(value)
+		if err != nil || err2 != nil {
+			return nil // damage, which Check tells
+		}
+		b := stored{link: l, file: table == tableFile, used: g.store.laterUse(key, used), bytes: uint64(len(key) + len(value))}
+		if b.file {
+			b.bytes += fileSize(value)
+		}
+		mark, err := marks.of(markBlock, l)
+		if err == nil {
+			err = g.rankBlock(&b, mark)
+		}
+		if err == nil {
+			err = visit(b)
+		}
+		return errors.Join(err, context.Cause(g.ctx))
+	})
+}
+
+// rankBlock finds out the rank of b, which has this mark. What the owner's results rest on is the owner's,
+// whoever put it.
+func (g *collector) rankBlock(b *stored, mark rank) (err error) {
+	if g.store.lent.some.Load() {
+		if b.whose, _, err = g.store.lentTo(b.link); err != nil {
+			return err
+		}
 	}
 	switch lent := b.whose != ""; {
 	case lent && mark != 0 && mark != kept:
