@@ -116,6 +116,11 @@ func TestPeerBrowser(t *testing.T) {
 		{"a rebound name", "evil.test", "127.0.0.2", "http://evil.test:" + port(s.addr)},
 	} {
 		results := goTo(foreign.name, foreign.at, foreign.url)
+		for _, name := range forms {
+			if results[name] == "nothing" {
+				t.Errorf("%s: %s: it was not sent: this proves little", foreign.what, name)
+			}
+		}
 		for _, name := range slices.Sorted(maps.Keys(results)) {
 			got := results[name]
 			if strings.HasPrefix(got, "read") && !(foreign.what == "a rebound name" && strings.HasPrefix(got, "read 403")) && !strings.Contains(got, "#foreign") {
@@ -140,6 +145,9 @@ func TestPeerBrowser(t *testing.T) {
 	}
 	s.client.CloseIdleConnections()
 }
+
+// forms are the attempts that a page makes by forms.
+var forms = []string{"form", "form of text", "form of parts", "form of a file", "form that resumes"}
 
 // port is that of an address.
 func port(at any) string {
