@@ -35,6 +35,7 @@ type rooms struct {
 
 	mu     sync.Mutex
 	vaults map[string]*store.Vault // by folder
+	closed bool
 }
 
 func newRooms(dir string, options store.Options) *rooms {
@@ -139,11 +140,27 @@ func (r *rooms) guests(visit func(*store.Vault) (more bool, err error)) error {
 		if err != nil {
 			return err
 		}
-		if more, err := visit(v); err != nil || !more {
+		more, err := visit(v)
+		if errors.Is(err, store.ErrClosed) && r.gone(v) {
+			continue // nothing was in it
+		}
+		if err != nil || !more {
 			return err
 		}
 	}
 	return nil
+}
+
+// gone tells whether a room was removed.
+func (r *rooms) gone(v *store.Vault) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, open := range r.vaults {
+		if open == v {
+			return false
+		}
+	}
+	return !r.closed
 }
 
 // names are the folders of the vaults that there are.
@@ -170,7 +187,9 @@ func (r *rooms) each(visit func(name string, v *store.Vault) error) error {
 	for _, name := range names {
 		v, err := r.folder(name)
 		if err == nil {
-			err = visit(name, v)
+			if err = visit(name, v); errors.Is(err, store.ErrClosed) && r.gone(v) {
+				err = nil // nothing was in it
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -243,6 +262,7 @@ func (r *rooms) receipts(id task.ID) (all []*receipt.Signed, err error) {
 func (r *rooms) close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.closed = true
 	var errs []error
 	for name, v := range r.vaults {
 		errs = append(errs, v.Close())

@@ -1,6 +1,7 @@
 package ipvm
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -115,5 +116,47 @@ func TestEmptyRoomGoes(t *testing.T) {
 	n.look()
 	if names, err := n.own.rooms.names(); err != nil || len(names) != 1 {
 		t.Errorf("after a month: %v, %v", names, err)
+	}
+}
+
+// Who looks through the rooms while an empty one is removed goes on with the others; a
+// node that closes is no such case.
+func TestLookThroughRoomsWhileOneGoes(t *testing.T) {
+	t.Parallel()
+	r := newRooms(t.TempDir(), store.Options{})
+	for _, guest := range []did.DID{"did:key:a", "did:key:b"} {
+		if _, err := r.open(engine.Room{Guest: guest}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func(before func()) (seen int, err error) {
+		err = r.guests(func(v *store.Vault) (bool, error) {
+			if seen++; seen == 1 {
+				before()
+			}
+			_, err := v.Has(ipld.LinkOf(ipld.CodecRaw, nil))
+			return true, err
+		})
+		return seen, err
+	}
+	names, err := r.names()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, err := look(func() {
+		if gone, err := r.remove(names[0]); !gone || err != nil {
+			t.Error(gone, err)
+		}
+	})
+	if seen != 2 || err != nil {
+		t.Errorf("%d rooms were seen, %v", seen, err)
+	}
+	_, err = look(func() {
+		if err := r.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if !errors.Is(err, store.ErrClosed) {
+		t.Errorf("of a node that closes: %v", err)
 	}
 }

@@ -115,7 +115,8 @@ type Keeper struct {
 	starved map[ID]bool
 	ledger  ledger
 	ended   map[did.DID]int // how many runs of each have ended; nil is not known; see TrimPast
-	trimmed time.Time       // when all were looked at
+	// trimmed is when those were looked at of whom some have ended, and trimmedAll all.
+	trimmed, trimmedAll time.Time
 }
 
 // New returns a keeper over c. It drives nothing that it finds in the store

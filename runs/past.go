@@ -2,7 +2,6 @@ package runs
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"time"
 
@@ -12,15 +11,20 @@ import (
 )
 
 // Bounds of what is kept of the runs that have ended on behalf of each principal but the
-// owner, where the config names none. Beyond them those go that ended longest ago; the
-// latest stays in any case.
+// owner, where the config names none. Beyond them those go that ended longest ago, but for
+// the latest; and all go that ended longer ago than PastFor.
 const (
 	DefaultPast = 10_000
 	maxPast     = 32 << 20 // bytes, about
+	PastFor     = 30 * 24 * time.Hour
 )
 
-// trimEvery is how long those are not looked at of whom few runs have ended.
-const trimEvery = time.Minute
+// trimEvery is how long those are not looked at of whom few runs have ended, and
+// trimAllEvery those of whom none has.
+const (
+	trimEvery    = time.Minute
+	trimAllEvery = 24 * time.Hour
+)
 
 // HandedOverFor is how long a run that was handed over is kept in any case, so that it
 // can be exported again.
@@ -127,7 +131,8 @@ func (k *Keeper) remove(some []Run) (n int, err error) {
 
 // TrimPast removes runs that have ended on behalf of others than the owner, beyond what
 // is kept of each, and returns how many. It looks at those only of whom many have ended
-// since it did last, or some and that is a minute ago. It is called by one at a time.
+// since it did last, or some and that is a minute ago, and at all once a day. It is called
+// by one at a time.
 func (k *Keeper) TrimPast() (n int, err error) {
 	if err := k.placeAll(); err != nil {
 		return 0, err
@@ -147,23 +152,26 @@ func (k *Keeper) TrimPast() (n int, err error) {
 // due are the principals that TrimPast has to look at.
 func (k *Keeper) due() (all []did.DID, err error) {
 	k.mu.Lock()
-	ended, now := k.ended, k.Now()
-	if ended == nil || now.Sub(k.trimmed).Abs() >= trimEvery {
-		k.ended, k.trimmed = make(map[did.DID]int), now
-	} else {
-		ended = make(map[did.DID]int)
-		for who, n := range k.ended {
-			if n > k.MaxPast/10 {
-				ended[who] = n
-				delete(k.ended, who)
-			}
+	now := k.Now()
+	every := k.ended == nil || now.Sub(k.trimmedAll).Abs() >= trimAllEvery
+	some := now.Sub(k.trimmed).Abs() >= trimEvery
+	for who, n := range k.ended {
+		if some || n > k.MaxPast/10 {
+			all = append(all, who)
 		}
 	}
+	for _, who := range all {
+		delete(k.ended, who)
+	}
+	if every {
+		k.ended, k.trimmedAll = make(map[did.DID]int), now
+	}
+	if some {
+		k.trimmed = now
+	}
 	k.mu.Unlock()
-	if ended == nil { // it is the first time
+	if every {
 		all, err = k.principals()
-	} else {
-		all = slices.Collect(maps.Keys(ended))
 	}
 	return slices.DeleteFunc(all, func(who did.DID) bool { return who == "" }), err
 }
@@ -172,14 +180,15 @@ func (k *Keeper) due() (all []did.DID, err error) {
 // again at once.
 func (k *Keeper) trimPast(who did.DID) (n int, err error) {
 	all, bytes, err := k.past(who)
-	if err != nil || len(all) <= k.MaxPast && bytes <= maxPast {
+	if err != nil {
 		return 0, err
 	}
 	slices.SortFunc(all, func(a, b *record) int { return a.Ended.Compare(b.Ended) })
 	var some []Run
-	left := len(all)
-	for _, r := range all[:len(all)-1] {
-		if left <= k.MaxPast/10*9 && bytes <= maxPast/10*9 {
+	left, over := len(all), len(all) > k.MaxPast || bytes > maxPast
+	for _, r := range all {
+		more := over && left > 1 && (left > k.MaxPast/10*9 || bytes > maxPast/10*9)
+		if !more && k.Now().Sub(r.Ended) < PastFor {
 			break
 		}
 		some, left, bytes = append(some, r.Run), left-1, bytes-r.weight()

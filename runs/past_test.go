@@ -143,6 +143,13 @@ func TestTrimPast(t *testing.T) {
 	b.ends(t, again)
 	b.restart(t, 0) // which looks at all
 	trim(0)
+	later += runs.PastFor
+	if n, err := b.TrimPast(); n < kept/2 || err != nil {
+		t.Errorf("after a month %d went, %v", n, err)
+	}
+	if left := b.listed(t, engine.Anyone); len(left) != 1 || left[0] != suspended || b.known(t, others) || !b.known(t, owners) {
+		t.Errorf("after a month are left: %v", left)
+	}
 	if _, err := b.Resume(t.Context(), suspended); err != nil {
 		t.Error(err)
 	}
