@@ -24,7 +24,7 @@ type connection struct {
 	mu     sync.Mutex
 	last   uint64 // identifiers of subscriptions up to this one were given away
 	active map[string]context.CancelFunc
-	sizes  map[string]int64 // of the documents of what is active
+	counts map[string]int64 // what each of them is counted for
 }
 
 // serve answers requests until the connection ends, then stops what it started.
@@ -147,17 +147,17 @@ func (c *connection) reserve() (string, *fail) {
 	return id, nil
 }
 
-// hold counts the document in r until the subscription with that identifier ends.
+// hold counts what the document in r takes until the subscription with that identifier ends.
 func (c *connection) hold(id string, r request) *fail {
 	if len(r.params) != 1 {
 		return nil // which is found out
 	}
-	size := int64(len(r.params[0]))
+	size := int64(Held(len(r.params[0])))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sizes[id] = size
-	if all := c.documents.Add(size); all > int64(c.MaxDocuments) {
-		return failf(codeBusy, "the documents of all subscriptions have %d bytes with this one, and %d is the most; come back when others have ended, or submit it to /v1/workflows", all, c.MaxDocuments)
+	c.counts[id] = size
+	if all := c.held.Add(size); all > int64(c.MaxHeld) {
+		return failf(codeBusy, "all subscriptions together would hold %d bytes with this one, and %d is the most; come back when others have ended, or submit it to /v1/workflows", all, c.MaxHeld)
 	}
 	return nil
 }
@@ -182,8 +182,8 @@ func (c *connection) end(id string) {
 	if stop := c.active[id]; stop != nil {
 		stop()
 		delete(c.active, id)
-		c.documents.Add(-c.sizes[id])
-		delete(c.sizes, id)
+		c.held.Add(-c.counts[id])
+		delete(c.counts, id)
 		c.subscriptions.Add(-1)
 	}
 }

@@ -30,13 +30,18 @@ const (
 	DefaultMessage       = 16 << 20
 	DefaultConnections   = 512
 	DefaultSubscriptions = 1024
-	DefaultDocuments     = 64 << 20
+	DefaultHeld          = 256 << 20
 	DefaultWriteTimeout  = 30 * time.Second
 	DefaultPingInterval  = 30 * time.Second
 )
 
 // maxIdle is how many goroutines are kept for the next requests.
 const maxIdle = 32
+
+// Held is what a subscription counts for until the last of its tasks was told, in
+// bytes, by the size of its document. It holds a goroutine and less than 1 KiB for
+// each task; in the document the shortest has 170 bytes.
+func Held(document int) int { return 16<<10 + 4*document }
 
 // Requests larger than smallMessage are read and worked on maxLarge at a time, over
 // all connections: the rest wait.
@@ -76,10 +81,9 @@ type Config struct {
 	// MaxMessage bounds a request, in bytes. MaxConnections bounds the WebSockets
 	// that are open at once, MaxSubscriptions those of one that are active.
 	MaxMessage, MaxConnections, MaxSubscriptions int
-	// MaxDocuments bounds the documents of all active subscriptions together, in
-	// bytes. Until the last of the tasks was told less than 1 KiB is held of each,
-	// whatever it was called with.
-	MaxDocuments int
+	// MaxHeld bounds what all active subscriptions hold, in bytes, as [Held] counts
+	// it.
+	MaxHeld int
 	// WriteTimeout is how long a client may take to take in a message, or to answer
 	// a ping, which it gets every PingInterval. It is cut off then.
 	WriteTimeout, PingInterval time.Duration
@@ -113,7 +117,7 @@ type Handler struct {
 	mu   sync.Mutex
 	open int // WebSockets
 
-	subscriptions, notifications, requests, documents atomic.Int64
+	subscriptions, notifications, requests, held atomic.Int64
 }
 
 // errStopping is why connections end when a handler is closed.
@@ -124,7 +128,7 @@ func New(c Config) *Handler {
 	orDefault(&c.MaxMessage, DefaultMessage)
 	orDefault(&c.MaxConnections, DefaultConnections)
 	orDefault(&c.MaxSubscriptions, DefaultSubscriptions)
-	orDefault(&c.MaxDocuments, DefaultDocuments)
+	orDefault(&c.MaxHeld, DefaultHeld)
 	orDefault(&c.WriteTimeout, DefaultWriteTimeout)
 	orDefault(&c.PingInterval, DefaultPingInterval)
 	if c.Log == nil {
@@ -180,7 +184,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client was told
 	}
-	c := &connection{Handler: h, socket: socket, writing: make(chan struct{}, 1), active: make(map[string]context.CancelFunc), sizes: make(map[string]int64)}
+	c := &connection{Handler: h, socket: socket, writing: make(chan struct{}, 1), active: make(map[string]context.CancelFunc), counts: make(map[string]int64)}
 	c.serve()
 }
 

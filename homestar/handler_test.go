@@ -184,17 +184,16 @@ func TestSubscriptionBound(t *testing.T) {
 	c.subscribe(t, doc)
 }
 
-// Subscriptions that came to their end are not counted.
-// The documents that are held for subscriptions are bounded together.
-func TestDocumentsBound(t *testing.T) {
+// What subscriptions hold is bounded together, however small each is.
+func TestHeldBound(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, homestar.Config{MaxDocuments: 1500})
+	b := newBench(t, homestar.Config{MaxHeld: 30_000})
 	open := b.shut()
 	c, other := b.dial(t), b.dial(t)
 	doc := func(n int) string { return b.chain(t, fmt.Sprint("w", n), 3, n) }
 	id := c.subscribe(t, doc(1))
 	m := other.request(t, "subscribe_run_workflow", doc(2))
-	if m.Error == nil || m.Error.Code != -32000 || !strings.Contains(m.Error.Message, "1500 is the most") {
+	if m.Error == nil || m.Error.Code != -32000 || !strings.Contains(m.Error.Message, "30000 is the most") {
 		t.Errorf("one too many: %+v", m.Error)
 	}
 	open()
@@ -209,6 +208,7 @@ func TestDocumentsBound(t *testing.T) {
 	}
 }
 
+// Subscriptions that came to their end are not counted.
 func TestSubscriptionsEnd(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, homestar.Config{MaxSubscriptions: 1})
