@@ -18,5 +18,5 @@ func softLimit(resource int) uint64 {
 	if err := syscall.Getrlimit(resource, &l); err != nil || l.Cur >= math.MaxInt64 {
 		return 0
 	}
-	return l.Cur
+	return uint64(l.Cur)
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command peer is responsible for measuring ipvm beside Homestar 0.3.0, each as a
 // process of its own, over the JSON-RPC that both speak: the same documents, the same
 // client, one after the other.
