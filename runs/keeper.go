@@ -273,7 +273,7 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 
 // load reads the record of a run.
 func (k *Keeper) load(id ID) (*record, error) {
-	kept, ok, err := k.Store.LastRun(id.Workflow, string(id.For))
+	kept, ok, err := k.Store.Run(id.Workflow, string(id.For), 0)
 	if err != nil {
 		return nil, err
 	}

@@ -140,20 +140,23 @@ func conformRecords(t *testing.T, s *Store, _ *clock) {
 
 func conformRuns(t *testing.T, s *Store, _ *clock) {
 	w, x := taskID(1).Link, taskID(2).Link
-	if _, ok, err := s.LastRun(w, ""); ok || err != nil {
-		t.Errorf("last run of none: %t %v", ok, err)
+	if _, ok, err := s.Run(w, "", 1); ok || err != nil {
+		t.Errorf("run of none: %t %v", ok, err)
 	}
 	for _, seq := range []uint64{2, 1, 300} {
 		put(t, s, Batch{Runs: []Run{{w, "", seq, ipld.Uint(seq)}, {x, "", seq, ipld.Null}}})
 	}
 	for who, seq := range map[string]uint64{"did:a": 9, "did:ab": 8} {
 		put(t, s, Batch{Runs: []Run{{w, who, seq, ipld.String(who)}}})
-		if r, ok, err := s.LastRun(w, who); r.Seq != seq || r.For != who || !r.Record.Equal(ipld.String(who)) || !ok || err != nil {
-			t.Errorf("last run for %s: %+v %t %v", who, r, ok, err)
+		if r, ok, err := s.Run(w, who, seq); r.Seq != seq || r.For != who || !r.Record.Equal(ipld.String(who)) || !ok || err != nil {
+			t.Errorf("run for %s: %+v %t %v", who, r, ok, err)
 		}
 	}
-	if r, ok, err := s.LastRun(w, ""); r.Seq != 300 || r.Workflow != w || !r.Record.Equal(ipld.Uint(300)) || !ok || err != nil {
-		t.Errorf("last run: %+v %t %v", r, ok, err)
+	if _, ok, err := s.Run(w, "", 3); ok || err != nil {
+		t.Errorf("run of another number: %t %v", ok, err)
+	}
+	if r, ok, err := s.Run(w, "", 300); r.Seq != 300 || r.Workflow != w || !r.Record.Equal(ipld.Uint(300)) || !ok || err != nil {
+		t.Errorf("run: %+v %t %v", r, ok, err)
 	}
 	var got []uint64
 	if err := s.Runs(w, func(r Run) bool {

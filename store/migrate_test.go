@@ -80,7 +80,7 @@ func TestOpenFormat1(t *testing.T) {
 	if err != nil || sum.Results != len(old0.tasks) || sum.Blocks != len(old0.blocks) {
 		t.Errorf("%+v %v", sum, err)
 	}
-	if _, ok, err := s.LastRun(old0.run.Workflow, old0.run.For); !ok || err != nil {
+	if _, ok, err := s.Run(old0.run.Workflow, old0.run.For, old0.run.Seq); !ok || err != nil {
 		t.Errorf("run: %t %v", ok, err)
 	}
 	wantNoProblems(t, s)
@@ -176,7 +176,7 @@ func verifyFormat0(t *testing.T, s *Store, list string) {
 	if v, ok, err := s.Module(old0.module.Link); !v.Equal(old0.module.Interface) || !ok || err != nil {
 		t.Errorf("module: %t %v", ok, err)
 	}
-	if r, ok, err := s.LastRun(old0.run.Workflow, ""); !r.Record.Equal(old0.run.Record) || !ok || err != nil {
+	if r, ok, err := s.Run(old0.run.Workflow, "", old0.run.Seq); !r.Record.Equal(old0.run.Record) || !ok || err != nil {
 		t.Errorf("run: %t %v", ok, err)
 	}
 	wantNoProblems(t, s)

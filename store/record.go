@@ -87,27 +87,20 @@ func readRun(key, value []byte) (r Run, err error) {
 	return r, err
 }
 
-// LastRun returns the record of the latest run of a workflow on behalf of one
-// principal, and whether there is one.
-func (s *Store) LastRun(workflow ipld.Link, who string) (r Run, ok bool, err error) {
+// Run returns the record of one run of a workflow on behalf of one principal, and
+// whether there is one.
+func (s *Store) Run(workflow ipld.Link, who string, seq uint64) (r Run, ok bool, err error) {
 	if err := s.gate.enter(); err != nil {
 		return Run{}, false, err
 	}
 	defer s.gate.leave()
-	prefix := append(runKey(workflow, who), 0)
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
-	if err != nil {
-		return Run{}, false, err
-	}
-	defer func() { err = errors.Join(err, it.Close()) }()
-	if !it.Last() {
-		return Run{}, false, it.Error()
-	}
-	value, err := it.ValueAndErr()
-	if err == nil {
-		r, err = readRun(it.Key(), value)
-	}
-	return r, err == nil, err
+	key := binary.BigEndian.AppendUint64(runKey(workflow, who), seq)
+	err = s.get(key, func(value []byte) error {
+		r, err = readRun(key, value)
+		return err
+	})
+	ok, err = s.found(err, "run of workflow", workflow)
+	return r, ok, err
 }
 
 // Note returns a note that was put, and whether there is one.
