@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -501,4 +503,33 @@ func conformClosed(t *testing.T, s *Store, _ *clock) {
 		}
 	}
 	closeStore(t, s) // again
+}
+
+// TestPutAgain shows that a document which is there is not written again within the
+// hour of its use, and that all else is.
+func TestPutAgain(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	s := aged(t, vfs.NewMem(), c)
+	defer closeStore(t, s)
+	batch := Batch{Blocks: []ipld.Block{rawBlock([]byte("a document"))}, Aliases: []Alias{{taskID(1), taskID(2)}}}
+	writes := func(what string, b Batch, want bool) {
+		t.Helper()
+		before := s.syncing.applied.Load()
+		put(t, s, b)
+		if wrote := s.syncing.applied.Load() > before; wrote != want {
+			t.Errorf("%s: written %t, want %t", what, wrote, want)
+		}
+	}
+	writes("the first time", batch, true)
+	writes("again", batch, false)
+	more := batch
+	more.Blocks = append(slices.Clone(batch.Blocks), rawBlock([]byte("another")))
+	writes("with another block", more, true)
+	writes("with another meaning", Batch{Aliases: []Alias{{taskID(1), taskID(3)}}}, true)
+	c.add(time.Hour)
+	writes("an hour later", batch, true)
+	if data, err := s.Block(batch.Blocks[0].Link); err != nil || string(data) != "a document" {
+		t.Errorf("%q, %v", data, err)
+	}
 }

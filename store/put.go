@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -172,13 +173,14 @@ func (s *Store) apply(b Batch, paths []string) (err error) {
 
 func (s *Store) fill(batch *pebble.Batch, b Batch) error {
 	now := s.now()
+	set := s.setterOf(batch, b)
 	for _, block := range b.Blocks {
 		table, rest := byte(tableBlock), block.Data
 		if len(block.Data) > InlineBlock {
 			table, rest = tableFile, binary.AppendUvarint(nil, uint64(len(block.Data)))
 		}
 		value := append(appendUsed(make([]byte, 0, 10+len(rest)), now), rest...)
-		if err := batch.Set(linkKey(table, block.Link), value, nil); err != nil {
+		if err := set(linkKey(table, block.Link), value); err != nil {
 			return err
 		}
 	}
@@ -192,15 +194,35 @@ func (s *Store) fill(batch *pebble.Batch, b Batch) error {
 			return err
 		}
 	}
-	return fillRecords(batch, b)
-}
-
-func fillRecords(batch *pebble.Batch, b Batch) error {
 	for _, a := range b.Aliases {
-		if err := batch.Set(linkKey(tableAlias, a.From.Link), a.To.Bytes(), nil); err != nil {
+		if err := set(linkKey(tableAlias, a.From.Link), a.To.Bytes()); err != nil {
 			return err
 		}
 	}
+	return fillRecords(batch, b)
+}
+
+// setterOf returns how to set what may be there already. Documents come again and
+// again, and need not be written again; results are new, and are not looked for.
+func (s *Store) setterOf(batch *pebble.Batch, b Batch) func(key, value []byte) error {
+	return func(key, value []byte) error {
+		if len(b.Receipts)+len(b.Foreign) == 0 && s.holds(key, value) {
+			return nil
+		}
+		return batch.Set(key, value, nil)
+	}
+}
+
+// holds tells whether a key has that very value.
+func (s *Store) holds(key, value []byte) (same bool) {
+	err := s.get(key, func(v []byte) error {
+		same = bytes.Equal(v, value)
+		return nil
+	})
+	return same && err == nil
+}
+
+func fillRecords(batch *pebble.Batch, b Batch) error {
 	for _, m := range b.Modules {
 		value, err := ipld.AppendCBOR(nil, m.Interface)
 		if err != nil {
