@@ -14,6 +14,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/task"
 )
 
 // ImportOptions say what becomes of an imported run.
@@ -43,7 +44,8 @@ type Imported struct {
 	From             did.DID
 	HandedOver       bool
 	Receipts, Blocks int
-	// Unbelieved are the jobs whose receipts do not count here, by their signers.
+	// Unbelieved are the jobs whose receipts do not count here, by their signers, and
+	// that have not run here either.
 	Unbelieved map[did.DID][]string
 	// Absent are links of the document whose blocks are neither in the file nor here.
 	Absent []ipld.Link
@@ -211,11 +213,24 @@ func (i *arrival) keepReceipts(out *Imported) error {
 		if err != nil {
 			return err
 		}
-		if !word.Counts {
+		if word.Counts {
+			continue
+		}
+		ran, err := i.ran(own, signed.Task)
+		if err != nil {
+			return err
+		}
+		if !ran {
 			out.Unbelieved[signed.Executor] = append(out.Unbelieved[signed.Executor], i.results[k].job)
 		}
 	}
 	return nil
+}
+
+// ran tells whether this node has a receipt of its own for a task.
+func (i *arrival) ran(own did.DID, id task.ID) (bool, error) {
+	all, err := i.to.Backend().Receipts(i.ctx, id)
+	return slices.ContainsFunc(all, func(r *receipt.Signed) bool { return r.Executor == own }), err
 }
 
 // missing are the links that the file says were absent, and are so here.

@@ -11,7 +11,8 @@ import (
 
 // Waited keeps what came of a run that somebody waited for, and that was not
 // accepted: it is known afterwards like one that was. It is durable with what is
-// kept next. Of a workflow that was accepted and has not ended nothing is changed.
+// kept next. One that was accepted and that nothing drives has ended with it if it
+// went well; else of what was accepted and has not ended nothing is changed.
 func (k *Keeper) Waited(g *graph.Graph, who did.DID, o Options, began time.Time, report *engine.Report) error {
 	jobs := make([]Job, len(report.Jobs))
 	for i := range report.Jobs {
@@ -26,11 +27,29 @@ func (k *Keeper) Waited(g *graph.Graph, who did.DID, o Options, began time.Time,
 	case errors.Is(err, ErrUnknown):
 	case err != nil:
 		return err
-	case !last.State.Over() || k.active[r.ID] != nil:
+	case k.active[r.ID] != nil:
 		return nil
+	case !last.State.Over():
+		return k.overtake(last, r, jobs)
 	}
 	k.hasEnded(who)
 	return k.Store.Put(r.after(last, jobs))
+}
+
+// overtake ends what was accepted, and is still to be run, as waited did if that went
+// well: all its receipts are there. The caller holds mu.
+func (k *Keeper) overtake(accepted, waited *record, jobs []Job) error {
+	if waited.State != OK {
+		return nil
+	}
+	accepted.State, accepted.Settled, accepted.Ended = OK, waited.Settled, waited.Ended
+	accepted.Attempt++
+	if err := k.Store.Put(accepted.batch(jobs)); err != nil {
+		return err
+	}
+	k.ledger.remove(accepted.ID)
+	k.hasEnded(accepted.For)
+	return nil
 }
 
 // newRecord is that of a workflow which is to run, for the first time.

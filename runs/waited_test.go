@@ -2,6 +2,7 @@ package runs_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -58,7 +59,8 @@ func TestWaited(t *testing.T) {
 	}
 }
 
-// A workflow that was accepted is still to be run, whoever waits for it beside.
+// A workflow that was accepted ends with one that somebody waited for and that went
+// well, but not while it is driven.
 func TestWaitedBesideAccepted(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, false)
@@ -67,10 +69,40 @@ func TestWaitedBesideAccepted(t *testing.T) {
 	if r := b.waited(t.Context(), t, g, ""); r.State != runs.Running || r.Attempt != 1 {
 		t.Errorf("in progress: %+v", r)
 	}
-	if _, err := b.Suspend(t.Context(), id); err != nil {
+	suspended, err := b.Suspend(t.Context(), id)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if r := b.waited(t.Context(), t, g, ""); r.State != runs.Suspended || r.Attempt != 1 {
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r := b.waited(gone, t, g, ""); r.State != runs.Suspended || r.Attempt != 1 {
+		t.Errorf("suspended, and given up beside: %+v", r)
+	}
+	r := b.waited(t.Context(), t, g, "")
+	if r.State != runs.OK || r.Attempt != 2 || r.Settled != 2 || r.Ended.IsZero() || !r.Accepted.Equal(suspended.Accepted) {
 		t.Errorf("suspended: %+v", r)
 	}
+	if jobs, err := b.Jobs(id); err != nil || len(jobs) != 2 {
+		t.Errorf("%+v, %v", jobs, err)
+	}
+	if _, err := b.Resume(t.Context(), id); !errors.Is(err, runs.ErrState) {
+		t.Errorf("resumed: %v", err)
+	}
+	b.restart(t, 0)
+}
+
+// So does one whose node has died.
+func TestWaitedAfterDeath(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, false)
+	g := b.sum(t, 1)
+	id := b.submit(t, g).ID
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.Keeper = runs.New(b.config)
+	if r := b.waited(t.Context(), t, g, ""); r.State != runs.OK || r.ID != id {
+		t.Errorf("%+v", r)
+	}
+	b.restart(t, 0)
 }
