@@ -433,10 +433,9 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 	jobs := withHandled(l.settled(), report)
 	switch {
 	case stopped && errors.Is(cause, errSuspend):
-		r.State, jobs = Suspended, nil
+		r.State = Suspended
 	case stopped && errors.Is(cause, ErrClosed), errors.Is(err, engine.ErrClosed), errors.Is(err, store.ErrClosed):
-		k.drop(l) // its record says that it is to be run
-		l.end(ErrClosed)
+		k.leave(l, jobs)
 		return
 	case stopped && errors.Is(cause, errCancel):
 		r.State, r.Ended = Cancelled, k.Now()
@@ -480,6 +479,23 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 		k.forget(r.ID)
 	}
 	l.close(r.Run, jobs, err)
+}
+
+// leave gives up l, whose record says that it is to be run, and keeps what has settled
+// so far for who asks before it is taken up again.
+func (k *Keeper) leave(l *live, jobs []Job) {
+	k.mu.Lock()
+	r, err := k.load(l.record.ID)
+	if err == nil && r.State == Running && r.Attempt == l.record.Attempt { // and not cancelled a moment ago
+		r.Settled = len(jobs)
+		err = k.Store.Put(r.batch(jobs))
+	}
+	k.mu.Unlock()
+	if err != nil && !errors.Is(err, store.ErrClosed) {
+		k.Log.Warn("runs: how far a workflow has come could not be kept", "workflow", l.record.Workflow, "err", err)
+	}
+	k.drop(l)
+	l.end(ErrClosed)
 }
 
 func allWell(jobs []Job) bool {
@@ -587,9 +603,10 @@ func (k *Keeper) Suspend(ctx context.Context, id ID) (Run, error) {
 	return k.halt(ctx, id, Suspended, errSuspend)
 }
 
-// halt keeps that a run is to be in the given state, then stops what drives it
-// and waits for that.
+// halt keeps that a run is to be in the given state, with what has settled, then stops
+// what drives it and waits for that.
 func (k *Keeper) halt(ctx context.Context, id ID, state State, cause error) (Run, error) {
+	found := k.recall(ctx, id)
 	k.mu.Lock()
 	l := k.active[id]
 	r, err := k.load(id)
@@ -602,11 +619,13 @@ func (k *Keeper) halt(ctx context.Context, id ID, state State, cause error) (Run
 	case r.State == state:
 	default:
 		var jobs []Job
-		if r.State = state; state == Cancelled {
+		if jobs, err = k.settled(r, l, found); state == Cancelled {
+			var missing error
+			jobs, missing = k.withRest(r, jobs)
+			err = errors.Join(err, missing)
 			r.Ended = k.Now()
-			jobs, err = k.withRest(r, nil)
-			r.Settled = len(jobs)
 		}
+		r.State, r.Settled = state, len(jobs)
 		err = errors.Join(err, k.Store.Put(r.batch(jobs)))
 	}
 	k.mu.Unlock()
@@ -625,6 +644,53 @@ func (k *Keeper) halt(ctx context.Context, id ID, state State, cause error) (Run
 	}
 	l.stop(cause)
 	return l.wait(ctx)
+}
+
+// settled is what jobs of r have come to as far as is known: by l, which drives it, by
+// its record, or by what was found in receipts. The caller holds mu.
+func (k *Keeper) settled(r *record, l *live, found *recalled) ([]Job, error) {
+	switch {
+	case l != nil:
+		return l.settled(), nil
+	case r.Settled == 0 && found != nil && found.attempt == r.Attempt:
+		r.Attempt++ // who watched the last one was told in another order
+		return found.jobs, nil
+	}
+	return k.jobs(r)
+}
+
+// recalled is what jobs came to in an attempt that was cut short.
+type recalled struct {
+	attempt uint64
+	jobs    []Job
+}
+
+// recall finds in receipts what the jobs of a run came to that nobody drives and whose
+// record does not say, since the process that did was killed; nil if there is none.
+func (k *Keeper) recall(ctx context.Context, id ID) *recalled {
+	k.mu.Lock()
+	r, err := k.load(id)
+	active := k.active[id] != nil
+	k.mu.Unlock()
+	if err != nil || active || r.State != Running || r.Settled > 0 {
+		return nil
+	}
+	g, err := k.document(r)
+	var report *engine.Report
+	if err == nil {
+		report, err = k.Run(ctx, r.For, g, engine.Options{Recall: true, KeepGoing: r.KeepGoing, Authority: r.authority, Brings: r.brings})
+	}
+	if err != nil {
+		k.Log.Warn("runs: how far a workflow had come is not known", "workflow", id.Workflow, "err", err)
+		return nil
+	}
+	found := &recalled{attempt: r.Attempt}
+	for i := range report.Jobs {
+		if j := &report.Jobs[i]; j.Status == engine.JobOK || j.Receipt.Defined() {
+			found.jobs = append(found.jobs, jobOf(j))
+		}
+	}
+	return found
 }
 
 // Resume takes up a run that was suspended, cancelled or broken, or that failed;

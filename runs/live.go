@@ -246,11 +246,9 @@ func (k *Keeper) replay(id ID, after Position, yield func(Event) bool) error {
 	if err != nil {
 		return err
 	}
-	var jobs []Job
-	if r.State.Over() {
-		if jobs, err = k.jobs(r); err != nil {
-			return err
-		}
+	jobs, err := k.jobs(r)
+	if err != nil {
+		return err
 	}
 	if after.Attempt != r.Attempt {
 		after = Position{}
