@@ -19,15 +19,15 @@ type Child struct {
 // files; else it returns nil. From then on the process ends at once when its
 // parent has ended, and leaves interrupts to it.
 func Inherit(files int) (*Child, error) {
-	text, ok := os.LookupEnv(variable)
+	text, ok := os.LookupEnv(Variable)
 	if !ok {
 		return nil, nil
 	}
-	if err := os.Unsetenv(variable); err != nil {
+	if err := os.Unsetenv(Variable); err != nil {
 		return nil, err
 	}
 	if parent, err := strconv.Atoi(text); err != nil || parent != os.Getppid() {
-		return nil, fmt.Errorf("%s is %q, and this process was started by %d\n  hint: leave that variable alone", variable, text, os.Getppid())
+		return nil, fmt.Errorf("%s is %q, and this process was started by %d\n  hint: leave that variable alone", Variable, text, os.Getppid())
 	}
 	signal.Ignore(os.Interrupt) // a terminal sends it to the parent, too
 	c := &Child{word: inherited(wordFD)}

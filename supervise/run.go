@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// variable tells a child which process is its parent.
-const variable = "IPVM_SUPERVISED"
+// Variable tells a child which process is its parent.
+const Variable = "IPVM_SUPERVISED"
 
 // The descriptors of a child: the one that ends with its parent, the one for its
 // word, and from there on those of [Config.Files].
@@ -133,7 +133,7 @@ func (c *Config) life(ctx context.Context) (state *os.ProcessState, done bool, e
 	defer word.Close()
 	cmd := &exec.Cmd{
 		Path: c.Path, Args: c.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Env:        append(os.Environ(), variable+"="+strconv.Itoa(os.Getpid())),
+		Env:        append(os.Environ(), Variable+"="+strconv.Itoa(os.Getpid())),
 		ExtraFiles: append([]*os.File{life, told}, c.Files...),
 	}
 	bind(cmd)

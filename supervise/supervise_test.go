@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	switch role := os.Getenv(roleVariable); {
 	case role == "":
 		os.Exit(m.Run())
-	case os.Getenv(variable) != "":
+	case os.Getenv(Variable) != "":
 		child(role)
 	default:
 		parent(role)
@@ -233,9 +233,9 @@ func TestInheritIsForChildren(t *testing.T) {
 	if c, err := Inherit(0); c != nil || err != nil {
 		t.Errorf("%v, %v", c, err)
 	}
-	t.Setenv(variable, "1")
+	t.Setenv(Variable, "1")
 	if os.Getppid() == 1 {
-		t.Setenv(variable, "2")
+		t.Setenv(Variable, "2")
 	}
 	if _, err := Inherit(0); err == nil {
 		t.Error("the child of another process took over")

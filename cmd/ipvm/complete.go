@@ -76,7 +76,7 @@ func one(f completer) completer {
 // asked opens the node for a shell that asks for words. A state directory that is
 // not there is not made for that.
 func (a *app) asked(cmd *cobra.Command, ask func(context.Context, *ipvm.Node)) {
-	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+	if err := a.config.load(cmd); err != nil {
 		return
 	}
 	if _, err := os.Stat(filepath.Join(a.config.dir(), ipvm.StoreDir)); err != nil {
@@ -136,7 +136,7 @@ func (a *app) signers(cmd *cobra.Command, _ []string, start string) (words []str
 
 // keys offers the names of keys; a file is as good.
 func (a *app) keys(cmd *cobra.Command, _ []string, start string) (words []string, _ cobra.ShellCompDirective) {
-	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+	if err := a.config.load(cmd); err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
 	names, _ := a.keyNames()

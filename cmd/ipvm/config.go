@@ -3,9 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,12 +18,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ipvm-wg/go-ipvm"
+	"github.com/ipvm-wg/go-ipvm/api"
 	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/client"
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/gateway"
 	"github.com/ipvm-wg/go-ipvm/receipt"
+	"github.com/ipvm-wg/go-ipvm/supervise"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/wasm"
@@ -39,12 +44,16 @@ type setting struct {
 	from  string // "default", "file …", "environment …", "flag …"
 	check func(string) error
 
+	serving bool // a flag of `ipvm node` and `ipvm config` only
+	many    bool // a flag that may be there more than once
+
 	standard string // the value where nothing sets it
 }
 
 // config is every setting of the command.
 type config struct {
-	all []*setting
+	all    []*setting
+	warned bool // of variables that set nothing
 }
 
 // Keys of settings.
@@ -84,6 +93,11 @@ const (
 	keyGuestQuota = "guest-quota"
 	keyCodeQuota  = "code-quota"
 
+	keyListen = "listen"
+	keyHost   = "host"
+	keyOrigin = "origin"
+	keyOffer  = "offer-pure"
+
 	kindNumber = "NUMBER" // the kind of value that is written without quotes
 
 	keyConfig = "config" // only a flag: the file that the others may stand in
@@ -120,25 +134,50 @@ func (c *config) register(flags *pflag.FlagSet) {
 		{key: keyGuestQuota, env: "IPVM_GUEST_QUOTA", kind: "SIZE", usage: "how much it may keep for all others together, likewise; empty is a quarter of store-quota, or " + size(ipvm.DefaultGuestQuota) + " where there is none", value: "", check: asError(parseQuota)},
 		{key: keyCodeQuota, env: "IPVM_CODE_QUOTA", kind: "SIZE", usage: "how much compiled code is kept: above, what was used least recently goes", value: size(wasm.DefaultCacheBytes), check: asError(workflow.ParseSize)},
 		{key: keyTrustDepth, env: "IPVM_TRUST_DEPTH", kind: kindNumber, usage: "how many delegations may lead from this node to one whose receipts count by them", value: "1", check: asError(parseDepth)},
+		{key: keyListen, env: "IPVM_LISTEN", kind: "ADDRESS", serving: true, usage: "answer HTTP at this loopback address; port 0 is any that is free, and an empty one none", value: "127.0.0.1:1337", check: checkListen},
+		{key: keyHost, env: "IPVM_HOST", kind: "LIST", serving: true, many: true, usage: "also answer requests that name these hosts: HOST:PORT with commas between, such as localhost:1337", value: "", check: asError(parseHosts)},
+		{key: keyOrigin, env: "IPVM_ORIGIN", kind: "LIST", serving: true, many: true, usage: "also answer pages of these origins, with commas between, such as http://localhost:8080", value: "", check: asError(parseOrigins)},
+		{key: keyOffer, env: "IPVM_OFFER_PURE", kind: "GAS", serving: true, usage: "let anyone who signs the requests, with any key, have pure workflows run, of at most so much gas each; more bounds may follow: ,day=GAS,memory=SIZE,time=TIME,disk=SIZE,strangers=NUMBER; empty lets none", value: "", check: asError(parseOffer)},
 	}
 	for _, s := range c.all {
 		s.from, s.standard = "default", s.value
-		usage := s.usage
-		if s.value != "" {
-			usage += " (default " + s.value + ")"
+		if !s.serving {
+			s.flag(flags)
 		}
-		flags.Var(&given{kind: s.kind}, s.key, usage)
 	}
 	flags.Var(&given{kind: "FILE"}, keyConfig, "configuration file (default "+configFile()+", if it is there)")
 }
 
+// servingFlags declares the flags of the settings that only a node has which serves.
+func (c *config) servingFlags(flags *pflag.FlagSet) {
+	for _, s := range c.all {
+		if s.serving {
+			s.flag(flags)
+		}
+	}
+}
+
+func (s *setting) flag(flags *pflag.FlagSet) {
+	usage := s.usage
+	if s.value != "" {
+		usage += " (default " + s.value + ")"
+	}
+	flags.Var(&given{kind: s.kind, many: s.many}, s.key, usage)
+}
+
 // given is what a flag says, to be looked at when all settings are.
-type given struct{ text, kind string }
+type given struct {
+	text, kind string
+	many       bool // is added to when the flag is there again
+}
 
 func (g *given) String() string { return g.text }
 
 // Set takes the flag's value.
 func (g *given) Set(s string) error {
+	if g.many && g.text != "" {
+		s = g.text + "," + s
+	}
 	g.text = s
 	return nil
 }
@@ -219,13 +258,22 @@ func parseGateways(s string) ([]string, error) {
 }
 
 func parseFiles(s string) ([]string, error) {
+	all, err := parseWords(s)
+	if err != nil {
+		return nil, fmt.Errorf("%q has a file without a name", s)
+	}
+	return all, nil
+}
+
+// parseWords reads a list with commas between, none of whose words is empty.
+func parseWords(s string) ([]string, error) {
 	if s == "" {
 		return nil, nil
 	}
 	all := strings.Split(s, ",")
-	for i, file := range all {
-		if all[i] = strings.TrimSpace(file); all[i] == "" {
-			return nil, fmt.Errorf("%q has a file without a name", s)
+	for i, word := range all {
+		if all[i] = strings.TrimSpace(word); all[i] == "" {
+			return nil, fmt.Errorf("%q has nothing between two commas, or at an end", s)
 		}
 	}
 	return all, nil
@@ -281,6 +329,52 @@ func parseDepth(s string) (int, error) {
 	return n, nil
 }
 
+// checkListen refuses what can not be listened at, as far as the text tells.
+func checkListen(s string) error {
+	if s == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is not an address with a port, such as 127.0.0.1:1337", s)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return fmt.Errorf("%q has the port %q, which is not a number from 0 to 65535", s, port)
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && !ip.IsLoopback() {
+		return fmt.Errorf("%q is not a loopback address, such as 127.0.0.1:1337; only these are served", s)
+	}
+	return nil
+}
+
+func parseHosts(s string) ([]string, error) {
+	all, err := parseWords(s)
+	if err == nil {
+		_, err = api.NewDoor(all, nil)
+	}
+	return all, err
+}
+
+func parseOrigins(s string) ([]string, error) {
+	all, err := parseWords(s)
+	if err == nil {
+		_, err = api.NewDoor(nil, all)
+	}
+	return all, err
+}
+
+// parseOffer reads what strangers may have run; empty is nil, nothing.
+func parseOffer(s string) (*authority.Offer, error) {
+	if s == "" {
+		return nil, nil
+	}
+	o, err := authority.ParseOffer(s)
+	if err != nil {
+		return nil, fmt.Errorf("%w; it is written as 1000000000, the gas of a workflow, or as 1000000000,day=100000000000,disk=64MiB", err)
+	}
+	return &o, nil
+}
+
 func parseTime(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d <= 0 {
@@ -307,23 +401,70 @@ func configFile() string {
 }
 
 // load fills in the settings from the file, the environment and the flags.
-func (c *config) load(flags *pflag.FlagSet) error {
+// It warns of variables that look like the environment's and are not.
+func (c *config) load(cmd *cobra.Command) error {
+	flags := cmd.Root().PersistentFlags() // a command may have some of these names for its own flags
 	if err := c.loadFile(flags); err != nil {
 		return err
 	}
+	c.warn(cmd.ErrOrStderr())
 	for _, s := range c.all {
 		if v, ok := os.LookupEnv(s.env); ok && v != "" {
 			if err := s.set(v, "environment "+s.env); err != nil {
 				return err
 			}
 		}
-		if f := flags.Lookup(s.key); f.Changed {
+		f := flags.Lookup(s.key)
+		if s.serving {
+			f = cmd.Flags().Lookup(s.key)
+		}
+		if f != nil && f.Changed {
 			if err := s.set(f.Value.String(), "flag --"+s.key); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// warn tells once of variables that set nothing. A node that is supervised leaves it
+// to its supervisor, which has the same.
+func (c *config) warn(out io.Writer) {
+	told := c.warned || os.Getenv(supervise.Variable) != ""
+	c.warned = true
+	if told {
+		return
+	}
+	for _, line := range c.strays(os.Environ()) {
+		fmt.Fprintln(out, printableLines(line))
+	}
+}
+
+// ownVariables are those of the program and its tests that are no settings.
+var ownVariables = []string{passphraseVariable, supervise.Variable, "IPVM_FAULT", "IPVM_LONG", "IPVM_SOAK", "IPVM_CRASHES"}
+
+// strays has a warning for each variable of the environment that looks like one of
+// a setting and is none.
+func (c *config) strays(environ []string) (lines []string) {
+	names := make([]string, len(c.all))
+	for i, s := range c.all {
+		names[i] = s.env
+	}
+	for _, v := range environ {
+		name, value, _ := strings.Cut(v, "=")
+		if value == "" || !strings.HasPrefix(name, "IPVM_") || strings.HasPrefix(name, "IPVM_TEST_") || slices.Contains(names, name) || slices.Contains(ownVariables, name) {
+			continue
+		}
+		hint := suggest(near(name, names), "")
+		if s := c.find(strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "IPVM_")), "_", "-")); s != nil {
+			hint = suggest([]string{s.env}, "")
+		}
+		if hint == "" {
+			hint = "`ipvm config --json` lists those of the settings"
+		}
+		lines = append(lines, fmt.Sprintf("ipvm: environment: %s sets nothing\n  hint: %s", name, hint))
+	}
+	return lines
 }
 
 // file is the configuration file, and whether it is there.
@@ -352,13 +493,25 @@ func (c *config) loadFile(flags *pflag.FlagSet) error {
 	for _, key := range meta.Keys() {
 		s := c.find(key.String())
 		if s == nil {
-			return misusef("`ipvm config` lists the keys", "configuration %s: unknown key %q", name, key.String())
+			return misusef(c.keyHint(key.String()), "configuration %s: unknown key %q", name, key.String())
 		}
 		if err := s.set(fileText(file[s.key]), "file "+name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// keyHint helps who wrote a key that there is not.
+func (c *config) keyHint(key string) string {
+	names := make([]string, len(c.all))
+	for i, s := range c.all {
+		names[i] = s.key
+	}
+	if hint := suggest(near(key, names), ""); hint != "" {
+		return hint
+	}
+	return "`ipvm config` lists the keys"
 }
 
 // fileText is a value of the file as flags have it: a list with commas between.
@@ -421,6 +574,14 @@ func (c *config) options() ipvm.Options {
 	}
 }
 
+// serving is how the node serves, from settings that were checked when they were set.
+func (c *config) serving() ipvm.ServeOptions {
+	hosts, _ := parseHosts(c.find(keyHost).value)
+	origins, _ := parseOrigins(c.find(keyOrigin).value)
+	offer, _ := parseOffer(c.find(keyOffer).value)
+	return ipvm.ServeOptions{Listen: c.find(keyListen).value, Hosts: hosts, Origins: origins, Offer: offer, Version: version()}
+}
+
 func (c *config) limits(gas, memory, duration, disk string) (l task.Limits) {
 	l.Gas, _ = parseGas(c.find(gas).value)
 	l.Memory, _ = workflow.ParseSize(c.find(memory).value)
@@ -440,10 +601,10 @@ the default. What is printed is a configuration file, with comments.`,
 		Example: "  ipvm config\n  ipvm config --json --gas 1000000",
 		Args:    wants(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			flags := cmd.Root().PersistentFlags()
-			if err := a.config.load(flags); err != nil {
+			if err := a.config.load(cmd); err != nil {
 				return err
 			}
+			flags := cmd.Root().PersistentFlags()
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), a.config.json(flags))
 			}
@@ -452,6 +613,7 @@ the default. What is printed is a configuration file, with comments.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, described in docs/reference.md")
+	a.config.servingFlags(cmd.Flags())
 	return cmd
 }
 

@@ -78,7 +78,7 @@ func (a *app) delegate(cmd *cobra.Command, f *delegateFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+	if err := a.config.load(cmd); err != nil {
 		return err
 	}
 	proofs, err := readProofs(cmd, f.proofs)

@@ -69,7 +69,7 @@ func (a *app) place(cmd *cobra.Command) (at place, done func(error) error, err e
 // names none. Requests are signed as the configuration says, or else by who signs
 // the workflow.
 func (a *app) elsewhere(cmd *cobra.Command, s signer) (*client.Client, error) {
-	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+	if err := a.config.load(cmd); err != nil {
 		return nil, err
 	}
 	where := a.config.find(keyNode)

@@ -44,7 +44,7 @@ key it tells the public side only.`,
 }
 
 func (a *app) inspect(cmd *cobra.Command, file string, f inspectFlags) error {
-	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+	if err := a.config.load(cmd); err != nil {
 		return err
 	}
 	data, err := readBounded(cmd, file)

@@ -83,7 +83,7 @@ func (a *app) makeKey(cmd *cobra.Command, name, keyType string, protect bool) er
 
 // keepKey writes a key to where its name says, and prints its DID.
 func (a *app) keepKey(cmd *cobra.Command, name string, key did.PrivateKey, protect bool) error {
-	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+	if err := a.config.load(cmd); err != nil {
 		return err
 	}
 	file := a.keyFile(name)
@@ -115,7 +115,7 @@ func neverOverwritten(err error) error {
 }
 
 func (a *app) showKey(cmd *cobra.Command, args []string) error {
-	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+	if err := a.config.load(cmd); err != nil {
 		return err
 	}
 	file := a.keyFile(strings.Join(args, ""))
@@ -135,7 +135,7 @@ func (a *app) showKey(cmd *cobra.Command, args []string) error {
 // listKeys lists the node's key, if there is one, and those with names. What can
 // not be read does not keep the others from it.
 func (a *app) listKeys(cmd *cobra.Command) error {
-	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+	if err := a.config.load(cmd); err != nil {
 		return err
 	}
 	names, err := a.keyNames()
@@ -213,7 +213,7 @@ func (a *app) exportKey(cmd *cobra.Command, name, out string, multibase bool) er
 	if out == "" {
 		return misusef("name a new file: -o FILE", "a secret is not written to standard output")
 	}
-	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+	if err := a.config.load(cmd); err != nil {
 		return err
 	}
 	key, err := openKey(cmd, a.keyFile(name))

@@ -139,7 +139,7 @@ func (a *app) documentFlags(cmd *cobra.Command) {
 
 // open opens the node that the configuration names.
 func (a *app) open(cmd *cobra.Command) (*ipvm.Node, error) {
-	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
+	if err := a.config.load(cmd); err != nil {
 		return nil, err
 	}
 	if err := a.atHome(cmd); err != nil {

@@ -110,6 +110,9 @@ func (p *roff) settings() {
 	var c config
 	c.register(pflag.NewFlagSet("", pflag.ContinueOnError))
 	for _, s := range c.all {
+		if s.serving {
+			continue // a flag of few commands, in the pages of these
+		}
 		usage := s.usage + " ($" + s.env
 		if s.key != keyDir && s.key != keyWorkers && s.value != "" { // these two are this machine's
 			usage += "; default " + s.value

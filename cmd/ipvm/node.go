@@ -7,20 +7,18 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ipvm-wg/go-ipvm"
-	"github.com/ipvm-wg/go-ipvm/authority"
 	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/supervise"
 )
 
 func newNode(a *app) *cobra.Command {
-	var o ipvm.ServeOptions
 	var alone bool
-	var offer string
 	cmd := &cobra.Command{
 		Use:   "node",
 		Short: "Stay, and run the workflows that are submitted to this state directory",
@@ -42,25 +40,18 @@ The node's log, of its own troubles, goes to standard error.`,
 		Example: "  ipvm node &\n  ipvm run --detach workflow.yaml\n  ipvm ps",
 		Args:    wants(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if offer != "" {
-				what, err := authority.ParseOffer(offer)
-				if err != nil {
-					return misusef("write --offer-pure 1000000000, the gas of a workflow, or --offer-pure 1000000000,day=100000000000,disk=64MiB", "--offer-pure: %v", err)
-				}
-				o.Offer = &what
+			if err := a.config.load(cmd); err != nil {
+				return err
 			}
+			o := a.config.serving()
 			if alone {
 				return a.stay(cmd, o, nil)
 			}
 			return a.supervised(cmd, o)
 		},
 	}
-	o.Version = version()
 	f := cmd.Flags()
-	f.StringVar(&o.Listen, "listen", "127.0.0.1:1337", "answer HTTP at this loopback `ADDRESS`; port 0 is any that is free, and an empty one none")
-	f.StringSliceVar(&o.Hosts, "host", nil, "also answer requests that name this `HOST:PORT`")
-	f.StringSliceVar(&o.Origins, "origin", nil, "also answer pages of this `ORIGIN`, such as http://localhost:8080")
-	f.StringVar(&offer, "offer-pure", "", "let anyone who signs the requests, with any key, have pure workflows run, of at most so much `GAS` each; more bounds may follow: ,day=GAS,memory=SIZE,time=TIME,disk=SIZE,strangers=NUMBER")
+	a.config.servingFlags(f)
 	f.BoolVar(&alone, "no-supervisor", false, "be the node, and do not start it again when it dies")
 	return cmd
 }
@@ -91,9 +82,6 @@ func (a *app) supervised(cmd *cobra.Command, o ipvm.ServeOptions) error {
 // supervise keeps a node running. It holds the address at which HTTP is answered:
 // who connects while there is no node is answered by the next.
 func (a *app) supervise(cmd *cobra.Command, o ipvm.ServeOptions) error {
-	if err := a.config.load(cmd.Root().PersistentFlags()); err != nil {
-		return err
-	}
 	dir, err := makeStateDir(a.config.dir())
 	if err != nil {
 		return err
@@ -110,7 +98,7 @@ func (a *app) supervise(cmd *cobra.Command, o ipvm.ServeOptions) error {
 	if o.Listen != "" {
 		socket, err := listenFile(cmd.Context(), o.Listen)
 		if err != nil {
-			return err
+			return listenFault(err)
 		}
 		defer socket.Close()
 		files = append(files, socket)
@@ -164,6 +152,16 @@ func listenFile(ctx context.Context, addr string) (*os.File, error) {
 	return l.(*net.TCPListener).File()
 }
 
+// listenFault is err, as a mistake of the command line where the address is one that
+// this machine does not have.
+func listenFault(err error) error {
+	var name *net.DNSError
+	if errors.As(err, &name) && name.IsNotFound || errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return misusef("--listen names an address of this machine, such as 127.0.0.1:1337", "%v", err)
+	}
+	return err
+}
+
 // obituary says that the node died, for people.
 func obituary(d supervise.Death) string {
 	text := fmt.Sprintf("the node died (%s) after %v; it is started again", d.How, d.After.Round(time.Millisecond))
@@ -213,7 +211,7 @@ func (a *app) node(cmd *cobra.Command, o *ipvm.ServeOptions) (err error) {
 		return fmt.Errorf("%s: %w: another node or command runs there\n  hint: end it, or use another state directory", node.Dir(), err)
 	}
 	if err != nil {
-		return err
+		return listenFault(err)
 	}
 	defer func() { err = errors.Join(err, service.Close()) }()
 	id, err := node.DID(cmd.Context())

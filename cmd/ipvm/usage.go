@@ -30,6 +30,15 @@ func group(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// near are those of names that somebody who wrote name may have meant.
+func near(name string, names []string) []string {
+	words := &cobra.Command{SuggestionsMinimumDistance: maxTypos}
+	for _, n := range names {
+		words.AddCommand(&cobra.Command{Use: n, Run: func(*cobra.Command, []string) {}})
+	}
+	return words.SuggestionsFor(name)
+}
+
 // suggest is a hint that offers names, or empty.
 func suggest(names []string, prefix string) string {
 	if len(names) == 0 {
@@ -62,11 +71,9 @@ func flagFault(cmd *cobra.Command, err error) error {
 	hint := ""
 	var none *pflag.NotExistError
 	if errors.As(err, &none) {
-		names := &cobra.Command{SuggestionsMinimumDistance: maxTypos}
-		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			names.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
-		})
-		hint = suggest(names.SuggestionsFor(none.GetSpecifiedName()), "--")
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		hint = suggest(near(none.GetSpecifiedName(), names), "--")
 	}
 	if hint == "" {
 		hint = fmt.Sprintf("`%s --help` lists the flags", cmd.CommandPath())
