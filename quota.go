@@ -45,6 +45,7 @@ type quota struct {
 	log  *slog.Logger
 
 	looking sync.Mutex
+	told    string // the trouble that was told last
 	kick    chan struct{}
 	stop    context.CancelFunc
 	work    sync.WaitGroup
@@ -89,8 +90,8 @@ func (q *quota) start() {
 		tick := time.NewTicker(quotaEvery)
 		defer tick.Stop()
 		for {
-			if err := q.look(ctx); err != nil && ctx.Err() == nil {
-				q.log.Error("what is kept could not be brought below its bounds", "err", err)
+			if err := q.look(ctx); ctx.Err() == nil {
+				q.tell(err)
 			}
 			select {
 			case <-tick.C:
@@ -100,6 +101,27 @@ func (q *quota) start() {
 			}
 		}
 	})
+}
+
+// tell puts down once what the trouble of looking is, until it has passed.
+func (q *quota) tell(err error) {
+	why := reason(err)
+	if why != q.told && err != nil {
+		q.log.Error("what is kept could not be brought below its bounds", "err", err)
+	}
+	q.told = why
+}
+
+// reason is err as text that stays the same while the trouble does; empty where there
+// is none. How much a full disk has free changes all the time.
+func reason(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, store.ErrDiskFull):
+		return store.ErrDiskFull.Error()
+	}
+	return err.Error()
 }
 
 func (q *quota) close() {

@@ -3,7 +3,9 @@ package ipvm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -95,5 +97,25 @@ func TestQuota(t *testing.T) {
 	look()
 	if n := holds(); n > 1<<20 || q.admit() != nil {
 		t.Errorf("nothing is pinned: %d bytes, %v", n, q.admit())
+	}
+}
+
+// What goes wrong again and again is told once, until it has passed.
+func TestQuotaTellsOnce(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	q := &quota{log: slog.New(slog.NewTextHandler(&log, nil))}
+	full := func(n int) error { return fmt.Errorf("%w: %d MiB free", store.ErrDiskFull, n) }
+	for _, err := range []error{nil, full(3), full(2), full(1), errors.New("other"), full(9), nil, full(8)} {
+		q.tell(err)
+	}
+	var got []string
+	for _, said := range []string{"3 MiB", "2 MiB", "1 MiB", "other", "9 MiB", "8 MiB"} {
+		if strings.Contains(log.String(), said) {
+			got = append(got, said)
+		}
+	}
+	if want := "3 MiB,other,9 MiB,8 MiB"; strings.Join(got, ",") != want {
+		t.Errorf("told %q, want %s", got, want)
 	}
 }

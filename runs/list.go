@@ -254,7 +254,7 @@ func (k *Keeper) placeAll() error {
 	var notes []store.Note
 	var fail error
 	flush := func() bool {
-		fail = k.Store.Put(store.Batch{Notes: notes})
+		fail = k.Store.Put(store.Batch{Notes: notes, Spare: true})
 		notes = nil
 		return fail == nil
 	}

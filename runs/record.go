@@ -39,7 +39,7 @@ var errRecord = errors.New("the record of a run is not readable")
 
 // batch is what keeps r, and the jobs of a run that has ended.
 func (r *record) batch(jobs []Job) store.Batch {
-	b := store.Batch{Runs: []store.Run{{Workflow: r.Workflow, For: string(r.For), Record: r.value()}}}
+	b := store.Batch{Runs: []store.Run{{Workflow: r.Workflow, For: string(r.For), Record: r.value()}}, Spare: r.State != Running}
 	open := store.Note{Kind: openNotes, Key: r.key()}
 	if !r.State.Over() {
 		open.Value = append([]byte{1}, r.For...)

@@ -195,7 +195,7 @@ func (s *Store) writeFiles(blocks []ipld.Block) (paths []string, err error) {
 }
 
 func (s *Store) writeBlob(name string, data []byte) error {
-	if err := s.free(uint64(len(data))); err != nil {
+	if err := s.free(uint64(len(data)), s.opts.MinFree); err != nil {
 		return err
 	}
 	if err := s.fs.MkdirAll(s.fs.PathDir(name), 0o700); err != nil {

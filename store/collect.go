@@ -184,6 +184,7 @@ type collector struct {
 	// adopted is how much of what is lent a collection that is no dry run had made the
 	// owner's.
 	adopted map[string]uint64
+	inline  uint64 // bytes that went and were in the database
 	sum     Collected
 }
 
@@ -193,8 +194,10 @@ func (g *collector) reclaim() error {
 	if err := s.Sync(g.ctx); err != nil {
 		return err
 	}
-	if used := s.db.Metrics().DiskSpaceUsage(); g.sum.Bytes < used/8 {
-		return nil // it tidies up by and by
+	used := s.db.Metrics().DiskSpaceUsage()
+	stays := used - min(g.inline, used)
+	if g.sum.Bytes < used/8 || s.free(stays, s.opts.MinFree/removeShare) != nil {
+		return nil // it tidies up by and by; what stays has to be written again for it
 	}
 	for _, table := range []byte{tableBlock, tableReceipt} {
 		if err := s.db.Compact(g.ctx, []byte{table}, []byte{table + 1}, false); err != nil {

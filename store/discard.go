@@ -101,6 +101,7 @@ func (g *collector) drop(batch *pebble.Batch, r *result) error {
 	}
 	g.sum.Results++
 	g.sum.Receipts += len(r.rows)
+	g.inline += r.bytes
 	g.gone(Gone{Kind: GoneResult, Link: r.task.Link, Bytes: r.bytes}, r.used)
 	if g.DryRun {
 		return nil
@@ -129,6 +130,9 @@ func (g *collector) gone(what Gone, used uint64) {
 func (g *collector) apply(batch *pebble.Batch) error {
 	if g.DryRun || batch.Empty() {
 		return nil
+	}
+	if err := g.store.free(uint64(batch.Len()), g.store.opts.MinFree/removeShare); err != nil {
+		return err
 	}
 	g.store.syncing.applied.Add(1)
 	if err := g.store.db.Apply(batch, pebble.NoSync); err != nil {
@@ -198,6 +202,8 @@ func (g *collector) discardRecords(some []stored) (files []ipld.Link, err error)
 		if b.file {
 			key[0] = tableFile
 			files = append(files, b.link)
+		} else {
+			g.inline += b.bytes
 		}
 		if err := errors.Join(batch.Delete(key, nil), batch.Delete(append([]byte{tableUse}, key...), nil)); err != nil {
 			return nil, err

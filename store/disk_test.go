@@ -245,8 +245,85 @@ func TestDiskFullReserve(t *testing.T) {
 	wantBlock(t, s, large)
 }
 
-// TestWriteFails fails writes of one kind after the store was opened and wants
-// clear errors, working reads, a clean Close, and nothing acknowledged lost.
+// What makes room, and what has to be known afterwards, is written below the reserve.
+func TestReserveIsForMakingRoom(t *testing.T) {
+	t.Parallel()
+	fs, c := vfs.NewMem(), newClock()
+	files := fiveHours(t, fs, c)
+	s := aged(t, fs, c)
+	defer closeStore(t, s)
+	note := func(kind string, value []byte) Batch {
+		return Batch{Notes: []Note{{Kind: kind, Key: "k", Value: value}}}
+	}
+	put(t, s, note("old", []byte("x")))
+	spare := note("ended", []byte("x"))
+	spare.Spare = true
+	block := Batch{Blocks: []ipld.Block{rawBlock(noise(99, 10))}, Spare: true}
+	free := func(mib uint64) {
+		fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: mib << 20, TotalBytes: 1 << 30})
+	}
+	for _, c := range []struct {
+		name string
+		free uint64
+		put  Batch
+		ok   bool
+	}{
+		{"a block", 31, block, false},
+		{"a note", 31, note("new", []byte("x")), false},
+		{"what is spare", 31, spare, true},
+		{"what is spare", 7, spare, false},
+		{"what removes", 5, note("old", nil), true},
+		{"what removes", 3, note("old", nil), false},
+	} {
+		free(c.free)
+		s.unspent = 0
+		if err := s.Put(c.put); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrDiskFull) {
+			t.Errorf("%s with %d MiB free: %v", c.name, c.free, err)
+		}
+	}
+	free(5)
+	if err := s.Room(); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("room: %v", err)
+	}
+	sum, gone := collect(t, s, Collection{Bounded: true, Roots: func(*Roots) error {
+		if _, err := fs.Stat("store/collect"); err == nil {
+			t.Error("the marks are on the full disk")
+		}
+		return nil
+	}})
+	if sum.Results != 5 || !gone[files[0][0].Link] {
+		t.Errorf("collected %+v", sum)
+	}
+	free(3)
+	if _, err := s.Collect(t.Context(), Collection{Bounded: true, DryRun: true}); err != nil {
+		t.Errorf("a dry run: %v", err)
+	}
+	free(1 << 10)
+	if err := s.Room(); err != nil {
+		t.Errorf("room: %v", err)
+	}
+}
+
+// A collection tells when there is no room for its marks.
+func TestMarksAreBounded(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewMem()
+	s := aged(t, fs, newClock())
+	defer closeStore(t, s)
+	fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 10 << 20, TotalBytes: 1 << 30})
+	_, err := s.Collect(t.Context(), Collection{Bounded: true, Roots: func(r *Roots) error {
+		r.g.marks.left.Store(100)
+		return errors.Join(r.Task(taskID(1)), r.Task(taskID(2)))
+	}})
+	if !errors.Is(err, ErrDiskFull) || !strings.Contains(err.Error(), "need more than 64 MiB") {
+		t.Errorf("got %v", err)
+	}
+	fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 1 << 30, TotalBytes: 1 << 30})
+	if _, err := s.Collect(t.Context(), Collection{Bounded: true}); err != nil {
+		t.Errorf("with room: %v", err)
+	}
+}
+
 // Whether a store could be written if it were opened again.
 func TestWritable(t *testing.T) {
 	t.Parallel()
@@ -277,6 +354,8 @@ func TestWritable(t *testing.T) {
 	}
 }
 
+// TestWriteFails fails writes of one kind after the store was opened and wants
+// clear errors, working reads, a clean Close, and nothing acknowledged lost.
 func TestWriteFails(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -45,15 +45,38 @@ type marks struct {
 	fs     vfs.FS
 	dir    string
 	failed atomic.Pointer[error]
+
+	left atomic.Int64 // bytes that may still be marked
+	most int64        // at first
 }
 
-// openMarks makes an empty one in the store's folder.
+// memoryMarks bounds the marks of a collection on a disk that has no room for them:
+// they are in memory then.
+const memoryMarks = 64 << 20
+
+// placeMarks says where the marks are, and how many bytes there may be.
+func (s *Store) placeMarks() (fs vfs.FS, most int64) {
+	usage, err := s.fs.GetDiskUsage(s.dir)
+	switch reserve := s.opts.MinFree; {
+	case err != nil: // the file system does not say; a write will
+		return s.fs, math.MaxInt64
+	case usage.AvailBytes < reserve+memoryMarks:
+		return vfs.NewMem(), memoryMarks
+	default:
+		return s.fs, int64(min(usage.AvailBytes-reserve, math.MaxInt64))
+	}
+}
+
+// openMarks makes an empty one: in the store's folder, or in memory if the disk is
+// almost full.
 func (s *Store) openMarks() (*marks, error) {
-	m := &marks{fs: s.fs, dir: s.path("collect")}
-	if err := s.fs.RemoveAll(m.dir); err != nil {
+	m := &marks{dir: s.path("collect")}
+	m.fs, m.most = s.placeMarks()
+	m.left.Store(m.most)
+	if err := m.fs.RemoveAll(m.dir); err != nil {
 		return nil, err
 	}
-	fs := newGuard(s.fs, m.dir, m.fail)
+	fs := newGuard(m.fs, m.dir, m.fail)
 	o := s.pebbleOptions(fs)
 	o.CacheSize, o.DisableWAL, o.EventListener = 4<<20, true, nil
 	o.Logger = silent{m}
@@ -63,7 +86,7 @@ func (s *Store) openMarks() (*marks, error) {
 	if err == nil {
 		return m, m.err()
 	}
-	return nil, errors.Join(err, m.err(), s.fs.RemoveAll(m.dir))
+	return nil, errors.Join(err, m.err(), m.fs.RemoveAll(m.dir))
 }
 
 func (m *marks) fail(err error) error {
@@ -81,6 +104,9 @@ func (m *marks) err() error {
 func (m *marks) close() error {
 	return errors.Join(m.db.Close(), m.fs.RemoveAll(m.dir))
 }
+
+// markBytes is about what a mark takes beside its key.
+const markBytes = 24
 
 // of is the rank that was marked; 0 if none was.
 func (m *marks) of(what byte, l ipld.Link) (r rank, err error) {
@@ -135,7 +161,11 @@ func (m *marks) raise(what byte, l ipld.Link, r rank) (bool, error) {
 	if err != nil || was >= r {
 		return false, err
 	}
-	err = m.db.Set(linkKey(what, l), binary.BigEndian.AppendUint64(nil, uint64(r)), pebble.NoSync)
+	key := linkKey(what, l)
+	if m.left.Add(-int64(len(key)+markBytes)) < 0 {
+		return false, fmt.Errorf("notes of the collection: %w: so many results and blocks need more than %d MiB for them", ErrDiskFull, m.most>>20)
+	}
+	err = m.db.Set(key, binary.BigEndian.AppendUint64(nil, uint64(r)), pebble.NoSync)
 	return true, errors.Join(err, m.err())
 }
 

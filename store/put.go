@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -33,6 +34,9 @@ type Batch struct {
 	// as long as the owner has not put them too, and nothing of the owner rests on
 	// them, they count to that one and go apart; see [Collection]. Empty is the owner.
 	Lent string
+	// Spare tells that this is little, and should be kept on a full disk too: without
+	// blocks or receipts it may take of the reserve that [Options] describe.
+	Spare bool
 }
 
 // Alias says that the answer for the task From is under the task To.
@@ -148,7 +152,7 @@ func (s *Store) apply(b Batch, paths []string) (err error) {
 			return err
 		}
 	}
-	if err := s.room(int64(batch.Len())); err != nil {
+	if err := s.room(int64(batch.Len()), b.leaves(s.opts.MinFree)); err != nil {
 		return err
 	}
 	fault.Point("store.apply")
@@ -265,25 +269,61 @@ func fillNote(batch *pebble.Batch, n Note) error {
 // roomEvery is how many bytes are put between two looks at the free space.
 const roomEvery = 256 << 10
 
-// room refuses a write while the disk has less than the reserve. The database
+// leaves is how much of the reserve must be left by who puts b.
+func (b Batch) leaves(reserve uint64) uint64 {
+	removes := len(b.Runs) == 0 && !slices.ContainsFunc(b.Notes, func(n Note) bool { return n.Value != nil })
+	switch {
+	case len(b.Blocks)+len(b.Receipts)+len(b.Foreign)+len(b.Aliases)+len(b.Modules) > 0:
+		return reserve
+	case removes:
+		return reserve / removeShare
+	case b.Spare:
+		return reserve / spareShare
+	}
+	return reserve
+}
+
+// The reserve is there for these: what removes something leaves an eighth of it, and
+// what is to be kept on a full disk too a quarter.
+const (
+	removeShare = 8
+	spareShare  = 4
+)
+
+// room refuses a write that would leave less than so much of the disk. The database
 // could not tidy up, nor even say clearly what is wrong, on a disk that it
 // filled to the last byte. Called with s.put held.
-func (s *Store) room(bytes int64) error {
+func (s *Store) room(bytes int64, leave uint64) error {
 	s.unspent -= bytes
 	if s.unspent > 0 {
 		return nil
 	}
-	if err := s.free(uint64(bytes)); err != nil {
+	if err := s.free(uint64(bytes), leave); err != nil {
 		return err
 	}
-	s.unspent = roomEvery
+	if leave == s.opts.MinFree {
+		s.unspent = roomEvery
+	}
 	return nil
+}
+
+// Room tells why the store takes nothing that is new, as far as one look shows: a
+// write failed, or the disk has less free than the reserve.
+func (s *Store) Room() error {
+	if err := s.gate.enter(); err != nil {
+		return err
+	}
+	defer s.gate.leave()
+	if err := s.failed(); err != nil {
+		return err
+	}
+	return s.free(0, s.opts.MinFree)
 }
 
 // Writable tells why a store that is opened in the place of this one could not be
 // written, as far as one file shows: the disk is full or read-only.
 func (s *Store) Writable() error {
-	if err := s.free(0); err != nil {
+	if err := s.free(0, s.opts.MinFree); err != nil {
 		return err
 	}
 	name := s.path("writable")
@@ -296,13 +336,14 @@ func (s *Store) Writable() error {
 	return explain(s.dir, err)
 }
 
-func (s *Store) free(bytes uint64) error {
+// free tells whether the disk has room for so many bytes, with so many left.
+func (s *Store) free(bytes, leave uint64) error {
 	usage, err := s.fs.GetDiskUsage(s.dir)
 	if err != nil {
 		return nil // the file system does not say; a write will
 	}
-	if usage.AvailBytes < s.opts.MinFree+bytes {
-		return explained{fmt.Errorf("store %s: %w: %d MiB free, %d MiB needed as a reserve", s.dir, ErrDiskFull, usage.AvailBytes>>20, (s.opts.MinFree+bytes)>>20)}
+	if usage.AvailBytes < leave+bytes {
+		return explained{fmt.Errorf("store %s: %w: %d MiB free, %d MiB needed as a reserve", s.dir, ErrDiskFull, usage.AvailBytes>>20, (leave+bytes)>>20)}
 	}
 	return nil
 }

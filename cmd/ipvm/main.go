@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/client"
 	"github.com/ipvm-wg/go-ipvm/did"
+	"github.com/ipvm-wg/go-ipvm/store"
 	"github.com/ipvm-wg/go-ipvm/ucan"
 	"github.com/ipvm-wg/go-ipvm/wasm"
 	"github.com/ipvm-wg/go-ipvm/workflow"
@@ -103,9 +105,16 @@ func report(err error, errOut io.Writer) int {
 		fmt.Fprintln(errOut, printableLines("ipvm: "+err.Error()))
 		return exitMisuse
 	}
-	fmt.Fprintln(errOut, printableLines("ipvm: "+err.Error()))
+	text := "ipvm: " + err.Error()
+	if errors.Is(err, store.ErrDiskFull) && !strings.Contains(text, hintMark) {
+		text += hintMark + "make room on this disk: `ipvm gc` does if a few MiB are free; what is in the folder compiled of the state directory may be deleted at any time"
+	}
+	fmt.Fprintln(errOut, printableLines(text))
 	return exitNode
 }
+
+// hintMark comes before what to do about an error.
+const hintMark = "\n  hint: "
 
 // misuseError is a command line that can not be followed.
 type misuseError struct{ msg, hint string }
