@@ -25,11 +25,11 @@ func newBlock(a *app) *cobra.Command {
 	get := &cobra.Command{
 		Use:   "get CID[/PATH]",
 		Short: "Write the file or value behind a CID",
-		Long:  "Write the bytes of the file behind CID, or of the one at PATH in the directory\nbehind CID, or the value of a DAG-CBOR block as DAG-JSON. --raw writes the one block\nas it is.",
+		Long:  "Write the bytes of the file behind CID, or of the one at PATH in the directory\nbehind CID, or the value of a DAG-CBOR block as DAG-JSON. A directory is written with\nall that is in it as the new folder that -o names. --raw writes the one block as it is.",
 		Args:  wants(1, 1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return a.getBlock(cmd, args[0], out, raw) },
 	}
-	get.Flags().StringVarP(&out, "output", "o", "", "write to `FILE` instead of standard output")
+	get.Flags().StringVarP(&out, "output", "o", "", "write to `FILE` instead of standard output, or a directory as this new folder")
 	get.Flags().BoolVar(&raw, "raw", false, "write the block itself")
 	var cid string
 	put := &cobra.Command{
@@ -204,6 +204,9 @@ func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err erro
 		return err
 	}
 	data, err := blockContent(cmd, from, link, raw)
+	if errors.Is(err, ipld.ErrNotFile) {
+		return a.getFolder(cmd, from, link, file, err)
+	}
 	if errors.Is(err, client.NotFound) {
 		return misusef("`ipvm block put FILE` sends a file", "%v", err)
 	}
@@ -227,6 +230,18 @@ func (a *app) getBlock(cmd *cobra.Command, cid, file string, raw bool) (err erro
 	}
 	_, err = cmd.OutOrStdout().Write(data)
 	return err
+}
+
+// getFolder writes out what is no file, as notFile says, if it is a directory.
+func (a *app) getFolder(cmd *cobra.Command, from content, link ipld.Link, path string, notFile error) error {
+	if path != "" {
+		err := writeFolder(cmd, from, link, path)
+		if !errors.Is(err, ipld.ErrNotDirectory) {
+			return err
+		}
+		return misusef("--raw writes the block itself", "%v", notFile)
+	}
+	return misusef("-o FOLDER writes a directory, `ipvm block ls` lists it, and --raw writes the block itself", "%v", notFile)
 }
 
 func blockContent(cmd *cobra.Command, from content, link ipld.Link, raw bool) ([]byte, error) {
