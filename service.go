@@ -101,9 +101,7 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 		},
 		Runs: own.runs, Store: unsigned{own}, DID: own.key.DID(), Version: o.Version, Log: log,
 		Listeners: func() []string { return []string{s.addr} }, Healthy: own.healthy, Quarantined: own.quarantine.Refused,
-		Guests: func() homestar.Guests {
-			return homestar.Guests{Bytes: own.quota.reckoned(), Quota: own.quota.others.max}
-		},
+		Guests: own.guests,
 	})
 	native := api.New(api.Config{Node: visitor{n, own}, Runs: own.runs, Judge: own.asked, Version: o.Version, Log: log})
 	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -119,9 +117,26 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 	return nil
 }
 
-// healthy is why the node can not do its work: nothing is written any more, or
-// there is no room.
-func (o *owner) healthy() error { return cmp.Or(o.store.Failed(), o.quota.admit("")) }
+// healthy is why the node takes no new work, whoever submits it: nothing is written any
+// more, or there is no room. It does not say where the store is.
+func (o *owner) healthy() error {
+	err := o.store.Room()
+	for _, known := range []error{store.ErrDiskFull, store.ErrReadOnly, store.ErrClosed} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	return cmp.Or(err, o.quota.admit(""))
+}
+
+// guests tells how much is kept for others, and whether more is taken.
+func (o *owner) guests() homestar.Guests {
+	g := homestar.Guests{Bytes: o.quota.reckoned(), Quota: o.quota.others.max}
+	if o.quota.admit(engine.Anyone) != nil {
+		g.Refused = "what is kept for others than the owner is at its quota"
+	}
+	return g
+}
 
 // Listen listens at an address as [ServeOptions] have it.
 func Listen(ctx context.Context, addr string) (net.Listener, error) {

@@ -66,7 +66,7 @@ type Config struct {
 	Version string
 	// Listeners are the addresses at which the node can be reached; nil is none.
 	Listeners func() []string
-	// Healthy is why the node can not do its work; nil is that it always can.
+	// Healthy is why the node takes no new work; nil is that it always does.
 	Healthy func() error
 	// Quarantined is how many tasks the node refuses to run, since they ended its
 	// process; nil is always none.

@@ -61,6 +61,8 @@ type nodeInfo struct {
 type Guests struct {
 	Bytes uint64 `json:"bytes"`
 	Quota uint64 `json:"quota"`
+	// Refused is why nothing more is taken from them just now; empty where it is.
+	Refused string `json:"refused,omitempty"`
 }
 
 // health is the node's, for each version of the client in its place.

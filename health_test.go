@@ -1,0 +1,55 @@
+package ipvm
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/ipvm-wg/go-ipvm/store"
+)
+
+// reserving is a store that wants so many times what its disk has free as a reserve, in
+// per cent.
+func reserving(t *testing.T, percent uint64) *store.Store {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := store.Open(dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stats, err := s.Stats(t.Context())
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = store.Open(dir, store.Options{MinFree: stats.FreeBytes / 100 * percent}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// Whoever is refused for want of room is told of it.
+func TestHealthTellsWhoIsRefused(t *testing.T) {
+	t.Parallel()
+	held := uint64(5)
+	o := &owner{store: reserving(t, 10), quota: &quota{
+		others: bound{max: 100}, reckoned: func() uint64 { return held }, log: slog.New(slog.DiscardHandler), kick: make(chan struct{}, 1),
+	}}
+	if err, g := o.healthy(), o.guests(); err != nil || g.Refused != "" {
+		t.Errorf("with room: %v, %+v", err, g)
+	}
+	held = 200
+	if err, g := o.healthy(), o.guests(); err != nil || g.Refused == "" || g.Bytes != 200 || g.Quota != 100 {
+		t.Errorf("guests above their quota: %v, %+v", err, g)
+	}
+	full := fmt.Errorf("%w: all is pinned", store.ErrQuota)
+	o.quota.own.full.Store(&full)
+	if err := o.healthy(); !errors.Is(err, store.ErrQuota) {
+		t.Errorf("the owner above the quota: %v", err)
+	}
+	o.store = reserving(t, 300)
+	if err := o.healthy(); err != store.ErrDiskFull {
+		t.Errorf("a full disk: %v", err)
+	}
+}
