@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,7 +51,10 @@ const guest did.DID = "did:key:z6MkmuTr3fgeqSvKWc2iCzCrczBXm6M6Y4WoBiz3sCKfUE7N"
 const stranger did.DID = "did:key:z6MkrEVGLPYHhLGBQ25Bh5DXSakRiDpdoj7fdsNZSqYPcUGt"
 
 // node is what the handlers of these tests stand in front of.
-type node struct{ *ipvmtest.Engine }
+type node struct {
+	*ipvmtest.Engine
+	forgetful *atomic.Bool // it has collected its receipts
+}
 
 func (n node) DID(context.Context) (did.DID, error) { return n.Key.DID(), nil }
 
@@ -91,6 +95,9 @@ func (n node) Receipts(_ context.Context, whose did.DID, id task.ID) ([]*receipt
 	if whose != "" && whose != engine.Anyone && whose != guest {
 		return nil, fmt.Errorf("%w: the receipts of %s", store.ErrNotFound, whose)
 	}
+	if n.forgetful.Load() {
+		return nil, nil
+	}
 	return n.Store.Receipts(id)
 }
 
@@ -128,7 +135,7 @@ type options struct {
 
 func newRig(t *testing.T, o options) *rig {
 	t.Helper()
-	r := &rig{node: node{ipvmtest.New(t, ipvmtest.Options{})}, gate: make(chan struct{}), callers: make(map[string]api.Caller)}
+	r := &rig{node: node{ipvmtest.New(t, ipvmtest.Options{}), new(atomic.Bool)}, gate: make(chan struct{}), callers: make(map[string]api.Caller)}
 	if !o.closed {
 		close(r.gate)
 	}

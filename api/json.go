@@ -67,20 +67,21 @@ type shownJSON struct {
 }
 
 type jobJSON struct {
-	Label   string           `json:"label"`
-	Status  engine.JobStatus `json:"status"`
-	How     engine.How       `json:"how,omitempty"`
-	Task    string           `json:"task,omitempty"`
-	Receipt string           `json:"receipt,omitempty"`
-	Value   json.RawMessage  `json:"value,omitempty"`
-	Omitted bool             `json:"omitted,omitempty"` // there is a value, and it is not shown here
-	Error   *errorJSON       `json:"error,omitempty"`
-	Handled bool             `json:"handled,omitempty"`
-	Secret  bool             `json:"secret,omitempty"`
-	Gas     uint64           `json:"gas,omitempty"`
-	MS      float64          `json:"ms,omitempty"`
-	Started string           `json:"started,omitempty"`
-	Ended   string           `json:"ended,omitempty"`
+	Label     string           `json:"label"`
+	Status    engine.JobStatus `json:"status"`
+	How       engine.How       `json:"how,omitempty"`
+	Task      string           `json:"task,omitempty"`
+	Receipt   string           `json:"receipt,omitempty"`
+	Value     json.RawMessage  `json:"value,omitempty"`
+	Omitted   bool             `json:"omitted,omitempty"`   // there is a value, and it is not shown here
+	Forgotten bool             `json:"forgotten,omitempty"` // its receipt is not kept any more, nor the value
+	Error     *errorJSON       `json:"error,omitempty"`
+	Handled   bool             `json:"handled,omitempty"`
+	Secret    bool             `json:"secret,omitempty"`
+	Gas       uint64           `json:"gas,omitempty"`
+	MS        float64          `json:"ms,omitempty"`
+	Started   string           `json:"started,omitempty"`
+	Ended     string           `json:"ended,omitempty"`
 }
 
 type errorJSON struct {
@@ -178,7 +179,7 @@ func (s *shower) job(ctx context.Context, j *runs.Job) (jobJSON, error) {
 			return out, nil
 		}
 	}
-	out.Omitted = j.Status == engine.JobOK // it was forgotten since
+	out.Forgotten = true
 	return out, nil
 }
 

@@ -298,6 +298,21 @@ func TestWaitBounds(t *testing.T) {
 	r.do(t, "POST", "/v1/workflows?wait", document, yaml).json(t, http.StatusOK)
 }
 
+// A value that is not kept any more is not said to be there.
+func TestForgotten(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, options{})
+	shown := r.do(t, "POST", "/v1/workflows?wait", r.sum(t, 1), yaml).json(t, http.StatusOK)
+	r.node.forgetful.Store(true)
+	for _, j := range r.do(t, "GET", "/v1/workflows/"+shown["workflow"].(string), "").json(t, http.StatusOK)["jobs"].([]any) {
+		j := j.(map[string]any)
+		expect(t, "status", j["status"], any("ok"))
+		expect(t, "forgotten", j["forgotten"], any(true))
+		expect(t, "omitted", j["omitted"], nil)
+		expect(t, "value", j["value"], nil)
+	}
+}
+
 // Of large results only so many are shown in one answer.
 func TestLargeValues(t *testing.T) {
 	t.Parallel()

@@ -63,6 +63,9 @@ type Job struct {
 	// [Client.Outcome] has any value, by its receipt.
 	Value    ipld.Value
 	HasValue bool
+	// Forgotten tells that the node does not keep the receipt any more, and the value
+	// with it.
+	Forgotten bool
 	// Failure is why there is no value; Upstream is the job that it began with.
 	Failure  *task.Failure
 	Upstream string
@@ -162,15 +165,16 @@ type jobJSON struct {
 		Message string          `json:"message"`
 		From    string          `json:"from"`
 	} `json:"error"`
-	Handled bool   `json:"handled"`
-	Secret  bool   `json:"secret"`
-	Gas     uint64 `json:"gas"`
-	Started string `json:"started"`
-	Ended   string `json:"ended"`
+	Forgotten bool   `json:"forgotten"`
+	Handled   bool   `json:"handled"`
+	Secret    bool   `json:"secret"`
+	Gas       uint64 `json:"gas"`
+	Started   string `json:"started"`
+	Ended     string `json:"ended"`
 }
 
 func (j *jobJSON) read() (Job, error) {
-	out := Job{Label: j.Label, Status: j.Status, How: j.How, Handled: j.Handled, Secret: j.Secret, Gas: j.Gas}
+	out := Job{Label: j.Label, Status: j.Status, How: j.How, Forgotten: j.Forgotten, Handled: j.Handled, Secret: j.Secret, Gas: j.Gas}
 	var f fields
 	out.Task, out.Receipt = task.ID{Link: f.link("task", j.Task)}, f.link("receipt", j.Receipt)
 	out.Started, out.Ended = f.time("started", j.Started), f.time("ended", j.Ended)

@@ -81,6 +81,9 @@ type JobReport struct {
 	// Handled tells that the job failed and that other jobs took care of it, so
 	// that the workflow does not fail for it.
 	Handled bool
+	// Forgotten tells that of a job of an earlier run the receipt is not kept any more,
+	// and with it the value of Outcome.
+	Forgotten bool
 	// Caught is what the job's handler made of its failure; nil when none was
 	// asked.
 	Caught  *Caught

@@ -138,6 +138,7 @@ func (e encoder) job(j *engine.JobReport) ipld.Value {
 	o.value("out", e.outcome(j.Outcome))
 	o.text("upstream", j.Upstream)
 	o.bool("handled", j.Handled)
+	o.bool("forgotten", j.Forgotten)
 	o.bool("secret", j.Secret) // what is hidden stays here
 	if j.Caught != nil {
 		o.value("caught", e.caught(j.Caught))
@@ -169,6 +170,7 @@ func decodeJob(v ipld.Value) (*engine.JobReport, error) {
 		Written:   task.ID{Link: f.link("written")},
 		Upstream:  f.text("upstream"),
 		Handled:   f.bool("handled"),
+		Forgotten: f.bool("forgotten"),
 		Secret:    f.bool("secret"),
 		Receipt:   f.link("receipt"),
 		Gas:       f.uint("gas"),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/quarantine"
+	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/rpc"
 	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -259,13 +261,13 @@ func settledJob(ctx context.Context, at place, j *runs.Job) (*engine.JobReport, 
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range all {
-		if r.Link() == j.Receipt {
-			out.Outcome = r.Out
-			if f := out.Outcome.Failure; f != nil && f.Message == "" {
-				f.Message = j.Message
-			}
-		}
+	i := slices.IndexFunc(all, func(r *receipt.Signed) bool { return r.Link() == j.Receipt })
+	if out.Forgotten = i < 0; out.Forgotten {
+		return out, nil
+	}
+	out.Outcome = all[i].Out
+	if f := out.Outcome.Failure; f != nil && f.Message == "" {
+		f.Message = j.Message
 	}
 	return out, nil
 }

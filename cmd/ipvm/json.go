@@ -54,8 +54,10 @@ type jobJSON struct {
 	Started *string          `json:"started,omitempty"`
 	Ended   *string          `json:"ended,omitempty"`
 	Receipt string           `json:"receipt,omitempty"`
-	File    string           `json:"file,omitempty"`
-	Log     []logJSON        `json:"log,omitempty"`
+	// Forgotten tells that the receipt is not kept any more, and with it the value.
+	Forgotten bool      `json:"forgotten,omitempty"`
+	File      string    `json:"file,omitempty"`
+	Log       []logJSON `json:"log,omitempty"`
 }
 
 // limitsJSON are the limits that were in force for a job.
@@ -164,7 +166,7 @@ func jobReportJSON(j *engine.JobReport) jobJSON {
 	if j.Status == engine.JobSkipped {
 		return out
 	}
-	if j.Secret && j.Outcome.OK() {
+	if out.Forgotten = j.Forgotten; (j.Secret || j.Forgotten) && j.Outcome.OK() {
 		return out
 	}
 	if j.Outcome.OK() {

@@ -189,6 +189,9 @@ func outcomeText(j *engine.JobReport) string {
 	if j.Status == engine.JobSkipped {
 		return "was not called for"
 	}
+	if f := j.Outcome.Failure; j.Forgotten && (f == nil || f.Kind == task.KindGuest) {
+		return forgottenText(f)
+	}
 	if !j.Outcome.OK() {
 		return printable(j.Outcome.Failure.String())
 	}
@@ -202,6 +205,14 @@ func outcomeText(j *engine.JobReport) string {
 		return outputText(o)
 	}
 	return shorten(valueText(j.Outcome.Value), 120)
+}
+
+// forgottenText stands for what a job came to whose receipt is not kept any more.
+func forgottenText(f *task.Failure) string {
+	if f == nil {
+		return "(its value is not kept any more)"
+	}
+	return string(f.Kind) + ": (its value is not kept any more)"
 }
 
 // outputText is what a program left behind, in one line.
