@@ -72,6 +72,7 @@ typedef struct {
   uint64_t start, deadline;
   wasmtime_store_t *store;
   wasmtime_context_t *ctx;
+  wasmtime_store_t *rest; /* of a call that has ended: ipvm_clear is still to come, from any thread, before the next call */
   /* of a program */
   const ipvm_program *program;
   const struct ipvm_target *target;
@@ -120,6 +121,9 @@ wasmtime_component_export_index_t *ipvm_export(const ipvm_loaded *, const char *
                                                size_t name_len);
 void ipvm_unload(ipvm_loaded *);
 void ipvm_buf_free(ipvm_buf *);
+
+/* Gives back what a call has left in rest. */
+void ipvm_clear(ipvm_call *);
 
 /* Runs one call of a component's function. in may be Go memory; nothing of it is kept. */
 void ipvm_run(const ipvm_loaded *, const wasmtime_component_export_index_t *, ipvm_call *, const uint8_t *in, size_t in_len);

@@ -111,8 +111,22 @@ func (m *Module) Run(ctx context.Context, call Call) (Result, error) {
 		}
 		return Result{}, err
 	}
-	defer func() { m.e.slots <- s }()
+	defer m.e.giveBack(s)
 	return m.run(ctx, s, i, call)
+}
+
+// giveBack lets s be used by others, once the memory of its call is cleared. Where that
+// takes longer than a small call, nobody waits for it who has a result already. The
+// caller is counted in work.
+func (e *Engine) giveBack(s *slot) {
+	if s.call.rest == nil {
+		e.slots <- s
+		return
+	}
+	e.work.Go(func() {
+		C.ipvm_clear(s.call)
+		e.slots <- s
+	})
 }
 
 // hold keeps the module and the engine while a call runs.
