@@ -29,10 +29,8 @@ type part struct {
 func (o *owner) own() ([]part, error) {
 	all := []part{{name: StoreDir, held: o.heldOwn, collect: o.collectStore}}
 	names, err := o.rooms.names()
-	if err == nil && slices.Contains(names, VaultDir) {
-		var v part
-		v, err = o.vaultPart(VaultDir)
-		all = append(all, v)
+	if slices.Contains(names, VaultDir) {
+		all = append(all, o.vaultPart(VaultDir))
 	}
 	return all, err
 }
@@ -52,14 +50,9 @@ func (o *owner) others() (all []part, err error) {
 		return nil, err
 	}
 	for _, name := range names {
-		if name == VaultDir {
-			continue
+		if name != VaultDir {
+			all = append(all, o.vaultPart(name))
 		}
-		v, err := o.vaultPart(name)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, v)
 	}
 	return all, nil
 }
@@ -88,10 +81,11 @@ func (o *owner) heldOwn(ctx context.Context) (uint64, error) {
 	return held, err
 }
 
-func (o *owner) vaultPart(name string) (part, error) {
+// vaultPart is a room. One that can not be opened says so when it is measured.
+func (o *owner) vaultPart(name string) part {
 	v, err := o.rooms.folder(name)
 	if err != nil {
-		return part{}, err
+		return part{name: name, held: func(context.Context) (uint64, error) { return 0, err }}
 	}
 	collect := func(ctx context.Context, c store.Collection) (store.Collected, error) {
 		c.Notes, c.Marks, c.Here = engine.NoteKind, engine.SharedKind, o.store.Recorded
@@ -107,7 +101,7 @@ func (o *owner) vaultPart(name string) (part, error) {
 		}
 		return v.Collect(ctx, c)
 	}
-	return part{name, v.Held, collect}, nil
+	return part{name, v.Held, collect}
 }
 
 func (o *owner) collectStore(ctx context.Context, c store.Collection) (store.Collected, error) {
@@ -159,37 +153,51 @@ func level(sizes []uint64, limit uint64) uint64 {
 	return 1<<63 - 1
 }
 
-// measure is how much each part holds, and all together.
-func measure(ctx context.Context, parts []part) (sizes []uint64, total uint64, err error) {
-	sizes = make([]uint64, len(parts))
-	for i, p := range parts {
-		if sizes[i], err = p.held(ctx); err != nil {
-			return nil, 0, err
+// measured are parts with how much each holds, and all together.
+type measured struct {
+	parts []part
+	sizes []uint64
+	total uint64
+}
+
+// measure tells how much each part holds. One that can not be measured, as it is
+// damaged, is left out, so that the others are collected; the error tells of it.
+func measure(ctx context.Context, parts []part) (m measured, err error) {
+	for _, p := range parts {
+		size, broken := p.held(ctx)
+		if broken != nil {
+			err = errors.Join(err, broken)
+			continue
 		}
-		total += sizes[i]
+		m.parts, m.sizes, m.total = append(m.parts, p), append(m.sizes, size), m.total+size
 	}
-	return sizes, total, nil
+	return m, err
 }
 
 // within collects until the parts hold together at most limit, or only what has to
 // stay, and returns how much is left.
-func within(ctx context.Context, parts []part, c store.Collection, limit uint64) (sum store.Collected, left uint64, err error) {
-	sizes, _, err := measure(ctx, parts)
-	if err != nil {
-		return sum, 0, err
-	}
+func (m measured) within(ctx context.Context, c store.Collection, limit uint64) (sum store.Collected, left uint64, err error) {
 	if c.Bounded {
-		c.MaxBytes = level(sizes, limit)
+		c.MaxBytes = level(m.sizes, limit)
 	}
-	for _, p := range parts {
-		one, err := p.collect(ctx, c)
+	return m.collect(ctx, c)
+}
+
+// collect collects each part, and goes on after one where that fails.
+func (m measured) collect(ctx context.Context, c store.Collection) (sum store.Collected, left uint64, err error) {
+	for i, p := range m.parts {
+		one, broken := p.collect(ctx, c)
 		sum.Add(one)
-		if err != nil {
-			return sum, 0, err
+		if ctx.Err() != nil || errors.Is(broken, store.ErrCollecting) {
+			return sum, 0, broken
+		}
+		if broken != nil {
+			err = errors.Join(err, broken)
+			one = store.Collected{Before: m.sizes[i]}
 		}
 		left += one.Before - min(one.Bytes, one.Before)
 	}
-	return sum, left, nil
+	return sum, left, err
 }
 
 // Collect removes what was used least recently: first of what is kept for others, and
@@ -204,30 +212,26 @@ func (o *owner) Collect(ctx context.Context, c store.Collection) (store.Collecte
 	if err != nil {
 		return store.Collected{}, err
 	}
-	_, theirs, err := measure(ctx, others)
-	if err != nil {
-		return store.Collected{}, err
-	}
-	_, mine, err := measure(ctx, own)
-	if err != nil {
-		return store.Collected{}, err
-	}
-	over := mine + theirs - min(c.MaxBytes, mine+theirs)
-	sum, left, err := within(ctx, others, c, theirs-min(over, theirs))
+	theirs, broken := measure(ctx, others)
+	mine, err := measure(ctx, own)
+	broken = errors.Join(broken, err)
+	all := mine.total + theirs.total
+	over := all - min(c.MaxBytes, all)
+	sum, left, err := theirs.within(ctx, c, theirs.total-min(over, theirs.total))
 	if err == nil && !c.DryRun {
 		err = o.leaveRooms()
 	}
-	if err != nil {
-		return sum, err
+	if broken = errors.Join(broken, err); ctx.Err() != nil || errors.Is(err, store.ErrCollecting) {
+		return sum, broken
 	}
-	more, _, err := within(ctx, own, c, c.MaxBytes-min(left, c.MaxBytes))
+	more, _, err := mine.within(ctx, c, c.MaxBytes-min(left, c.MaxBytes))
 	sum.Add(more)
-	if err != nil || c.Before.IsZero() {
-		return sum, err
+	if broken = errors.Join(broken, err); err != nil || c.Before.IsZero() {
+		return sum, broken
 	}
 	more, err = o.collectCode(c)
 	sum.Add(more)
-	return sum, err
+	return sum, errors.Join(broken, err)
 }
 
 // collectCode removes the compiled code that was not used for long. How much of it is
@@ -243,14 +247,15 @@ func (o *owner) collectCode(c store.Collection) (sum store.Collected, err error)
 	return sum, err
 }
 
-// leaveRooms removes the rooms of guests in which nothing is left.
+// leaveRooms removes the rooms of guests in which nothing is left. One that can not be
+// opened stays; who measures it has told that.
 func (o *owner) leaveRooms() error {
 	names, err := o.rooms.names()
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if name == VaultDir {
+		if _, err := o.rooms.folder(name); err != nil || name == VaultDir {
 			continue
 		}
 		which := func(r engine.Room) bool { return roomFolder(r) == name }
@@ -293,9 +298,7 @@ func (o *owner) tidy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = within(ctx, others, store.Collection{Before: o.Now().Add(-unusedFor)}, 0)
-	if err == nil {
-		err = o.leaveRooms()
-	}
-	return err
+	theirs, _ := measure(ctx, others) // what is damaged was told where the bound was looked at
+	_, _, err = theirs.within(ctx, store.Collection{Before: o.Now().Add(-unusedFor)}, 0)
+	return errors.Join(err, o.leaveRooms())
 }

@@ -168,45 +168,47 @@ func (b *bound) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sizes, held, err := measure(ctx, parts)
-	if err != nil {
-		return err
-	}
-	if held <= b.max {
+	m, broken := measure(ctx, parts)
+	if m.total <= b.max {
 		b.full.Store(nil)
-		return nil
+		return broken
 	}
 	if now := b.now(); b.full.Load() != nil && now.Sub(b.last).Abs() < quotaAgain {
-		return nil
+		return broken
 	}
-	var sum store.Collected
-	c := store.Collection{Bounded: true, MaxBytes: level(sizes, b.max/10*9)}
-	for i, p := range parts {
-		if sizes[i] <= c.MaxBytes {
-			continue
-		}
-		one, err := p.collect(ctx, c)
-		if errors.Is(err, store.ErrCollecting) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		sum.Add(one)
+	removed, err := m.above(ctx, b.max/10*9)
+	if errors.Is(err, store.ErrCollecting) {
+		return broken
 	}
-	if _, held, err = measure(ctx, parts); err != nil {
-		return err
+	broken = errors.Join(broken, err)
+	m, err = measure(ctx, m.parts)
+	if broken = errors.Join(broken, err); ctx.Err() != nil {
+		return broken
 	}
-	b.log.Info("there was more than the quota", "of", b.what, "quota", b.max, "removed", sum.Bytes, "holds", held)
+	held := m.total
+	b.log.Info("there was more than the quota", "of", b.what, "quota", b.max, "removed", removed, "holds", held)
 	if held <= b.max {
 		b.full.Store(nil)
-		return nil
+		return broken
 	}
 	b.last = b.now()
 	full := fmt.Errorf("%w: %s is %d bytes, %d are allowed, and nothing more can be removed: what stays is pinned or in use\n"+
 		"  hint: %s", store.ErrQuota, b.what, held, b.max, b.hint)
 	b.full.Store(&full)
-	return nil
+	return broken
+}
+
+// above collects those parts that have to give for all to hold at most limit together.
+func (m measured) above(ctx context.Context, limit uint64) (removed uint64, err error) {
+	c := store.Collection{Bounded: true, MaxBytes: level(m.sizes, limit)}
+	var some measured
+	for i, p := range m.parts {
+		if m.sizes[i] > c.MaxBytes {
+			some.parts, some.sizes = append(some.parts, p), append(some.sizes, m.sizes[i])
+		}
+	}
+	sum, _, err := some.collect(ctx, c)
+	return sum.Bytes, err
 }
 
 // admit is why no new work is taken.

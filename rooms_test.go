@@ -1,8 +1,11 @@
 package ipvm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -158,5 +161,53 @@ func TestLookThroughRoomsWhileOneGoes(t *testing.T) {
 	})
 	if !errors.Is(err, store.ErrClosed) {
 		t.Errorf("of a node that closes: %v", err)
+	}
+}
+
+// A room that is damaged keeps the others from nothing: they are collected, and what is
+// the owner's too.
+func TestCollectionBesideADamagedRoom(t *testing.T) {
+	t.Parallel()
+	n := newOpen(t, Options{GuestQuota: 1 << 20})
+	folder := filepath.Join(n.own.rooms.dir, GuestsDir)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "00damaged"), []byte("no room"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v, err := n.own.rooms.folder(guestFolder("did:key:a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill := func() {
+		t.Helper()
+		for i := range byte(4) {
+			data := bytes.Repeat([]byte{i}, 500_000)
+			if err := v.Put(secret.New(store.Batch{Blocks: []ipld.Block{{Link: ipld.LinkOf(ipld.CodecRaw, data), Data: data}}})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n.later.Add(int64(time.Hour))
+	}
+	collected := func(err error) {
+		t.Helper()
+		if err == nil || strings.Count(err.Error(), "open the vault guests/00damaged") != 1 {
+			t.Errorf("what is damaged is told so: %v", err)
+		}
+		if held, err := v.Held(t.Context()); held > 1<<20 || err != nil {
+			t.Errorf("the other room holds %d bytes, %v", held, err)
+		}
+	}
+	fill()
+	for range 2 { // the node may have been looking at that moment
+		err = n.own.quota.look(t.Context())
+	}
+	collected(err)
+	fill()
+	_, err = n.own.Collect(t.Context(), store.Collection{Bounded: true})
+	collected(err)
+	if held, err := n.own.heldOwn(t.Context()); err != nil || held > 1<<10 {
+		t.Errorf("the owner's holds %d bytes, %v", held, err)
 	}
 }
