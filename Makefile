@@ -83,7 +83,7 @@ bench:
 soak: SHELL := /bin/bash
 soak:
 	IPVM_CRASHES=120 $(GO) test -count=1 -timeout 3h -run Kill ./internal/crashtest
-	set -o pipefail; IPVM_LONG=1 $(GO) test -count=1 -timeout 2h -parallel 2 -v -run '^(TestNode|TestPeerBrowser|TestFewTasks)' ./internal/crashtest . | grep -v '^=== '
+	set -o pipefail; IPVM_LONG=1 $(GO) test -count=1 -timeout 2h -parallel 2 -v -run '^(TestNode|TestAbort|TestPeerBrowser|TestFewTasks)' ./internal/crashtest . | grep -v '^=== '
 	IPVM_SOAK=$(SOAK) $(GO) test -count=1 -timeout 30h -v -run Survival ./wasm
 	end=$$(( $$(date +%s) + $$(echo '$(SOAK)' | sed 's/h/*3600/; s/m/*60/; s/s//' | xargs -I N sh -c 'echo $$((N))') )); \
 	while [ $$(date +%s) -lt $$end ]; do $(GO) test -race -count=1 -shuffle=on ./... || exit 1; done

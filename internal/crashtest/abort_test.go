@@ -30,6 +30,14 @@ const enginePanics = "wasm.panic=add-one"
 func TestAbort(t *testing.T) {
 	t.Parallel()
 	plain, faulty := programs(t)
+	for range amount(1, 20) {
+		aborts(t, plain, faulty)
+	}
+}
+
+// aborts is TestAbort with one state directory.
+func aborts(t *testing.T, plain, faulty string) {
+	t.Helper()
 	rng := random(t)
 	s := &served{home: newHome(t), docs: map[string]string{}}
 	addr := freeAddr(t)
