@@ -17,6 +17,15 @@ const (
 // ErrCAR reports bytes that are no CAR file of version 1.
 var ErrCAR = errors.New("not a CAR file of version 1")
 
+// errCut reports a CAR file whose end is not there.
+type errCut struct{ within string }
+
+func (e errCut) Error() string {
+	return "a CAR file that is cut off, or damaged: it ends within a " + e.within
+}
+
+func (errCut) Is(target error) bool { return target == ErrCAR }
+
 func badCAR(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrCAR, fmt.Errorf(format, args...))
 }
@@ -115,11 +124,20 @@ func (c *CARReader) part(most uint64) ([]byte, error) {
 	data := make([]byte, size)
 	c.at += int64(size)
 	if _, err := io.ReadFull(c.in, data); errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return nil, badCAR("it ends within a part")
+		return nil, c.cut("part")
 	} else if err != nil {
 		return nil, err
 	}
 	return data, nil
+}
+
+// cut is why the file ends within something. Before its header was read it may be
+// anything.
+func (c *CARReader) cut(within string) error {
+	if c.roots == nil {
+		return badCAR("it ends within a %s", within)
+	}
+	return errCut{within}
 }
 
 // length reads an unsigned varint, which has to be as short as it can be.
@@ -129,7 +147,7 @@ func (c *CARReader) length() (uint64, error) {
 		b, err := c.in.ReadByte()
 		switch {
 		case errors.Is(err, io.EOF):
-			return 0, badCAR("it ends within a length")
+			return 0, c.cut("length")
 		case err != nil:
 			return 0, err
 		case i > 8, b == 0 && i > 0:

@@ -109,3 +109,24 @@ func TestOpenCAR(t *testing.T) {
 		t.Error("a length of more bytes than it needs:", err)
 	}
 }
+
+// A file that is cut off is told apart from one that is no CAR file.
+func TestCARCutOff(t *testing.T) {
+	t.Parallel()
+	data := []byte("some block")
+	l := LinkOf(CodecRaw, data)
+	whole := append(append(CARHeader(l), CARSection(l, len(data))...), data...)
+	for size, want := range map[int]string{
+		10:                     "not a CAR file of version 1: it ends within a part",
+		len(CARHeader(l)) + 20: "a CAR file that is cut off, or damaged: it ends within a part",
+		len(whole) - 1:         "a CAR file that is cut off, or damaged: it ends within a part",
+	} {
+		c, err := NewCARReader(bytes.NewReader(whole[:size]), 1<<10)
+		if err == nil {
+			_, err = c.Next()
+		}
+		if !errors.Is(err, ErrCAR) || err.Error() != want {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}

@@ -614,6 +614,8 @@ func (k *Keeper) halt(ctx context.Context, id ID, state State, cause error) (Run
 	case err != nil:
 	case k.closed:
 		err = ErrClosed
+	case r.State == HandedOver:
+		err = fmt.Errorf("workflow %s: %w: it was handed over, and resuming takes it back", id.Workflow, ErrState)
 	case r.State.Over():
 		err = fmt.Errorf("workflow %s: %w: it has ended (%s)", id.Workflow, ErrState, r.State)
 	case r.State == state:
