@@ -39,7 +39,7 @@ func (c *cache) grown(size int64, name string) error {
 	if c.held += size; c.measured && c.held <= int64(c.most) {
 		return nil
 	}
-	all, err := codeIn(c.dir) // other processes may have put and removed some
+	all, err := CodeIn(c.dir) // other processes may have put and removed some
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ type Code struct {
 // went and how much is left. Who runs it goes on: on Unix a file that is mapped stays
 // until that ends. A folder that is not there is empty.
 func TrimCode(dir string, t Trim) (went, left uint64, err error) {
-	all, err := codeIn(dir)
+	all, err := CodeIn(dir)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -114,8 +114,8 @@ func removeCode(dir, name string) error {
 	return nil
 }
 
-// codeIn are the entries in dir, the least recently used first.
-func codeIn(dir string) ([]Code, error) {
+// CodeIn are the entries in dir, the least recently used first.
+func CodeIn(dir string) ([]Code, error) {
 	files, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

@@ -35,7 +35,7 @@ func TestCacheIsBounded(t *testing.T) {
 		if i == 0 {
 			old = m
 		}
-		for _, c := range must(codeIn(dir)) {
+		for _, c := range must(CodeIn(dir)) {
 			if slices.Contains(names, c.Name) {
 				continue
 			}
@@ -58,7 +58,7 @@ func TestCacheIsBounded(t *testing.T) {
 		}
 		if i == 0 {
 			left := []string{}
-			for _, c := range must(codeIn(dir)) {
+			for _, c := range must(CodeIn(dir)) {
 				left = append(left, c.Name)
 			}
 			if slices.Contains(left, names[1]) || !slices.Contains(left, names[0]) {
@@ -81,7 +81,7 @@ func TestCacheKeepsTheNewest(t *testing.T) {
 	e := newEngine(t, Config{CacheDir: dir, CacheBytes: 1})
 	for i := range 3 {
 		load(t, e, plus(t, i))
-		if all := must(codeIn(dir)); len(all) != 1 {
+		if all := must(CodeIn(dir)); len(all) != 1 {
 			t.Errorf("%d entries", len(all))
 		}
 	}
@@ -130,7 +130,7 @@ func TestTrimCode(t *testing.T) {
 // held is how much machine code there is in dir.
 func held(t testing.TB, dir string) (n uint64) {
 	t.Helper()
-	for _, c := range must(codeIn(dir)) {
+	for _, c := range must(CodeIn(dir)) {
 		n += c.Bytes
 	}
 	return n

@@ -131,7 +131,7 @@ func TestSeen(t *testing.T) {
 	if err := check(); err != nil || !known() {
 		t.Error("not known any more when it is used much later", err)
 	}
-	if all, err := codeIn(c.dir); err != nil || len(all) != 2 || all[1].Name != "a.code" || !all[1].Used.Equal(much) {
+	if all, err := CodeIn(c.dir); err != nil || len(all) != 2 || all[1].Name != "a.code" || !all[1].Used.Equal(much) {
 		t.Errorf("%v, %v, want the last to be a.code, used at %v", all, err, much)
 	}
 	c.discard("a.code")

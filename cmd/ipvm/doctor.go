@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -87,7 +85,7 @@ func (a *app) doctor(cmd *cobra.Command, repair bool) (err error) {
 	if err != nil {
 		return err
 	}
-	say(true, "store", "%d receipts, %d blocks, %d files, %d modules, %s on disk", h.Receipts, h.Blocks, h.Files, h.Modules, bytesText(h.DatabaseBytes+h.FileBytes))
+	say(true, "store", "%s, %s, %s, %s, %s on disk", countOf(h.Receipts, "receipt"), countOf(h.Blocks, "block"), countOf(h.Files, "file"), countOf(h.Modules, "module"), bytesText(h.DatabaseBytes+h.FileBytes))
 	const low = 256 << 20
 	say(h.FreeBytes == 0 || h.FreeBytes > low, "disk", "%s free", bytesText(h.FreeBytes))
 	return doctorEnd(out, bad)
@@ -144,7 +142,7 @@ func evidenceHealth(ctx context.Context, say func(ok bool, what, format string, 
 		return true
 	})
 	if err == nil {
-		say(true, "evidence", "%d pairs of receipts contradict each other", n)
+		say(true, "evidence", "%s of receipts that contradict each other", countOf(n, "pair"))
 	}
 	return err
 }
@@ -179,12 +177,16 @@ func engineHealth(say func(ok bool, what, format string, args ...any), cache str
 	}
 	say(true, "engine", "%s, %s, at most %d calls at once", info.Schedule, how, info.Calls)
 	say(true, "limits", "stack %s, address space %s", limitText(info.StackLimit), limitText(info.AddressLimit))
-	files, size, err := folderSize(cache)
+	all, err := wasm.CodeIn(cache)
 	if err != nil {
 		say(false, "cache", "%v", err)
 		return
 	}
-	say(true, "cache", "%d files of compiled code, %s; it may be deleted at any time", files, bytesText(size))
+	var size uint64
+	for _, code := range all {
+		size += code.Bytes
+	}
+	say(true, "cache", "%s of compiled code, %s; it may be deleted at any time", countOf(len(all), "file"), bytesText(size))
 }
 
 // limitText is a limit of the process in bytes, where 0 means none.
@@ -193,28 +195,6 @@ func limitText(n uint64) string {
 		return "unlimited"
 	}
 	return bytesText(n)
-}
-
-// folderSize counts the files in dir and their bytes.
-func folderSize(dir string) (files int, size uint64, err error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, e := range entries {
-		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) { // gone meanwhile
-			continue
-		}
-		if err != nil {
-			return 0, 0, err
-		}
-		if info.Mode().IsRegular() {
-			files++
-			size += uint64(info.Size())
-		}
-	}
-	return files, size, nil
 }
 
 func doctorEnd(out io.Writer, bad int) error {

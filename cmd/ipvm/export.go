@@ -234,9 +234,17 @@ func (a *app) importRun(cmd *cobra.Command, name string, o importOptions) (err e
 func tellUnbelieved(cmd *cobra.Command, in *ipvm.Imported) {
 	for _, who := range slices.Sorted(maps.Keys(in.Unbelieved)) {
 		jobs := in.Unbelieved[who]
-		fmt.Fprintf(cmd.ErrOrStderr(), "note: %s run again, as the receipts of %s do not count here: %s\n  hint: `ipvm trust add %[2]s` lets them count; then import it again\n",
-			countOf(len(jobs), "job"), who, shorten(printable(strings.Join(jobs, ", ")), 200))
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: %s again, as the receipts of %s do not count here: %s\n  hint: `ipvm trust add %[2]s` lets them count; then import it again\n",
+			jobsRun(len(jobs)), who, shorten(printable(strings.Join(jobs, ", ")), 200))
 	}
+}
+
+// jobsRun says of n jobs that they run.
+func jobsRun(n int) string {
+	if n == 1 {
+		return "1 job runs"
+	}
+	return countOf(n, "job") + " run"
 }
 
 // importFault is err with what to do about it.

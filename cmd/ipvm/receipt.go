@@ -111,7 +111,7 @@ func (a *app) listReceipts(cmd *cobra.Command, asJSON bool) (err error) {
 		return failed == nil
 	})
 	if err == nil && failed == nil && !asJSON {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%d receipts\n", n)
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s\n", countOf(n, "receipt"))
 	}
 	return errors.Join(err, failed)
 }

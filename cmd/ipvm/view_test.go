@@ -46,3 +46,12 @@ func TestPrintable(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestJobsRun(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{1: "1 job runs", 2: "2 jobs run"} {
+		if got := jobsRun(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}

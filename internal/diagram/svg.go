@@ -98,10 +98,17 @@ func (w *writer) head(width float64) {
 	}
 }
 
+func counted(n int, word, ending string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %s%s", n, word, ending)
+}
+
 // describe says in words what the drawing shows.
 func (w *writer) describe() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d boxes, %d lines.", len(w.d.Boxes), len(w.d.Lines))
+	fmt.Fprintf(&b, "%s, %s.", counted(len(w.d.Boxes), "box", "es"), counted(len(w.d.Lines), "line", "s"))
 	if w.d.Note != "" {
 		b.WriteString(" " + w.d.Note)
 	}
