@@ -249,7 +249,10 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return nil, Run{}, err
 	}
-	b := r.after(last, nil)
+	b, err := k.follow(r, last, nil)
+	if err != nil {
+		return nil, Run{}, err
+	}
 	b.Blocks, b.Lent = blocks, string(r.For)
 	if err := k.Store.Put(b); err != nil {
 		return nil, r.Run, err

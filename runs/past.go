@@ -105,6 +105,11 @@ func (k *Keeper) remove(some []Run) (n int, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var b store.Batch
+	known, err := k.lastRemoved()
+	if err != nil {
+		return 0, err
+	}
+	last := known
 	for _, run := range some {
 		r, err := k.load(run.ID)
 		if errors.Is(err, ErrUnknown) {
@@ -121,10 +126,14 @@ func (k *Keeper) remove(some []Run) (n int, err error) {
 		for page := 0; page*pageJobs < r.Settled; page++ {
 			b.Notes = append(b.Notes, store.Note{Kind: jobNotes, Key: r.pageKey(page)})
 		}
+		last = max(last, r.Attempt)
 		n++
 	}
 	if n == 0 {
 		return 0, nil
+	}
+	if last > known {
+		b.Notes = append(b.Notes, lastRemovedNote(last))
 	}
 	return n, k.Store.Put(b)
 }

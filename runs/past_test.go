@@ -194,3 +194,39 @@ func TestPast(t *testing.T) {
 		t.Error("not the right ones are left")
 	}
 }
+
+// A run of what was removed is no attempt that anybody has watched: who knows some of the
+// events of the one before is told all of this one.
+func TestAttemptsGoOnAfterRemoval(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, true)
+	g := b.one(t, 1)
+	id := b.accept(t, "", g, runs.Options{})
+	b.ends(t, id)
+	seen := b.position(t, id)
+	if n, err := b.Past(func(runs.Run, uint64) bool { return true }); n != 1 || err != nil {
+		t.Fatalf("%d removed, %v", n, err)
+	}
+	b.restart(t, 0)
+	b.accept(t, "", g, runs.Options{})
+	b.ends(t, id)
+	told := 0
+	if err := b.Watch(t.Context(), id, seen, func(runs.Event) bool { told++; return true }); err != nil || told < 3 {
+		t.Errorf("%d events after %+v, %v", told, seen, err)
+	}
+	if r, err := b.Get(id); err != nil || r.Attempt != seen.Attempt+1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r := b.waited(t.Context(), t, b.one(t, 2), ""); r.Attempt != seen.Attempt+1 {
+		t.Errorf("one that is new: %+v", r)
+	}
+}
+
+// position is where the events of a run that has ended end.
+func (b *bench) position(t *testing.T, id runs.ID) (at runs.Position) {
+	t.Helper()
+	if err := b.Watch(t.Context(), id, runs.Position{}, func(ev runs.Event) bool { at = ev.At; return true }); err != nil {
+		t.Fatal(err)
+	}
+	return at
+}

@@ -18,6 +18,7 @@ import (
 const (
 	openNotes = "run/open" // by ID: it is still to be run
 	jobNotes  = "run/jobs" // by ID and page, 4 bytes: what jobs came to
+	pastNotes = "run/past" // under lastRemovedKey, 8 bytes: the latest attempt of all runs that were removed
 )
 
 // pageJobs is how many jobs one note holds.
@@ -75,6 +76,38 @@ func (r *record) after(last *record, jobs []Job) store.Batch {
 	}
 	b.Notes = append(b.Notes, r.place(true))
 	return b
+}
+
+// follow is what keeps r as an attempt that follows the last one. Where there is none, it
+// is one that no run had which was removed: whoever watched that does not take the events of
+// this for those it has seen.
+func (k *Keeper) follow(r, last *record, jobs []Job) (store.Batch, error) {
+	if last == nil {
+		removed, err := k.lastRemoved()
+		if err != nil {
+			return store.Batch{}, err
+		}
+		r.Attempt = removed + 1
+	}
+	return r.after(last, jobs), nil
+}
+
+const lastRemovedKey = "attempt"
+
+// lastRemoved is the latest attempt of all runs that were removed.
+func (k *Keeper) lastRemoved() (uint64, error) {
+	data, ok, err := k.Store.Note(pastNotes, lastRemovedKey)
+	if err != nil || !ok {
+		return 0, err
+	}
+	if len(data) != 8 {
+		return 0, fmt.Errorf("%w: the last attempt of those that were removed", errRecord)
+	}
+	return binary.BigEndian.Uint64(data), nil
+}
+
+func lastRemovedNote(attempt uint64) store.Note {
+	return store.Note{Kind: pastNotes, Key: lastRemovedKey, Value: binary.BigEndian.AppendUint64(nil, attempt)}
 }
 
 // key is that of the notes about a run.

@@ -32,8 +32,12 @@ func (k *Keeper) Waited(g *graph.Graph, who did.DID, o Options, began time.Time,
 	case !last.State.Over():
 		return k.overtake(last, r, jobs)
 	}
+	b, err := k.follow(r, last, jobs)
+	if err != nil {
+		return err
+	}
 	k.hasEnded(who)
-	return k.Store.Put(r.after(last, jobs))
+	return k.Store.Put(b)
 }
 
 // overtake ends what was accepted, and is still to be run, as waited did if that went

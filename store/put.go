@@ -271,7 +271,7 @@ const roomEvery = 256 << 10
 
 // leaves is how much of the reserve must be left by who puts b.
 func (b Batch) leaves(reserve uint64) uint64 {
-	removes := len(b.Runs) == 0 && !slices.ContainsFunc(b.Notes, func(n Note) bool { return n.Value != nil })
+	removes := len(b.Runs) == 0 && (len(b.Past) > 0 || !slices.ContainsFunc(b.Notes, func(n Note) bool { return n.Value != nil }))
 	switch {
 	case len(b.Blocks)+len(b.Receipts)+len(b.Foreign)+len(b.Aliases)+len(b.Modules) > 0:
 		return reserve
