@@ -143,7 +143,9 @@ func (c *checker) call(ctx context.Context, j *workflow.Job) error {
 func kindOfFault(f *task.Failure) workflow.Kind {
 	switch f.Kind {
 	case task.KindNotFound:
-		return workflow.Missing
+		return workflow.NotFound
+	case task.KindLost:
+		return workflow.Lost
 	case task.KindUnsupported:
 		return workflow.Unsupported
 	}
@@ -266,6 +268,8 @@ func moduleHint(f *task.Failure) string {
 	switch {
 	case f.Kind == task.KindNotFound:
 		return "import the module with `ipvm block put FILE`, or give its path in `with`; --gateways and --kubo say whom to ask for it"
+	case f.Kind == task.KindLost:
+		return "import the module again with `ipvm block put FILE`; `ipvm doctor` tells what else is damaged"
 	case strings.HasPrefix(f.Message, "the module imports "):
 		return "a function may only compute: build the module without these imports"
 	case f.Kind == task.KindMalformed:

@@ -314,7 +314,7 @@ func TestFetchFailures(t *testing.T) {
 		"another codec": {odd, in("malformed", odd) + "not a file: codec 0x78"},
 		"a directory":   {folder, in("malformed", folder) + "not a file: a directory"},
 		"too large":     {huge, in("unsupported", huge) + "file is larger than the limit: 4294967296 bytes where 268435456 may be read"},
-		"lost":          {lost, in("lost", lost) + "corrupt store: a/file: it fell off the disk"},
+		"lost":          {lost, "lost: block " + lost.String() + " was stored and can not be read any more: it fell off the disk"},
 	} {
 		f := r.one(t, "length("+linkText(test.link)+")").Outcome.Failure
 		if f == nil || f.String() != test.want {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -276,6 +277,23 @@ func innermost(err, cause error) error {
 	}
 }
 
+// lostFailure says what is lost, but not where that was: who submits a workflow need not
+// be told of this machine.
+func lostFailure(c *store.CorruptError) *task.Failure {
+	what, why := "a record of the store", c.Err
+	if c.Link.Defined() {
+		what = fmt.Sprintf("block %s", c.Link)
+	}
+	var file *fs.PathError
+	switch {
+	case errors.Is(c.Err, fs.ErrNotExist):
+		why = errors.New("its file is gone")
+	case errors.As(c.Err, &file):
+		why = file.Err
+	}
+	return task.Failf(task.KindLost, "%s was stored and can not be read any more: %v", what, why)
+}
+
 // contentFailure is the failure of a task whose arguments or module could not
 // be loaded; nil when err is this node's own trouble.
 func contentFailure(err error) *task.Failure {
@@ -286,7 +304,7 @@ func contentFailure(err error) *task.Failure {
 	case errors.Is(err, store.ErrNotFound):
 		return task.Failf(task.KindNotFound, "%v", innermost(err, store.ErrNotFound))
 	case errors.As(err, &corrupt):
-		return task.Failf(task.KindLost, "%v", err)
+		return lostFailure(corrupt)
 	case errors.As(err, &syntax), errors.Is(err, errCodec), errors.Is(err, ipld.ErrMismatch), errors.Is(err, ipld.ErrHash), errors.Is(err, ipld.ErrNotFile), errors.Is(err, ipld.ErrBadFile):
 		return task.Failf(task.KindMalformed, "%v", err)
 	case errors.Is(err, ipld.ErrFileSize), errors.Is(err, errFetchBounds):

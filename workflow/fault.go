@@ -23,6 +23,8 @@ const (
 	File         Kind = "file"          // a file that can not be imported
 	Unsupported  Kind = "unsupported"   // understood, but not done by this version
 	Ignored      Kind = "ignored"       // only in warnings: read, without effect
+	NotFound     Kind = "not-found"     // named well, but neither here nor to be had
+	Lost         Kind = "lost"          // it was here and is no longer: the node is at fault
 	Cycle        Kind = "cycle"         // for package graph: jobs that wait for each other
 )
 

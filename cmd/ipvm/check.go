@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -196,10 +197,19 @@ func (a *app) normalise(cmd *cobra.Command, file string) (err error) {
 
 // quiet is the error of a fault that was printed as JSON.
 func quiet(err error) error {
-	if err == nil {
+	var faults workflow.FaultList
+	switch {
+	case err == nil:
 		return nil
+	case errors.As(err, &faults) && outOfReach(faults):
+		return errOutOfReach
 	}
 	return errFaults
+}
+
+// outOfReach tells whether the document is right, and only what it names can not be had.
+func outOfReach(all workflow.FaultList) bool {
+	return !slices.ContainsFunc(all, func(f workflow.Fault) bool { return f.Kind != workflow.NotFound && f.Kind != workflow.Lost })
 }
 
 // errFaults ends a command whose document is at fault, which was printed.

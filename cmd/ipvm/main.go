@@ -33,6 +33,10 @@ const (
 // errFailed ends a command whose workflow failed; what failed was printed.
 var errFailed = errors.New("the workflow failed")
 
+// errOutOfReach ends one that lacks what the document names: neither the document nor
+// a function is at fault. It was printed.
+var errOutOfReach = errors.New("what the workflow needs can not be had")
+
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == compilerWord {
 		os.Exit(wasm.Compiler(os.Stdin, os.Stdout, os.Stderr))
@@ -96,8 +100,13 @@ func report(err error, errOut io.Writer) int {
 		return int(child)
 	case errors.Is(err, errFaults):
 		return exitMisuse
+	case errors.Is(err, errOutOfReach):
+		return exitNode
 	case errors.As(err, &faults):
 		fmt.Fprintln(errOut, printableLines(err.Error()))
+		if outOfReach(faults) {
+			return exitNode
+		}
 		return exitMisuse
 	case errors.Is(err, syscall.EPIPE):
 		return exitNode // and nobody to tell

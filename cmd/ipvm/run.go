@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/rpc"
+	"github.com/ipvm-wg/go-ipvm/task"
 )
 
 func newRun(a *app) *cobra.Command {
@@ -152,9 +154,18 @@ func (o *runOptions) finish(cmd *cobra.Command, view *view, from results, w *ipv
 	}
 	printFirstError(cmd.ErrOrStderr(), w, report)
 	if err == nil && report.Status != engine.StatusOK {
-		err = errFailed
+		err = failureOf(report)
 	}
 	return err
+}
+
+// failureOf ends a command whose workflow failed, by whose fault that was.
+func failureOf(r *ipvm.Report) error {
+	first := r.FirstError()
+	if first != nil && first.Outcome.Failure != nil && slices.Contains([]task.Kind{task.KindLost, task.KindNotFound}, first.Outcome.Failure.Kind) {
+		return errOutOfReach
+	}
+	return errFailed
 }
 
 // deniedRunJSON is what `ipvm run --json` prints of a workflow that the node refused.

@@ -365,6 +365,8 @@ func failureHint(j *engine.JobReport) string {
 		return "a handler returns ok, rewire or msg; `ipvm check` shows the type that it has to have"
 	case task.KindType:
 		return "`ipvm wasm inspect MODULE` shows what its functions take and return"
+	case task.KindLost:
+		return "import it again with `ipvm block put FILE`, or run again what made it; `ipvm doctor` tells where it was and what else is damaged"
 	case task.KindNotFound:
 		return "`ipvm block put FILE` imports what is missing; --gateways and --kubo say whom to ask for it"
 	}

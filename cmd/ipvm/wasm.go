@@ -65,6 +65,9 @@ func (a *app) call(cmd *cobra.Command, name, fun string, args []string, o runOpt
 	}
 	w, err := node.Single(cmd.Context(), link, fun, params)
 	var faults workflow.FaultList
+	if errors.As(err, &faults) && outOfReach(faults) {
+		return fmt.Errorf("%s: %s%s%s", printable(name), printable(faults[0].Msg), hintMark, faults[0].Hint)
+	}
 	if errors.As(err, &faults) { // there is no document that they could be in
 		return misusef(faults[0].Hint, "%s: %s", printable(name), printable(faults[0].Msg))
 	}
@@ -99,7 +102,7 @@ func printCall(cmd *cobra.Command, w *ipvm.Workflow, report *ipvm.Report, files 
 		printFirstError(cmd.ErrOrStderr(), w, report)
 	}
 	if report.Status != engine.StatusOK {
-		return errFailed
+		return failureOf(report)
 	}
 	return nil
 }
