@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,7 @@ func newBlock(a *app) *cobra.Command {
 	get.Flags().StringVarP(&out, "output", "o", "", "write to `FILE` instead of standard output, or a directory as this new folder")
 	get.Flags().BoolVar(&raw, "raw", false, "write the block itself")
 	var cid string
+	var asJSON bool
 	put := &cobra.Command{
 		Use:   "put FILE…",
 		Short: "Import files, as `ipfs add --cid-version=1` would, and print their CIDs",
@@ -39,13 +41,14 @@ func newBlock(a *app) *cobra.Command {
 		Args:  wants(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("cid") {
-				return a.putURL(cmd, args, cid, share)
+				return a.putURL(cmd, args, cid, share, asJSON)
 			}
-			return a.putBlocks(cmd, args, share)
+			return a.putBlocks(cmd, args, share, asJSON)
 		},
 	}
 	put.Flags().StringVar(&cid, "cid", "", "import what is at a URL if it is what `CID` says")
 	put.Flags().BoolVar(&share, "share", false, "let the workflows of others read them: see `ipvm block share`")
+	put.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per file")
 	cmd.AddCommand(put, get, newBlockList(a), &cobra.Command{
 		Use:   "share CID…",
 		Short: "Let the workflows of others read files of the store",
@@ -117,7 +120,7 @@ type content interface {
 	PutBlock(ctx context.Context, b ipld.Block) error
 }
 
-func (a *app) putBlocks(cmd *cobra.Command, files []string, share bool) (err error) {
+func (a *app) putBlocks(cmd *cobra.Command, files []string, share, asJSON bool) (err error) {
 	there, err := a.elsewhere(cmd, signer{})
 	if err != nil {
 		return err
@@ -127,14 +130,14 @@ func (a *app) putBlocks(cmd *cobra.Command, files []string, share bool) (err err
 		if share {
 			return misusef("", "--share is not done over HTTP")
 		}
-		return importFiles(cmd, elsewhere{there}, files, func(ipld.Link) error { return nil })
+		return importFiles(cmd, elsewhere{there}, files, asJSON, func(ipld.Link) error { return nil })
 	}
 	node, err := a.open(cmd)
 	if err != nil {
 		return err
 	}
 	defer func() { err = closing(cmd, node, err) }()
-	return importFiles(cmd, node, files, func(link ipld.Link) error {
+	return importFiles(cmd, node, files, asJSON, func(link ipld.Link) error {
 		if !share {
 			return nil
 		}
@@ -143,7 +146,7 @@ func (a *app) putBlocks(cmd *cobra.Command, files []string, share bool) (err err
 }
 
 // importFiles puts files, and then does something with each.
-func importFiles(cmd *cobra.Command, to content, files []string, then func(ipld.Link) error) error {
+func importFiles(cmd *cobra.Command, to content, files []string, asJSON bool, then func(ipld.Link) error) error {
 	for _, file := range files {
 		if isURL(file) {
 			return misusef("--cid says what it has to be: what is at a URL may change", "%s is no file", printable(file))
@@ -155,9 +158,26 @@ func importFiles(cmd *cobra.Command, to content, files []string, then func(ipld.
 		if err := then(link); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", link, printable(file))
+		if err := printPut(cmd.OutOrStdout(), link, file, asJSON); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// putJSON is a file that was put.
+type putJSON struct {
+	Schema int    `json:"schema"`
+	CID    string `json:"cid"`
+	File   string `json:"file"`
+}
+
+func printPut(out io.Writer, link ipld.Link, file string, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(putJSON{jsonSchema, link.String(), file})
+	}
+	_, err := fmt.Fprintf(out, "%s  %s\n", link, printable(file))
+	return err
 }
 
 func importFile(cmd *cobra.Command, to content, file string) (ipld.Link, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -112,17 +113,28 @@ func fetchFrom(ctx context.Context, from content) func(ipld.Link) ([]byte, error
 }
 
 func newBlockList(a *app) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:     "ls CID[/PATH]",
 		Short:   "List what is in a directory of files",
 		Long:    "List the entries of the directory behind CID, or of the one at PATH in it: the CID\nof each, how many bytes it takes with all that is in it, and its name.",
 		Example: "  ipvm block put ./pictures\n  ipvm block ls CID",
 		Args:    wants(1, 1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.listBlock(cmd, args[0]) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.listBlock(cmd, args[0], asJSON) },
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
+	return cmd
 }
 
-func (a *app) listBlock(cmd *cobra.Command, text string) (err error) {
+// entryJSON is an entry of a directory.
+type entryJSON struct {
+	Schema int    `json:"schema"`
+	CID    string `json:"cid"`
+	Bytes  uint64 `json:"bytes"`
+	Name   string `json:"name"`
+}
+
+func (a *app) listBlock(cmd *cobra.Command, text string, asJSON bool) (err error) {
 	from, done, err := a.content(cmd)
 	if err != nil {
 		return err
@@ -140,7 +152,14 @@ func (a *app) listBlock(cmd *cobra.Command, text string) (err error) {
 		return notWhole(link, err)
 	}
 	for _, e := range all {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s  %10d  %s\n", e.Link, e.Size, printable(e.Name))
+		if asJSON {
+			err = json.NewEncoder(cmd.OutOrStdout()).Encode(entryJSON{jsonSchema, e.Link.String(), e.Size, e.Name})
+		} else {
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s  %10d  %s\n", e.Link, e.Size, printable(e.Name))
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -221,7 +222,8 @@ a task: its receipts, what these rest on, and what the task was called with.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listPins(cmd, asJSON) },
 	}
 	ls.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
-	cmd.AddCommand(&cobra.Command{
+	var addJSON bool
+	add := &cobra.Command{
 		Use:     "add LINK…",
 		Short:   "Pin files, values, workflows or tasks",
 		Example: "  ipvm pin add bafkreih…",
@@ -232,13 +234,19 @@ a task: its receipts, what these rest on, and what the task was called with.`,
 				if errors.Is(err, store.ErrNotFound) {
 					return misusef("`ipvm block put FILE` imports a file; `ipvm receipt ls` lists what ran", "%v", err)
 				}
-				if err == nil {
-					fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", p.Link, p.What)
+				if err != nil {
+					return err
 				}
+				if addJSON {
+					return printPinJSON(cmd.OutOrStdout(), p)
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", p.Link, p.What)
 				return err
 			})
 		},
-	}, &cobra.Command{
+	}
+	add.Flags().BoolVar(&addJSON, "json", false, "print one JSON object per pin")
+	cmd.AddCommand(add, &cobra.Command{
 		Use:     "rm LINK…",
 		Short:   "Let go of what was pinned",
 		Example: "  ipvm pin rm bafyreih…",
@@ -285,6 +293,10 @@ type pinJSON struct {
 	Added  string      `json:"added"`
 }
 
+func printPinJSON(out io.Writer, p rpc.Pin) error {
+	return json.NewEncoder(out).Encode(pinJSON{jsonSchema, p.Link.String(), p.What, p.Added.UTC().Format(time.RFC3339)})
+}
+
 func (a *app) listPins(cmd *cobra.Command, asJSON bool) (err error) {
 	node, err := a.open(cmd)
 	if err != nil {
@@ -295,7 +307,7 @@ func (a *app) listPins(cmd *cobra.Command, asJSON bool) (err error) {
 	var fail error
 	err = node.Backend().Pins(cmd.Context(), func(p rpc.Pin) bool {
 		if asJSON {
-			fail = json.NewEncoder(out).Encode(pinJSON{jsonSchema, p.Link.String(), p.What, p.Added.UTC().Format(time.RFC3339)})
+			fail = printPinJSON(out, p)
 		} else {
 			_, fail = fmt.Fprintf(out, "%s  %-8s  %s\n", p.Link, p.What, p.Added.Local().Format(time.DateTime))
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -40,12 +41,14 @@ path and ending is that of a key in the folder keys of the state directory.`,
 		Args:  wants(0, 1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return a.showKey(cmd, args) },
 	}
+	var asJSON bool
 	list := &cobra.Command{
 		Use:   "ls",
 		Short: "List this node's key and those with names",
 		Args:  wants(0, 0),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.listKeys(cmd) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.listKeys(cmd, asJSON) },
 	}
+	list.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
 	take := &cobra.Command{
 		Use:   "import NAME|FILE SECRET",
 		Short: "Keep the key in the file SECRET: PEM (PKCS#8) or multibase",
@@ -134,7 +137,16 @@ func (a *app) showKey(cmd *cobra.Command, args []string) error {
 
 // listKeys lists the node's key, if there is one, and those with names. What can
 // not be read does not keep the others from it.
-func (a *app) listKeys(cmd *cobra.Command) error {
+// keyJSON is a key; the name of this node's is empty.
+type keyJSON struct {
+	Schema     int    `json:"schema"`
+	Name       string `json:"name,omitempty"`
+	DID        string `json:"did,omitempty"` // unless it is under a passphrase
+	Type       string `json:"type,omitempty"`
+	Passphrase bool   `json:"passphrase,omitempty"`
+}
+
+func (a *app) listKeys(cmd *cobra.Command, asJSON bool) error {
 	if err := a.config.load(cmd); err != nil {
 		return err
 	}
@@ -146,6 +158,16 @@ func (a *app) listKeys(cmd *cobra.Command) error {
 	var troubles []error
 	for _, name := range names {
 		key, err := did.ReadKeyFile(a.keyFile(name))
+		if locked := errors.Is(err, did.ErrPassphrase); asJSON && (locked || err == nil) {
+			k := keyJSON{Schema: jsonSchema, Name: name, Passphrase: locked}
+			if !locked {
+				k.DID, k.Type = string(key.DID()), fmt.Sprint(key.Type())
+			}
+			if err := json.NewEncoder(cmd.OutOrStdout()).Encode(k); err != nil {
+				return err
+			}
+			continue
+		}
 		if errors.Is(err, did.ErrPassphrase) {
 			fmt.Fprintf(cmd.OutOrStdout(), "(under a passphrase)  %s\n", printable(cmp.Or(name, "(this node)")))
 			continue

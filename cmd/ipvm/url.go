@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,7 +13,7 @@ import (
 // isURL tells whether an argument is no file but an http(s) URL.
 func isURL(s string) bool { return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://") }
 
-func (a *app) putURL(cmd *cobra.Command, args []string, cid string, share bool) (err error) {
+func (a *app) putURL(cmd *cobra.Command, args []string, cid string, share, asJSON bool) (err error) {
 	if len(args) != 1 || !isURL(args[0]) {
 		return misusef("`ipvm block put --cid CID https://example.com/file`", "--cid goes with one http(s) URL")
 	}
@@ -38,8 +37,7 @@ func (a *app) putURL(cmd *cobra.Command, args []string, cid string, share bool) 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", link, printable(args[0]))
-	return nil
+	return printPut(cmd.OutOrStdout(), link, args[0], asJSON)
 }
 
 func parseCID(s string) (ipld.Link, error) {

@@ -11,12 +11,16 @@ import (
 )
 
 func newVersion() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Show the version of ipvm and of its WebAssembly engine",
 		Args:  wants(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := cmd.OutOrStdout()
+			if asJSON {
+				return printJSON(out, newVersionJSON())
+			}
 			fmt.Fprintf(out, "ipvm %s, %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			e, err := wasm.New(wasm.Config{})
 			if err != nil {
@@ -27,6 +31,32 @@ func newVersion() *cobra.Command {
 			return e.Close()
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+// versionJSON is what `ipvm version --json` prints.
+type versionJSON struct {
+	Schema   int    `json:"schema"`
+	Version  string `json:"version"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+	Gas      string `json:"gas,omitempty"` // the schedule
+	Why      string `json:"why,omitempty"` // functions can not run
+}
+
+func newVersionJSON() versionJSON {
+	v := versionJSON{Schema: jsonSchema, Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	e, err := wasm.New(wasm.Config{})
+	if err == nil {
+		err = e.Close()
+	}
+	if err != nil {
+		v.Why = err.Error()
+		return v
+	}
+	v.Gas = wasm.Schedule
+	return v
 }
 
 // version is the module's version, or the commit that it was built from.
