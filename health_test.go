@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/store"
 )
 
@@ -51,5 +52,28 @@ func TestHealthTellsWhoIsRefused(t *testing.T) {
 	o.store = reserving(t, 300)
 	if err := o.healthy(); err != store.ErrDiskFull {
 		t.Errorf("a full disk: %v", err)
+	}
+}
+
+// Files are refused like work once there is no room; what is here already is not.
+func TestFilesBeyondQuota(t *testing.T) {
+	t.Parallel()
+	o := &owner{store: reserving(t, 0), quota: &quota{others: bound{max: 100}, reckoned: func() uint64 { return 0 }, kick: make(chan struct{}, 1)}}
+	block := func(text string) ipld.Block {
+		return ipld.Block{Link: ipld.LinkOf(ipld.CodecRaw, []byte(text)), Data: []byte(text)}
+	}
+	if err := o.PutBlocks(t.Context(), []ipld.Block{block("a")}); err != nil {
+		t.Fatal(err)
+	}
+	full := fmt.Errorf("%w: all is pinned", store.ErrQuota)
+	o.quota.own.full.Store(&full)
+	if err := o.PutBlocks(t.Context(), []ipld.Block{block("a")}); err != nil {
+		t.Errorf("what is here: %v", err)
+	}
+	if err := o.PutBlocks(t.Context(), []ipld.Block{block("a"), block("b")}); !errors.Is(err, store.ErrQuota) {
+		t.Errorf("what is new: %v", err)
+	}
+	if err := o.putBlocks(t.Context(), "did:key:guest", []ipld.Block{block("c")}); err != nil {
+		t.Errorf("of a guest, who has a quota of its own: %v", err)
 	}
 }

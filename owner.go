@@ -319,10 +319,28 @@ func (o *owner) putBlocks(ctx context.Context, who did.DID, blocks []ipld.Block)
 			return err
 		}
 	}
+	if err := o.admitBlocks(who, blocks); err != nil {
+		return err
+	}
 	if err := o.store.Put(store.Batch{Blocks: blocks, Lent: string(who)}); err != nil {
 		return err
 	}
 	return o.store.Sync(ctx)
+}
+
+// admitBlocks is why blocks are not taken on behalf of who; those that are here already
+// take no room.
+func (o *owner) admitBlocks(who did.DID, blocks []ipld.Block) error {
+	for _, b := range blocks {
+		here, err := o.store.Recorded(b.Link)
+		if err != nil {
+			return err
+		}
+		if !here {
+			return o.quota.admit(who)
+		}
+	}
+	return nil
 }
 
 // Share lets the workflows of others read a file of the store, durably.

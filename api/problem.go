@@ -42,6 +42,7 @@ const (
 	Internal      Kind = "internal"
 	Stopping      Kind = "stopping"
 	DiskFull      Kind = "disk-full"
+	Quota         Kind = "quota"
 )
 
 // kinds are the classes with what they are in HTTP.
@@ -66,6 +67,7 @@ var kinds = map[Kind]struct {
 	Internal:      {http.StatusInternalServerError, "The node could not do its part"},
 	Stopping:      {http.StatusServiceUnavailable, "The node is stopping"},
 	DiskFull:      {http.StatusInsufficientStorage, "The node's disk takes nothing"},
+	Quota:         {http.StatusInsufficientStorage, "The node keeps as much as it may"},
 }
 
 // typeBase comes before a kind in the type of a problem: where it is described.
@@ -193,7 +195,7 @@ func problemOf(err error) *Problem {
 		}
 		return p
 	case errors.Is(err, store.ErrQuota):
-		return problemf(DiskFull, "%v", store.ErrQuota).retry(roomRetry).hint("what was acknowledged is kept; its owner can make room, or allow more (store-quota, guest-quota)")
+		return problemf(Quota, "%v", store.ErrQuota).retry(roomRetry).hint("what was acknowledged is kept; its owner can make room, or allow more (store-quota, guest-quota)")
 	case errors.Is(err, store.ErrDiskFull):
 		return problemf(DiskFull, "%v", store.ErrDiskFull).retry(roomRetry).hint("what was acknowledged is kept; make room and try again")
 	case errors.Is(err, store.ErrReadOnly):

@@ -16,7 +16,7 @@ func TestRetries(t *testing.T) {
 	t.Parallel()
 	for err, kind := range map[error]Kind{
 		runs.ErrShare: Busy, runs.ErrFull: Full, runs.ErrClosed: Stopping,
-		store.ErrDiskFull: DiskFull, store.ErrReadOnly: DiskFull, store.ErrQuota: DiskFull,
+		store.ErrDiskFull: DiskFull, store.ErrReadOnly: DiskFull, store.ErrQuota: Quota,
 	} {
 		p := problemOf(fmt.Errorf("%w: /home/me", err))
 		if p.Kind != kind || p.Retry <= 0 || p.Hint == "" || kind == DiskFull && strings.Contains(p.Detail, "/home") {

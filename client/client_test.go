@@ -159,6 +159,6 @@ func TestKinds(t *testing.T) {
 	}
 	expect(t, "kinds", []client.Kind{
 		client.BadRequest, client.Faults, client.Incomplete, client.Denied, client.Foreign, client.NotFound, client.NotAllowed, client.NotAcceptable,
-		client.Timeout, client.Conflict, client.TooLarge, client.Unsupported, client.Busy, client.Full, client.Internal, client.Stopping, client.DiskFull,
+		client.Timeout, client.Conflict, client.TooLarge, client.Unsupported, client.Busy, client.Full, client.Internal, client.Stopping, client.DiskFull, client.Quota,
 	}, want)
 }

@@ -36,6 +36,7 @@ const (
 	Internal      Kind = "internal"
 	Stopping      Kind = "stopping"
 	DiskFull      Kind = "disk-full"
+	Quota         Kind = "quota"
 )
 
 // Problem says why a request has no other answer (RFC 9457). It wraps its Kind

@@ -90,6 +90,9 @@ func (a *app) supervise(cmd *cobra.Command, o ipvm.ServeOptions) error {
 	if errors.Is(err, supervise.ErrHeld) {
 		return fmt.Errorf("%s: %w: another node runs there\n  hint: end it, or use another state directory", dir, ipvm.ErrGuest)
 	}
+	if errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%w\n  hint: make the disk of the state directory writable, or use another one (--dir)", err)
+	}
 	if err != nil {
 		return fmt.Errorf("%w\n  hint: --no-supervisor does without one", err)
 	}
