@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -72,7 +73,7 @@ func (d *Door) check(r *http.Request) *Problem {
 	host := strings.ToLower(r.Host)
 	if !slices.Contains(d.hosts, host) && !loopback(host, localPort(r)) {
 		return problemf(Foreign, "the Host header is %q", shorten(r.Host)).
-			hint("use the address and port that the node listens at, such as 127.0.0.1:1337")
+			hint(fmt.Sprintf("use the address and port that the node listens at, such as 127.0.0.1:%d", cmp.Or(localPort(r), 1337)))
 	}
 	switch origins := r.Header.Values("Origin"); {
 	case len(origins) == 0:

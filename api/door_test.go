@@ -90,6 +90,16 @@ func TestCORS(t *testing.T) {
 	}
 }
 
+// Who came by a wrong name is told the right address.
+func TestDoorHint(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, options{})
+	resp := r.do(t, "GET", "/v1", "", "Host: attacker.example")
+	if address := strings.TrimPrefix(r.url, "http://"); !strings.Contains(string(resp.body), "such as "+address) {
+		t.Errorf("%s, expected %s", resp.body, address)
+	}
+}
+
 func TestDoorConfig(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{"", "http://localhost", "local host", "localhost/", "a@b"} {
