@@ -30,6 +30,7 @@ type cache struct {
 	dir    string
 	key    []byte
 	now    func() time.Time
+	boot   []byte // of the running system: see seen
 	config string // engine, platform and settings: what the artifact depends on beside the module
 
 	most     uint64 // bytes of entries
@@ -60,7 +61,7 @@ func openCache(dir, config string, most uint64) (*cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("code cache: %w", err)
 	}
-	return &cache{dir: dir, key: key, now: time.Now, config: config, most: most}, nil
+	return &cache{dir: dir, key: key, now: time.Now, boot: bootID(), config: config, most: most}, nil
 }
 
 // cacheKey reads the key, or makes one. When two processes make one at the
@@ -134,8 +135,8 @@ func (c *cache) check(f *os.File, name string) (int64, error) {
 	if size <= 0 {
 		return 0, errEntry
 	}
-	is, noted := identity(f, info, c.now())
-	if noted && c.seen(name, is) {
+	is, changed, known := identity(f, info)
+	if known && c.seen(name, is) {
 		return size, nil
 	}
 	mark := make([]byte, sealLen)
@@ -146,7 +147,7 @@ func (c *cache) check(f *os.File, name string) (int64, error) {
 	if err == nil && !ok {
 		err = errEntry
 	}
-	if err == nil && noted {
+	if err == nil && known && c.now().Sub(changed) >= settled {
 		c.see(name, is)
 	}
 	return size, err
@@ -164,8 +165,14 @@ func (c *cache) keep(f *os.File, size int64, name string) error {
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
+		return err
 	}
-	return err
+	if info, err := f.Stat(); err == nil { // nobody but us has written to it, or ever will
+		if is, _, known := identity(f, info); known {
+			c.see(name, is)
+		}
+	}
+	return nil
 }
 
 // discard removes the entry called name.

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"os"
 	"syscall"
@@ -15,18 +16,27 @@ var ownTimes = map[int64]bool{
 }
 
 // identity is what the system says of the open file f that changes with every
-// write; ok tells whether that can be relied on at this time.
-func identity(f *os.File, info os.FileInfo, now time.Time) (is []byte, ok bool) {
+// write, and when that was last; ok tells whether it can be relied on.
+func identity(f *os.File, info os.FileInfo) (is []byte, changed time.Time, ok bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || now.Sub(time.Unix(st.Ctim.Unix())) < settled {
-		return nil, false
+	if !ok {
+		return nil, changed, false
 	}
 	var fs syscall.Statfs_t
 	if err := syscall.Fstatfs(int(f.Fd()), &fs); err != nil || !ownTimes[int64(fs.Type)] {
-		return nil, false
+		return nil, changed, false
 	}
 	for _, n := range []int64{int64(st.Dev), int64(st.Ino), st.Size, st.Mtim.Nano(), st.Ctim.Nano()} {
 		is = binary.BigEndian.AppendUint64(is, uint64(n))
 	}
-	return is, true
+	return is, time.Unix(st.Ctim.Unix()), true
+}
+
+// bootID is that of the running system, nil if it is not known.
+func bootID() []byte {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return nil
+	}
+	return bytes.TrimSpace(id)
 }

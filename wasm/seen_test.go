@@ -52,14 +52,24 @@ func TestSeen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		is, ok := identity(f, info, c.now())
+		is, _, ok := identity(f, info)
 		if !ok {
 			t.Skip("this file system does not tell of changes")
 		}
 		return c.seen("a.code", is)
 	}
-	if known() {
-		t.Error("known before it was checked")
+	if !known() {
+		t.Error("not known to who has written it")
+	}
+	boot := c.boot
+	for _, other := range [][]byte{nil, []byte("3ad3ba2b-1b5a-4c5e-a0a2-8d2ff4a23c7f")} {
+		if c.boot = other; known() {
+			t.Errorf("known after the system was started again: %s", other)
+		}
+	}
+	c.boot = boot
+	if err := os.Remove(path + seenEnd); err != nil || known() {
+		t.Error("known without a note", err)
 	}
 	c.now = time.Now
 	if err := check(); err != nil {
