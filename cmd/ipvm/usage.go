@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -77,6 +78,17 @@ func flagFault(cmd *cobra.Command, err error) error {
 	}
 	if hint == "" {
 		hint = fmt.Sprintf("`%s --help` lists the flags", cmd.CommandPath())
+	}
+	var bad *pflag.InvalidValueError
+	var number *strconv.NumError
+	if errors.As(err, &bad) && errors.As(err, &number) {
+		what := "a whole number"
+		if errors.Is(number.Err, strconv.ErrRange) {
+			what = "a number that can be used here"
+		} else if bad.GetFlag().Value.Type() == "bool" {
+			what = "true or false"
+		}
+		return misusef(hint, "flag --%s: %q is not %s", bad.GetFlag().Name, bad.GetValue(), what)
 	}
 	return misusef(hint, "%v", err)
 }
