@@ -37,9 +37,11 @@ func (h *Handler) block(w http.ResponseWriter, r *http.Request) error {
 	if form == typeCAR {
 		return h.car(w, r, root, params)
 	}
-	data, err := h.Node.Block(r.Context(), who(r), root)
-	if err != nil {
-		return err
+	data, inline := root.Inline() // by which clients find out whether this is a gateway
+	if !inline {
+		if data, err = h.Node.Block(r.Context(), who(r), root); err != nil {
+			return err
+		}
 	}
 	if immutable(w, r, root, "raw", "bin") {
 		return nil

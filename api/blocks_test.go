@@ -118,6 +118,22 @@ func TestRawBlocks(t *testing.T) {
 	r.do(t, "GET", "/ipfs/nonsense?format=raw", "").problem(t, http.StatusBadRequest, api.BadRequest, "cid")
 }
 
+// The empty block that is its own identifier is there for everyone: gateways are
+// recognised by it.
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, options{})
+	for _, method := range []string{"GET", "HEAD"} {
+		resp := r.do(t, method, "/ipfs/bafkqaaa?format=raw", "")
+		if resp.StatusCode != http.StatusOK || len(resp.body) != 0 || resp.Header.Get("Content-Type") != "application/vnd.ipld.raw" {
+			t.Errorf("%s: %d, %v, %q", method, resp.StatusCode, resp.Header, resp.body)
+		}
+	}
+	if resp := r.do(t, "GET", "/ipfs/bafkqablimvwgy3y?format=raw", ""); resp.StatusCode != http.StatusOK || string(resp.body) != "hello" {
+		t.Errorf("%d, %q", resp.StatusCode, resp.body)
+	}
+}
+
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, options{})
