@@ -13,7 +13,7 @@ import (
 )
 
 func newBackup(a *app) *cobra.Command {
-	var noKey bool
+	var noKey, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "backup DIR",
 		Short: "Copy the state directory, also while a node works on it",
@@ -27,13 +27,21 @@ as its own: keep it as you keep the key. --no-key leaves that out. Compiled code
 copied, it is made anew.`,
 		Example: "  ipvm backup /mnt/backup/ipvm-$(date +%F)\n  ipvm --dir /mnt/backup/ipvm-2026-11-26 doctor",
 		Args:    wants(1, 1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.backup(cmd, args[0], noKey) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.backup(cmd, args[0], noKey, asJSON) },
 	}
 	cmd.Flags().BoolVar(&noKey, "no-key", false, "leave out the node's private key")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was made as JSON")
 	return cmd
 }
 
-func (a *app) backup(cmd *cobra.Command, dir string, noKey bool) (err error) {
+// backupJSON is what `ipvm backup --json` prints.
+type backupJSON struct {
+	Directory string `json:"directory"`
+	Key       bool   `json:"key"`
+	Bytes     int64  `json:"bytes"`
+}
+
+func (a *app) backup(cmd *cobra.Command, dir string, noKey, asJSON bool) (err error) {
 	to, err := filepath.Abs(dir)
 	if err != nil {
 		return err
@@ -53,5 +61,27 @@ func (a *app) backup(cmd *cobra.Command, dir string, noKey bool) (err error) {
 	if errors.Is(err, store.ErrCollecting) {
 		return fmt.Errorf("%w\n  hint: try again when it has ended", err)
 	}
-	return err
+	if err != nil || !asJSON {
+		return err
+	}
+	bytes, err := bytesIn(to)
+	if err != nil {
+		return err
+	}
+	return printJSON(cmd.OutOrStdout(), backupJSON{to, !noKey, bytes})
+}
+
+// bytesIn is the size of all files in a folder, linked ones included.
+func bytesIn(dir string) (sum int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			sum += info.Size()
+		}
+		return err
+	})
+	return sum, err
 }
