@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,6 +109,41 @@ func TestAwaitRunning(t *testing.T) {
 	for label, want := range map[string]int64{"good": 3, "bad": 6} {
 		end(t, report, label, want)
 	}
+	leaves(t, r.Engine.Engine)
+}
+
+// ending ends the task that it is asked for between two looks: it has no other
+// name yet when it is asked for, and has ended when the answer is there.
+type ending struct {
+	engine.Store
+	id  atomic.Pointer[task.ID]
+	end func()
+}
+
+func (s *ending) Resolve(id task.ID) (task.ID, bool, error) {
+	to, ok, err := s.Store.Resolve(id)
+	if at := s.id.Load(); at != nil && *at == id && s.id.CompareAndSwap(at, nil) {
+		s.end()
+	}
+	return to, ok, err
+}
+
+// A task that ends while it is looked for, and gets its resolved name thereby, is
+// not missed.
+func TestAwaitEndingMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := new(ending)
+	r := newRig(t, ipvmtest.Options{Workers: 2, Wrap: func(of engine.Store) engine.Store {
+		s.Store = of
+		return s
+	}})
+	first := r.document(t, "one: next(1)\na: next({from: one})\n")
+	i, _ := first.Find("a")
+	id := first.Step(i).ID
+	s.end = func() { r.MustRun(t, first, engine.Options{}) }
+	s.id.Store(&id)
+	report := r.MustRun(t, r.document(t, "b: next({from: "+link(t, first, "a")+"})"+patient), engine.Options{})
+	end(t, report, "b", 4)
 	leaves(t, r.Engine.Engine)
 }
 

@@ -33,8 +33,9 @@ func newCircle(m Memory, put func(store.Batch) error, f *flights) *circle {
 const maxNames = 3
 
 // names are the IDs under which a task is known in m that is asked for as id:
-// itself first.
-func names(m Memory, id task.ID) ([]task.ID, error) {
+// itself first. Each is given to met before m is asked for the next.
+func names(m Memory, id task.ID, met func(name task.ID)) ([]task.ID, error) {
+	met(id)
 	names := []task.ID{id}
 	for len(names) < maxNames {
 		to, ok, err := m.Resolve(names[len(names)-1])
@@ -44,6 +45,7 @@ func names(m Memory, id task.ID) ([]task.ID, error) {
 		if !ok {
 			break
 		}
+		met(to)
 		names = append(names, to)
 	}
 	return names, nil
@@ -95,12 +97,11 @@ func (k *kept) index(a store.Alias) uint64 { return maphash.String(k.seed, a.Fro
 // look is what the task id is known in sp to have come to, of which w hears if it
 // is not known yet.
 func (e *Engine) look(sp space, w *wait, id task.ID) (came, bool, error) {
-	names, err := names(sp, id)
+	// A task that ends meanwhile gets its next name before it is told by this one: who
+	// listens before looking misses nothing.
+	names, err := names(sp, id, func(name task.ID) { sp.circle.waits.enter(w, name, id) })
 	if err != nil {
 		return came{}, false, err
-	}
-	for _, name := range names { // before looking, so that nothing is missed
-		sp.circle.waits.enter(w, name, id)
 	}
 	return e.known(sp, names)
 }
@@ -132,7 +133,7 @@ func (e *Engine) standing(sp space, ids []task.ID) ([]Standing, error) {
 	var open []task.ID
 	var of []int // whose name each of open is
 	for i, id := range ids {
-		names, err := names(sp, id)
+		names, err := names(sp, id, func(task.ID) {})
 		if err != nil {
 			return nil, err
 		}
