@@ -44,37 +44,43 @@ func dryRun(cmd *cobra.Command, node *ipvm.Node, w *ipvm.Workflow, signed []byte
 		return err
 	}
 	out := dryRunJSON{Schema: jsonSchema, Workflow: w.Link().String(), DryRun: true, Jobs: map[string]forecastJSON{}}
-	for i, f := range all {
-		job := forecastJSON{Task: f.Task.String(), Known: f.Known, Will: "run"}
-		switch {
-		case f.Skipped:
-			job.Will = "skip"
-		case f.Failure != nil:
-			job.Will, job.Error = "fail", &errorJSON{Kind: string(f.Failure.Kind), Message: f.Failure.Message}
-		case f.Remembered != nil:
-			job.Will = string(f.Remembered.How)
-		case !f.Known:
-			job.Will = "unknown"
-			if f.Awaits.Defined() {
-				job.Awaits = f.Awaits.String()
-			}
-			fallthrough
-		default:
-			job.MaxGas = f.Limits.Gas
-			if out.MaxGas += f.Limits.Gas; out.MaxGas < f.Limits.Gas {
-				out.MaxGas = ^uint64(0)
-			}
-			if gas, ok := usual[w.Label(i)]; ok {
-				job.UsualGas = &gas
-			}
+	for i := range all {
+		job := newForecastJSON(&all[i], usual)
+		if out.MaxGas += job.MaxGas; out.MaxGas < job.MaxGas {
+			out.MaxGas = ^uint64(0)
 		}
-		out.Jobs[f.Label] = job
+		out.Jobs[all[i].Label] = job
 	}
 	if asJSON {
 		return printJSON(cmd.OutOrStdout(), out)
 	}
 	printForecasts(cmd.OutOrStdout(), all, out)
 	return nil
+}
+
+// newForecastJSON is what a run would do with a job; usual is by label.
+func newForecastJSON(f *engine.Forecast, usual map[string]uint64) forecastJSON {
+	job := forecastJSON{Task: f.Task.String(), Known: f.Known, Will: "run"}
+	switch {
+	case f.Skipped:
+		job.Will = "skip"
+	case f.Failure != nil:
+		job.Will, job.Error = "fail", &errorJSON{Kind: string(f.Failure.Kind), Message: f.Failure.Message}
+	case f.Remembered != nil:
+		job.Will = string(f.Remembered.How)
+	case !f.Known:
+		job.Will = "unknown"
+		if f.Awaits.Defined() {
+			job.Awaits = f.Awaits.String()
+		}
+		fallthrough
+	default:
+		job.MaxGas = f.Limits.Gas
+		if gas, ok := usual[f.Label]; ok {
+			job.UsualGas = &gas
+		}
+	}
+	return job
 }
 
 func printForecasts(w io.Writer, all []engine.Forecast, out dryRunJSON) {

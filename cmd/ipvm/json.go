@@ -68,6 +68,10 @@ type limitsJSON struct {
 	Disk   uint64 `json:"disk"`
 }
 
+func newLimitsJSON(l task.Limits) *limitsJSON {
+	return &limitsJSON{l.Gas, l.Memory, int64((l.Time + time.Millisecond - 1) / time.Millisecond), l.Disk}
+}
+
 // logJSON is one line that a function logged.
 type logJSON struct {
 	Level   string `json:"level"`
@@ -141,11 +145,9 @@ func jobReportJSON(j *engine.JobReport) jobJSON {
 		Task: j.Task.String(), Written: j.Written.String(), Status: j.Status, How: j.How,
 		Gas: j.Gas, Receipt: j.Receipt.String(),
 	}
-	for _, l := range j.Log {
-		out.Log = append(out.Log, logJSON{l.Level, l.Context, l.Message})
-	}
+	out.Log = linesJSON(j.Log)
 	if l := j.Limits; l != (task.Limits{}) {
-		out.Limits = &limitsJSON{l.Gas, l.Memory, int64((l.Time + time.Millisecond - 1) / time.Millisecond), l.Disk}
+		out.Limits = newLimitsJSON(l)
 	}
 	if j.HasMemory {
 		out.Memory = &j.Memory
@@ -176,6 +178,13 @@ func jobReportJSON(j *engine.JobReport) jobJSON {
 	out.Error = failureJSON(j.Outcome.Failure)
 	out.Error.From = j.Upstream
 	return out
+}
+
+func linesJSON(lines []engine.LogLine) (all []logJSON) {
+	for _, l := range lines {
+		all = append(all, logJSON{l.Level, l.Context, l.Message})
+	}
+	return all
 }
 
 func failureJSON(f *task.Failure) *errorJSON {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ipvm-wg/go-ipvm"
 	"github.com/ipvm-wg/go-ipvm/client"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -31,12 +30,14 @@ func newReceipt(a *app) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.listReceipts(cmd, asJSON) },
 	}
 	list.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
+	var showJSON bool
 	show := &cobra.Command{
 		Use:   "show TASK",
 		Short: "Show the receipts about a task, and whether their signatures hold",
 		Args:  wants(1, 1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.showReceipts(cmd, args[0]) },
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.showReceipts(cmd, args[0], showJSON) },
 	}
+	show.Flags().BoolVar(&showJSON, "json", false, "print one JSON object, described in docs/reference.md")
 	var out string
 	export := &cobra.Command{
 		Use:   "export TASK",
@@ -45,12 +46,16 @@ func newReceipt(a *app) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, args []string) error { return a.exportReceipt(cmd, args[0], out) },
 	}
 	export.Flags().StringVarP(&out, "output", "o", "", "write to `FILE` instead of standard output")
+	var explainJSON bool
 	explain := &cobra.Command{
 		Use:   "explain FILE LABEL",
 		Short: "Tell why a job is remembered or would run, and what comes nearest",
 		Args:  wants(2, 2),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.explain(cmd, args[0], args[1]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.explain(cmd, args[0], args[1], explainJSON)
+		},
 	}
+	explain.Flags().BoolVar(&explainJSON, "json", false, "print one JSON object, described in docs/reference.md")
 	var verifyJSON bool
 	verify := &cobra.Command{
 		Use:   "verify FILE…",
@@ -162,68 +167,137 @@ func receiptsOf(cmd *cobra.Command, at place, name string) ([]*receipt.Signed, e
 	return all, err
 }
 
-func (a *app) showReceipts(cmd *cobra.Command, name string) (err error) {
+func (a *app) showReceipts(cmd *cobra.Command, name string, asJSON bool) (err error) {
 	at, done, err := a.place(cmd)
 	if err != nil {
 		return err
 	}
 	defer func() { err = done(err) }()
-	all, err := receiptsOf(cmd, at, name)
-	if err != nil {
+	k := knownOfTask{}
+	if k.receipts, err = receiptsOf(cmd, at, name); err != nil {
 		return err
 	}
-	call, known, err := callOf(cmd, at, all[0].Task)
-	if err != nil {
+	k.id = k.receipts[0].Task
+	if k.call, err = callOf(cmd, at, k.id); err != nil {
 		return err
-	}
-	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "task      %s\n", all[0].Task)
-	if known {
-		fmt.Fprintf(out, "module    %s\nfunction  %s\narguments %s\n", printable(call.Module.String()), printable(call.Func), printable(call.Params.String()))
-	}
-	for _, r := range all {
-		printReceipt(out, r)
-	}
-	for _, c := range receipt.Evidence(all).Conflicts() {
-		printConflict(out, c)
 	}
 	if n, ok := at.(noted); ok {
-		return printNote(cmd, n, all[0].Task)
+		if k.note, err = n.Note(cmd.Context(), k.id); err != nil {
+			return err
+		}
 	}
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), k.json())
+	}
+	k.print(cmd.OutOrStdout())
 	return nil
 }
 
-// callOf is the call that a task is, where its block is known.
-func callOf(cmd *cobra.Command, at place, id task.ID) (call task.Call, known bool, err error) {
+// callOf is the call that a task is; nil where its block is not known.
+func callOf(cmd *cobra.Command, at place, id task.ID) (*task.Call, error) {
 	data, err := at.Block(cmd.Context(), id.Link)
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, client.NotFound) {
-		return call, false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return call, false, err
+		return nil, err
 	}
 	t, err := task.Parse(data)
 	if err != nil || t.Command != task.CommandRun {
-		return call, false, err
+		return nil, err
 	}
-	call, err = t.Call()
-	return call, err == nil, err
+	call, err := t.Call()
+	if err != nil {
+		return nil, err
+	}
+	return &call, nil
 }
 
-// printNote prints what a node noted about the run of a task.
-func printNote(cmd *cobra.Command, at noted, id task.ID) error {
-	note, err := at.Note(cmd.Context(), id)
-	if err != nil {
-		return err
+// knownOfTask is what a node knows about one task.
+type knownOfTask struct {
+	id       task.ID
+	call     *task.Call // nil where it is not known
+	receipts receipt.Evidence
+	note     engine.Note // of a node elsewhere always empty
+}
+
+func (k *knownOfTask) print(out io.Writer) {
+	fmt.Fprintf(out, "task      %s\n", k.id)
+	if c := k.call; c != nil {
+		fmt.Fprintf(out, "module    %s\nfunction  %s\narguments %s\n", printable(c.Module.String()), printable(c.Func), printable(c.Params.String()))
 	}
-	out := cmd.OutOrStdout()
-	if note.Message != "" {
-		fmt.Fprintf(out, "\nthis node noted: %s\n", printable(note.Message))
+	for _, r := range k.receipts {
+		printReceipt(out, r)
 	}
-	for _, l := range note.Log {
+	for _, c := range k.receipts.Conflicts() {
+		printConflict(out, c)
+	}
+	if k.note.Message != "" {
+		fmt.Fprintf(out, "\nthis node noted: %s\n", printable(k.note.Message))
+	}
+	for _, l := range k.note.Log {
 		fmt.Fprintf(out, "log       %s: %s: %s\n", printable(l.Level), printable(l.Context), printable(l.Message))
 	}
-	return nil
+}
+
+// knownOfTaskJSON is what `ipvm receipt show --json` prints.
+type knownOfTaskJSON struct {
+	Schema    int             `json:"schema"`
+	Task      string          `json:"task"`
+	Module    string          `json:"module,omitempty"`
+	Func      string          `json:"func,omitempty"`
+	Args      json.RawMessage `json:"args,omitempty"`
+	Receipts  []heldJSON      `json:"receipts"`
+	Conflicts []pairJSON      `json:"conflicts"`
+	Noted     string          `json:"noted,omitempty"`
+	Log       []logJSON       `json:"log,omitempty"`
+}
+
+// heldJSON is one receipt of those about a task.
+type heldJSON struct {
+	Receipt  string `json:"receipt"`
+	Executor string `json:"executor"`
+	cameJSON
+	GasLimit    uint64  `json:"gasLimit"`
+	Schedule    string  `json:"schedule"`
+	Memory      *uint64 `json:"memory,omitempty"`
+	MemoryLimit uint64  `json:"memoryLimit"`
+	Signature   string  `json:"signature"` // "holds", or why not
+}
+
+// pairJSON are two receipts that can not both be true.
+type pairJSON struct {
+	Between      [2]string `json:"between"`
+	Equivocation bool      `json:"equivocation,omitempty"` // one signed both
+}
+
+func (k *knownOfTask) json() knownOfTaskJSON {
+	out := knownOfTaskJSON{Schema: jsonSchema, Task: k.id.String(), Conflicts: []pairJSON{}, Noted: k.note.Message, Log: linesJSON(k.note.Log)}
+	if c := k.call; c != nil {
+		module, _ := c.Module.AsLink()
+		out.Module, out.Func, out.Args = module.String(), c.Func, rawJSON(c.Params)
+	}
+	for _, r := range k.receipts {
+		out.Receipts = append(out.Receipts, newHeldJSON(r))
+	}
+	for _, c := range k.receipts.Conflicts() {
+		out.Conflicts = append(out.Conflicts, pairJSON{[2]string{c.A.Link().String(), c.B.Link().String()}, c.Equivocation()})
+	}
+	return out
+}
+
+func newHeldJSON(r *receipt.Signed) heldJSON {
+	out := heldJSON{
+		Receipt: r.Link().String(), Executor: string(r.Executor), cameJSON: cameTo(&r.Receipt),
+		GasLimit: r.Limits.Gas, Schedule: r.Schedule, MemoryLimit: r.Limits.Memory, Signature: "holds",
+	}
+	if r.HasMemory {
+		out.Memory = &r.Memory
+	}
+	if err := r.Verify(); err != nil {
+		out.Signature = err.Error()
+	}
+	return out
 }
 
 func printReceipt(out io.Writer, r *receipt.Signed) {
@@ -278,90 +352,4 @@ func (a *app) exportReceipt(cmd *cobra.Command, name, file string) (err error) {
 	}
 	_, err = cmd.OutOrStdout().Write(all[0].Bytes())
 	return err
-}
-
-func (a *app) explain(cmd *cobra.Command, file, label string) (err error) {
-	node, err := a.open(cmd)
-	if err != nil {
-		return err
-	}
-	defer func() { err = closing(cmd, node, err) }()
-	w, err := load(cmd, node, file)
-	if err != nil {
-		return err
-	}
-	i, ok := w.Find(label)
-	if !ok {
-		return misusef("`ipvm check` lists the labels", "no job is labelled %q", label)
-	}
-	all, err := node.Backend().Preview(cmd.Context(), w, ipvm.RunOptions{})
-	if err != nil {
-		return err
-	}
-	if !all[i].Known {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s can not be said yet: it waits for %s, which is not remembered\n", printable(label), printable(unknownDep(w, all, i)))
-		return nil
-	}
-	if all[i].Skipped {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s would be skipped: nothing sets it off\n", printable(label))
-		return nil
-	}
-	if f := all[i].Failure; f != nil {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s would fail: %s\n", printable(label), printable(f.String()))
-		return nil
-	}
-	if w.Step(i).Secret {
-		what := "would run"
-		if all[i].Remembered != nil {
-			what = "is remembered"
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "task %s\n%s %s; why is not shown, as it is a secret\n", all[i].Task, printable(label), what)
-		return nil
-	}
-	e, err := node.Explain(cmd.Context(), all[i])
-	if err != nil {
-		return err
-	}
-	printExplanation(cmd.OutOrStdout(), label, e)
-	return nil
-}
-
-// unknownDep is the first job that step i waits for and that has not run, or else
-// the task of another workflow.
-func unknownDep(w *ipvm.Workflow, all []engine.Forecast, i int) string {
-	for _, d := range w.Deps(i) {
-		if from := all[d.From]; from.Remembered == nil && !from.Skipped {
-			return w.Label(d.From)
-		}
-	}
-	return "the task " + all[i].Awaits.String()
-}
-
-func printExplanation(out io.Writer, label string, e *ipvm.Explanation) {
-	fmt.Fprintf(out, "task %s\n", e.Task)
-	if e.Hit != nil {
-		fmt.Fprintf(out, "%s is remembered: %s, by receipt %s\n", printable(label), receiptOutcome(e.Hit), e.Hit.Link().Base58())
-		if e.Trusted {
-			fmt.Fprintf(out, "  it is signed by %s, whom this node trusts\n", e.Hit.Executor)
-		}
-		fmt.Fprintf(out, "  it used %s gas, below the limit of %s; the memory limit %s fits\n", count(e.Hit.Gas), count(e.Limits.Gas), size(e.Limits.Memory))
-		return
-	}
-	fmt.Fprintf(out, "%s would run\n", printable(label))
-	for _, p := range e.Passed {
-		fmt.Fprintf(out, "  receipt %s does not answer: %s\n", p.Receipt.Link().Base58(), p.Why)
-	}
-	if !e.Nearest.Defined() {
-		if len(e.Passed) == 0 {
-			fmt.Fprintln(out, "  no call of this function is remembered")
-		}
-		return
-	}
-	fmt.Fprintf(out, "  nearest is %s, which differs in:\n", e.Nearest)
-	if e.OtherModule.Defined() {
-		fmt.Fprintf(out, "    the module: there it is %s\n", e.OtherModule)
-	}
-	for _, d := range e.Differences {
-		fmt.Fprintf(out, "    params%s: here %s, there %s\n", printable(d.Path), shorten(printable(d.Here.String()), 80), shorten(printable(d.Else.String()), 80))
-	}
 }

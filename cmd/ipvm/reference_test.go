@@ -67,6 +67,7 @@ func TestReference(t *testing.T) {
 	}
 	for name, v := range map[string]any{
 		"ipvm run --json": runJSON{}, "ipvm run --dry-run --json": dryRunJSON{}, "ipvm check --json": checkJSON{}, "ipvm receipt ls --json": receiptJSON{},
+		"ipvm receipt show --json": knownOfTaskJSON{}, "ipvm receipt explain --json": reasonsJSON{},
 		"ipvm wasm inspect --json": moduleJSON{}, "ipvm wasm compile --json": compileJSON{},
 		"ipvm delegate --json": grantJSON{}, "ipvm inspect --json": inspectJSON{}, "ipvm verify --json": verifyJSON{}, "ipvm config --json": configJSON{},
 		"ipvm export --json": exportJSON{}, "ipvm import --json": importJSON{},
@@ -74,6 +75,9 @@ func TestReference(t *testing.T) {
 		part := section("### `"+name+"`\n", "\n##")
 		if name != "ipvm run --json" { // what is said there of sources and errors is not said again
 			part += section("### `ipvm run --json`\n", "\n##")
+		}
+		if name == "ipvm receipt explain --json" { // nor what is of receipts
+			part += section("### `ipvm receipt show --json`\n", "\n##")
 		}
 		if name == "ipvm inspect --json" { // nor what is of tokens and receipts
 			part += section("### `ipvm delegate --json`\n", "\n##") + section("### `ipvm receipt ls --json`\n", "\n##")
