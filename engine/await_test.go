@@ -120,6 +120,22 @@ type ending struct {
 	end func()
 }
 
+// newEnding is a rig with such a store.
+func newEnding(t *testing.T) (*rig, *ending) {
+	t.Helper()
+	s := new(ending)
+	return newRig(t, ipvmtest.Options{Workers: 2, Wrap: func(of engine.Store) engine.Store {
+		s.Store = of
+		return s
+	}}), s
+}
+
+// ends has end called when id is next asked for.
+func (s *ending) ends(id task.ID, end func()) {
+	s.end = end
+	s.id.Store(&id)
+}
+
 func (s *ending) Resolve(id task.ID) (task.ID, bool, error) {
 	to, ok, err := s.Store.Resolve(id)
 	if at := s.id.Load(); at != nil && *at == id && s.id.CompareAndSwap(at, nil) {
@@ -132,19 +148,27 @@ func (s *ending) Resolve(id task.ID) (task.ID, bool, error) {
 // not missed.
 func TestAwaitEndingMeanwhile(t *testing.T) {
 	t.Parallel()
-	s := new(ending)
-	r := newRig(t, ipvmtest.Options{Workers: 2, Wrap: func(of engine.Store) engine.Store {
-		s.Store = of
-		return s
-	}})
+	r, s := newEnding(t)
 	first := r.document(t, "one: next(1)\na: next({from: one})\n")
 	i, _ := first.Find("a")
 	id := first.Step(i).ID
-	s.end = func() { r.MustRun(t, first, engine.Options{}) }
-	s.id.Store(&id)
+	s.ends(id, func() { r.MustRun(t, first, engine.Options{}) })
 	report := r.MustRun(t, r.document(t, "b: next({from: "+link(t, first, "a")+"})"+patient), engine.Options{})
 	end(t, report, "b", 4)
 	leaves(t, r.Engine.Engine)
+}
+
+// Nor does it stand as unknown.
+func TestStandingEndingMeanwhile(t *testing.T) {
+	t.Parallel()
+	r, s := newEnding(t)
+	first := r.document(t, "one: next(1)\na: next({from: one})\n")
+	i, _ := first.Find("a")
+	id := first.Step(i).ID
+	s.ends(id, func() { r.MustRun(t, first, engine.Options{}) })
+	if all, err := r.Standing(t.Context(), []task.ID{id}); err != nil || all[0] != engine.Settled {
+		t.Errorf("%v, %v", all, err)
+	}
 }
 
 // What comes on the other branch ends the waiting too.

@@ -130,31 +130,50 @@ func (e *Engine) known(sp space, names []task.ID) (came, bool, error) {
 // standing is [Engine.Standing] for who has sp.
 func (e *Engine) standing(sp space, ids []task.ID) ([]Standing, error) {
 	all := make([]Standing, len(ids))
-	var open []task.ID
-	var of []int // whose name each of open is
+	open, err := e.unsettled(sp, ids, all)
+	if err != nil {
+		return nil, err
+	}
+	for k, runs := range e.running(sp.circle, open.names...) {
+		if runs {
+			all[open.of[k]] = Running
+		}
+	}
+	// What ended between the two looks was in neither.
+	_, err = e.unsettled(sp, ids, all)
+	return all, err
+}
+
+// unsettled are names of tasks, and of which of those that were asked for each is.
+type unsettled struct {
+	names []task.ID
+	of    []int
+}
+
+// unsettled enters into all which of ids have settled, unless something is known of
+// them, and returns the rest.
+func (e *Engine) unsettled(sp space, ids []task.ID, all []Standing) (open unsettled, err error) {
 	for i, id := range ids {
+		if all[i] != Unknown {
+			continue
+		}
 		names, err := names(sp, id, func(task.ID) {})
 		if err != nil {
-			return nil, err
+			return open, err
 		}
 		_, ok, err := e.known(sp, names)
 		if err != nil {
-			return nil, err
+			return open, err
 		}
 		if ok {
 			all[i] = Settled
 			continue
 		}
 		for _, name := range names {
-			open, of = append(open, name), append(of, i)
+			open.names, open.of = append(open.names, name), append(open.of, i)
 		}
 	}
-	for k, runs := range e.running(sp.circle, open...) {
-		if runs {
-			all[of[k]] = Running
-		}
-	}
-	return all, nil
+	return open, nil
 }
 
 // running tells for each of ids whether it is a task that runs in c, or a job that
