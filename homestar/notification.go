@@ -20,9 +20,10 @@ const hashSHA3 = 0x16
 // is none.
 const kindSkipped = "skipped"
 
-// notification is the DAG-JSON that tells what a task came to.
-func (s *subscription) notification(of *called, j *runs.Job, from Store) ([]byte, error) {
-	data, err := s.render(of, j, outOf(j, from))
+// notification is the DAG-JSON that tells what a task came to. What its receipt says
+// is read unless it is given.
+func (s *subscription) notification(of *called, j *runs.Job, says *task.Outcome, from Store) ([]byte, error) {
+	data, err := s.render(of, j, outOf(j, says, from))
 	if err != nil { // the task is told all the same
 		data, err = s.render(of, j, errorOut(string(task.KindType), fmt.Sprintf("the task has ended (%s); what it came to can not be shown: %v", j.Status, err), ipld.Null))
 	}
@@ -67,28 +68,33 @@ func project(of *called, out ipld.Value) (ipld.Value, ipld.Link, error) {
 
 // outOf is ["ok", value] or ["error", {kind, message, value?}] for what a job
 // came to.
-func outOf(j *runs.Job, from Store) ipld.Value {
+func outOf(j *runs.Job, says *task.Outcome, from Store) ipld.Value {
 	switch {
 	case j.Status == engine.JobSkipped:
 		return errorOut(kindSkipped, "the task was not called for", ipld.Null)
 	case j.Status == engine.JobOK, j.Receipt.Defined():
-		return settledOut(j, from)
+		return settledOut(j, says, from)
 	}
 	return errorOut(string(j.Kind), words(j, &task.Failure{Kind: j.Kind}), ipld.Null)
 }
 
 // settledOut is the outcome that the receipt of j has.
-func settledOut(j *runs.Job, from Store) ipld.Value {
-	out, err := outcome(j, from)
-	switch {
-	case err != nil:
-		return errorOut(string(task.KindLost), fmt.Sprintf("the task has ended (%s); what it came to can not be read: %v", j.Status, err), ipld.Null)
-	case out.OK():
-		in := inliner{get: from.Block, left: MaxInline}
-		return ipld.List(ipld.String("ok"), in.value(out.Value))
+func settledOut(j *runs.Job, says *task.Outcome, from Store) ipld.Value {
+	if says == nil {
+		out, err := outcome(j, from)
+		if err != nil {
+			return errorOut(string(task.KindLost), fmt.Sprintf("the task has ended (%s); what it came to can not be read: %v", j.Status, err), ipld.Null)
+		}
+		says = &out
 	}
 	in := inliner{get: from.Block, left: MaxInline}
-	return errorOut(string(out.Failure.Kind), words(j, out.Failure), in.value(out.Failure.Value))
+	switch {
+	case !says.OK():
+		return errorOut(string(says.Failure.Kind), words(j, says.Failure), in.value(says.Failure.Value))
+	case j.Status != engine.JobOK: // it came to more than it may
+		return errorOut(string(j.Kind), words(j, &task.Failure{Kind: j.Kind}), ipld.Null)
+	}
+	return ipld.List(ipld.String("ok"), in.value(says.Value))
 }
 
 // outcome reads the receipt of j.

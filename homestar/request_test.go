@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -272,10 +273,41 @@ func TestNotificationAlways(t *testing.T) {
 		{&runs.Job{Status: "error", Kind: "timeout", Message: "took 5 s"}, `"out":["error",{"kind":"timeout","message":"took 5 s"}]`},
 		{&runs.Job{Status: "ok", Receipt: g.Link()}, `"out":["error",{"kind":"lost","message":"the task has ended (ok); what it came to can not be read: receipt ` + g.Link().String()},
 		{&runs.Job{Status: "ok", Receipt: reserved.Link()}, `"out":["error",{"kind":"type","message":"the task has ended (ok); what it came to can not be shown: `},
+		{&runs.Job{Status: "error", Kind: "out-of-disk", Message: "takes 9 bytes", Receipt: reserved.Link()}, `"out":["error",{"kind":"out-of-disk","message":"takes 9 bytes"}]`},
 	} {
-		data, err := s.notification(&s.tasks[0], c.job, single{reserved})
+		data, err := s.notification(&s.tasks[0], c.job, nil, single{reserved})
 		if err != nil || !strings.Contains(string(data), c.want) {
 			t.Errorf("%+v: %v\n%s", c.job, err, data)
+		}
+	}
+}
+
+// What is at hand is told as what its receipt says.
+func TestNotificationAtHand(t *testing.T) {
+	t.Parallel()
+	s := &subscription{name: "n", origin: ipld.LinkOf(ipld.CodecDagCBOR, nil)}
+	of := &called{function: "f", ran: s.origin}
+	for _, out := range []task.Outcome{
+		{Value: ipld.Int(7)},
+		{Value: ipld.String("text")},
+		{Failure: &task.Failure{Kind: task.KindGuest, Value: ipld.String("why")}},
+		{Failure: &task.Failure{Kind: task.KindTrap, Trap: "unreachable"}},
+	} {
+		signed, err := receipt.Issue(ipvmtest.Key(t), receipt.Receipt{Schedule: "x", Task: task.ID{Link: s.origin}, Out: out, Limits: task.Limits{Gas: 10, Memory: 1 << 26}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		job := &runs.Job{Status: engine.JobOK, Receipt: signed.Link()}
+		if !out.OK() {
+			job.Status, job.Kind, job.Message = engine.JobError, out.Failure.Kind, "for people"
+		}
+		want, err := s.notification(of, job, nil, single{signed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.notification(of, job, &out, single{})
+		if err != nil || string(got) != string(want) {
+			t.Errorf("%v: %v, %s\nwant %s", out, err, got, want)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/task"
 )
 
 // again is how long a subscription waits before it looks once more at a run that
@@ -125,14 +126,14 @@ func (c *connection) tell(ctx context.Context, s *subscription, ev runs.Event) e
 			s.gone[i] = ev.Job
 			return nil
 		}
-		return c.notify(ctx, s, i, ev.Job)
+		return c.notify(ctx, s, i, ev.Job, ev.Outcome)
 	case runs.Ended:
 		for i := range s.tasks {
 			j := s.gone[i]
 			if j == nil {
 				j = lastWord(s.tasks[i].label, ev.Run)
 			}
-			if err := c.notify(ctx, s, i, j); err != nil {
+			if err := c.notify(ctx, s, i, j, nil); err != nil {
 				return err
 			}
 		}
@@ -140,20 +141,21 @@ func (c *connection) tell(ctx context.Context, s *subscription, ev runs.Event) e
 	return nil
 }
 
-// notify tells what task i came to, unless that was told.
-func (c *connection) notify(ctx context.Context, s *subscription, i int, j *runs.Job) error {
-	task := &s.tasks[i]
-	if task.told {
+// notify tells what task i came to, unless that was told. What its receipt says is
+// given where it is at hand.
+func (c *connection) notify(ctx context.Context, s *subscription, i int, j *runs.Job, says *task.Outcome) error {
+	of := &s.tasks[i]
+	if of.told {
 		return nil
 	}
-	data, err := s.notification(task, j, c.Store)
+	data, err := s.notification(of, j, says, c.Store)
 	if err != nil {
 		return err
 	}
 	if err := c.send(ctx, message(s.id, data)); err != nil {
 		return err
 	}
-	task.told = true
+	of.told = true
 	s.left--
 	c.notifications.Add(1)
 	return nil

@@ -69,7 +69,7 @@ func (l *live) listen(ev engine.Event) {
 		j := jobOf(ev.Job)
 		l.jobs = append(l.jobs, j)
 		l.run.Settled++
-		l.add(Event{Kind: JobSettled, Label: ev.Label, Job: &j})
+		l.add(Event{Kind: JobSettled, Label: ev.Label, Job: &j, Outcome: atHand(ev.Job)})
 	}
 }
 

@@ -90,6 +90,27 @@ func jobOf(j *engine.JobReport) Job {
 	return out
 }
 
+// maxAtHand bounds the text or bytes of an outcome that an event holds.
+const maxAtHand = 128
+
+// atHand is what the receipt of a job says it came to, if that is small.
+func atHand(j *engine.JobReport) *task.Outcome {
+	out := j.Outcome
+	v := out.Value
+	if !out.OK() {
+		v = out.Failure.Value
+	}
+	text, _ := v.AsString()
+	bytes, _ := v.AsBytes()
+	switch {
+	case !j.Receipt.Defined(), j.Caught != nil, out.OK() != (j.Status == engine.JobOK):
+		return nil
+	case v.Kind() == ipld.KindList, v.Kind() == ipld.KindMap, len(text)+len(bytes) > maxAtHand:
+		return nil
+	}
+	return &out
+}
+
 // EventKind says what an [Event] tells.
 type EventKind string
 
@@ -110,6 +131,9 @@ type Event struct {
 	// Label is the job's, in JobStarted and JobSettled; Job is what it came to.
 	Label string
 	Job   *Job
+	// Outcome is that of the Job's receipt where it is small and at hand: an event of a
+	// run in progress. It is nil for all else, and never sent or kept.
+	Outcome *task.Outcome
 }
 
 // Position is a place in the events of a workflow, for coming back to it: the
