@@ -53,7 +53,9 @@ func LinkWithHash(codec, hash uint64, block []byte) (Link, error) {
 	return Link{cid.NewCidV1(codec, h).KeyString()}, nil
 }
 
-// ParseLink reads a CID in any multibase text form, v0 or v1.
+// ParseLink reads a CID: version 1 in any multibase, or version 0. The text has to
+// be the one that the CID has in its multibase: no letter in the other case, no bits
+// beside those of the CID.
 func ParseLink(s string) (Link, error) {
 	if len(s) > 2*maxLinkLen {
 		return Link{}, fmt.Errorf("CID of %d characters is too long", len(s))
@@ -61,14 +63,28 @@ func ParseLink(s string) (Link, error) {
 	if s != "" && s[0] == 0 { // multibase's prefix for bytes that are not text
 		return Link{}, errors.New("not a CID: raw bytes in text")
 	}
-	c, err := cid.Decode(s)
+	if len(s) == 46 && s[:2] == "Qm" {
+		c, err := cid.Decode(s)
+		if err != nil {
+			return Link{}, fmt.Errorf("not a CID: %w", err)
+		}
+		return Link{c.KeyString()}, nil
+	}
+	base, b, err := multibase.Decode(s)
 	if err != nil {
 		return Link{}, fmt.Errorf("not a CID: %w", err)
 	}
-	if c.ByteLen() > maxLinkLen {
-		return Link{}, fmt.Errorf("CID of %d bytes is too long", c.ByteLen())
+	l, err := LinkFromBytes(b)
+	if err != nil {
+		return Link{}, err
 	}
-	return Link{c.KeyString()}, nil
+	if l.s[0] != 1 {
+		return Link{}, fmt.Errorf("not a CID: version 0 has no multibase and is written %s", l)
+	}
+	if text, err := multibase.Encode(base, b); err != nil || text != s {
+		return Link{}, fmt.Errorf("not a CID: what it looks like is written %s", text)
+	}
+	return l, nil
 }
 
 // LinkFromBytes reads a binary CID that fills b entirely.

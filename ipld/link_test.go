@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ipfs/go-cid"
+	"github.com/multiformats/go-multibase"
 	mh "github.com/multiformats/go-multihash"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -42,6 +43,104 @@ func TestLinkForms(t *testing.T) {
 			t.Errorf("%q is read as %s", text, l)
 		}
 	}
+}
+
+// The text of a CID is read only as it is written in its multibase.
+func TestLinkSpelling(t *testing.T) {
+	t.Parallel()
+	empty := ipld.LinkOf(ipld.CodecRaw, nil)
+	v0, err := ipld.ParseLink("QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(base multibase.Encoding, l ipld.Link) string {
+		s, err := multibase.Encode(base, l.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	for name, base := range multibase.Encodings {
+		if base == multibase.Identity || base == multibase.Base2 { // which is longer than what is read
+			continue
+		}
+		if l, err := ipld.ParseLink(in(base, empty)); err != nil || l != empty {
+			t.Errorf("%s: %s is read as %s (%v)", name, in(base, empty), l, err)
+		}
+		if l, err := ipld.ParseLink(in(base, v0)); err == nil || !strings.HasSuffix(err.Error(), "is written "+v0.String()) {
+			t.Errorf("%s: version 0 with a multibase is read as %s (%v)", name, l, err)
+		}
+	}
+	last := func(s, c string) string { return s[:len(s)-1] + c }
+	inline, err := ipld.LinkWithHash(ipld.CodecRaw, mh.IDENTITY, []byte("x")) // whose bytes do not fill the last character of base64
+	if err != nil {
+		t.Fatal(err)
+	}
+	b32, hex, b64 := in(multibase.Base32, empty), in(multibase.Base16, empty), in(multibase.Base64, inline)
+	if _, err := ipld.ParseLink(b64); err != nil {
+		t.Error(err)
+	}
+	for name, text := range map[string]string{
+		"stray bits in base32":      last(b32, "v"),
+		"more of them":              last(b32, "7"),
+		"stray bits in upper case":  last(strings.ToUpper(b32), "V"),
+		"stray bits in base64":      last(b64, "B"),
+		"one letter in upper case":  b32[:10] + strings.ToUpper(b32[10:11]) + b32[11:],
+		"all after b in upper case": "b" + strings.ToUpper(b32[1:]),
+		"all after B in lower case": "B" + b32[1:],
+		"upper case in base16":      "f" + strings.ToUpper(hex[1:]),
+		"upper case in base36":      "k" + strings.ToUpper(in(multibase.Base36, empty)[1:]),
+		"padding":                   b32 + "=",
+		"a line break":              b32[:10] + "\n" + b32[10:],
+		"a line break in base64":    b64[:4] + "\n" + b64[4:],
+		"a line break at the end":   b32 + "\n",
+		"a space":                   " " + b32,
+	} {
+		if text == b32 || text == hex || text == b64 {
+			t.Errorf("%s: nothing is changed", name)
+		}
+		if l, err := ipld.ParseLink(text); err == nil {
+			t.Errorf("%s: %q is read as %s", name, text, l)
+		}
+	}
+	if _, err := ipld.ParseLink(last(b32, "v")); err == nil || err.Error() != "not a CID: what it looks like is written "+b32 {
+		t.Errorf("the error is %q", err)
+	}
+}
+
+// What is read is the text of a CID: nothing else is read as that CID in that
+// multibase.
+func FuzzParseLink(f *testing.F) {
+	empty := ipld.LinkOf(ipld.CodecRaw, nil)
+	for _, base := range multibase.Encodings {
+		if s, err := multibase.Encode(base, empty.Bytes()); err == nil {
+			f.Add(s)
+		}
+	}
+	f.Add("QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH")
+	f.Add("bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvykv")
+	f.Fuzz(func(t *testing.T, s string) {
+		l, err := ipld.ParseLink(s)
+		if err != nil {
+			return
+		}
+		text := l.String()
+		if l.Bytes()[0] == 1 {
+			base, _, err := multibase.Decode(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text, err = multibase.Encode(base, l.Bytes()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if text != s {
+			t.Fatalf("%q is read as what is written %q", s, text)
+		}
+		if back, err := ipld.LinkFromBytes(l.Bytes()); err != nil || back != l {
+			t.Fatalf("%q: %v, %v", s, back, err)
+		}
+	})
 }
 
 func TestVerify(t *testing.T) {
