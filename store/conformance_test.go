@@ -529,6 +529,7 @@ func TestPutAgain(t *testing.T) {
 	writes("with another meaning", Batch{Aliases: []Alias{{taskID(1), taskID(3)}}}, true)
 	c.add(time.Hour)
 	writes("an hour later", batch, true)
+	writes("again then", batch, false)
 	if data, err := s.Block(batch.Blocks[0].Link); err != nil || string(data) != "a document" {
 		t.Errorf("%q, %v", data, err)
 	}

@@ -7,11 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -243,6 +245,29 @@ func TestDiskFullReserve(t *testing.T) {
 	put(t, s, Batch{Blocks: []ipld.Block{small, large}}) // there is room again
 	wantBlock(t, s, small)
 	wantBlock(t, s, large)
+}
+
+// What is here already can be put on a full disk, whenever it was used last.
+func TestDiskFullAgain(t *testing.T) {
+	t.Parallel()
+	fs, c := vfs.NewMem(), newClock()
+	known := Batch{Blocks: []ipld.Block{rawBlock(noise(1, 10)), rawBlock(noise(2, 100_000))}, Aliases: []Alias{{taskID(1), taskID(2)}}}
+	s := aged(t, fs, c)
+	put(t, s, known)
+	closeStore(t, s)
+	c.add(3 * time.Hour)
+	s = aged(t, fs, c)
+	defer closeStore(t, s)
+	fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 10 << 20, TotalBytes: 1 << 30})
+	put(t, s, known)
+	for what, b := range map[string]Batch{
+		"a block":         {Blocks: append(slices.Clone(known.Blocks), rawBlock(noise(3, 10)))},
+		"another meaning": {Blocks: known.Blocks, Aliases: []Alias{{taskID(1), taskID(3)}}},
+	} {
+		if err := s.Put(b); !errors.Is(err, ErrDiskFull) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
 }
 
 // What makes room, and what has to be known afterwards, is written below the reserve.

@@ -24,5 +24,5 @@
 //	db/        pebble's files
 //	blobs/     large blocks, as blobs/<two characters>/<CID>
 //	collect/   what a collection under way finds out; may be removed
-//	filter     which tasks have receipts, to answer "none" fast; may be removed
+//	filter     which tasks have receipts and workflows runs, to answer "none" fast; may be removed
 package store

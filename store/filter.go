@@ -16,11 +16,11 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
 
-// filter tells which tasks surely have no receipts, in nanoseconds. Asking the
-// database costs microseconds even when its own filters say no, and a task that
-// is new is the usual case both for recall and for Put.
+// filter tells which tasks surely have no receipts, and which workflows no runs, in
+// nanoseconds. Asking the database costs microseconds even when its own filters say
+// no, and one that is new is the usual case both for recall and for Put.
 //
-// It is a chain of blocked Bloom filters of about 2 bytes per task. A task's
+// It is a chain of blocked Bloom filters of about 2 bytes for each. Their
 // CID is already a hash, so its last 16 bytes are the filter's hashes. One
 // wrong "maybe" in about a thousand costs a look into the database.
 type filter struct {
@@ -29,7 +29,7 @@ type filter struct {
 	layers atomic.Pointer[[]*layer]
 }
 
-// layer is one Bloom filter of blocks of 512 bits; a task has 7 bits in one of
+// layer is one Bloom filter of blocks of 512 bits; a link has 7 bits in one of
 // them.
 type layer struct {
 	words    []uint64
@@ -38,19 +38,19 @@ type layer struct {
 }
 
 const (
-	firstLayer    = 4096 // tasks; each further layer has room for four times as many
+	firstLayer    = 4096 // links; each further layer has room for four times as many
 	maxLayers     = 12
-	bitsPerTask   = 16
+	bitsPerLink   = 16
 	blockWords    = 8
-	filterMagic   = "ipvm task filter 1\n"
+	filterMagic   = "ipvm filter 2\n"
 	maxFilterFile = 1 << 32
 )
 
 func newLayer(capacity int) *layer {
-	return &layer{words: make([]uint64, capacity*bitsPerTask/64), capacity: capacity}
+	return &layer{words: make([]uint64, capacity*bitsPerLink/64), capacity: capacity}
 }
 
-// hashes are two independent hashes of a task; ok is false for an identifier
+// hashes are two independent hashes of a link; ok is false for an identifier
 // that holds no hash, which no Task ID is.
 func hashes(l ipld.Link) (block, bits uint64, ok bool) {
 	key := l.Key()
@@ -81,7 +81,7 @@ func (y *layer) add(block, bits uint64) {
 	y.count++
 }
 
-// mayHave tells whether the task may have receipts.
+// mayHave tells whether the task may have receipts, or the workflow runs.
 func (f *filter) mayHave(l ipld.Link) bool {
 	block, bits, ok := hashes(l)
 	return !ok || !f.ready.Load() || f.has(block, bits)
@@ -100,7 +100,7 @@ func (f *filter) has(block, bits uint64) bool {
 	return false
 }
 
-// add makes mayHave true for the task from now on.
+// add makes mayHave true for l from now on.
 func (f *filter) add(l ipld.Link) {
 	block, bits, ok := hashes(l)
 	if !ok {
@@ -141,16 +141,15 @@ func (s *Store) startFilter(trustFile bool) error {
 			return nil
 		}
 	}
-	// The iterator sees what is there now; what is put later adds itself.
-	lower := []byte{tableReceipt}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: after(lower)})
+	// They see what is there now; what is put later adds itself.
+	its, err := s.filtered()
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stopFilter = stop
 	s.filterBuilt.Go(func() {
-		if err := errors.Join(s.filter.build(ctx, it), it.Close()); err == nil {
+		if err := s.filter.build(ctx, its); err == nil {
 			s.filter.ready.Store(true)
 		} else if ctx.Err() == nil {
 			s.log.Error("store: no filter", "err", err) // it only saves time
@@ -159,18 +158,47 @@ func (s *Store) startFilter(trustFile bool) error {
 	return nil
 }
 
-func (f *filter) build(ctx context.Context, it *pebble.Iterator) error {
-	for n, ok := 0, it.First(); ok; n, ok = n+1, it.NextPrefix() {
-		l, _, err := cutLink(it.Key()[1:])
+// filteredTables are those whose keys begin with a link that the filter knows.
+var filteredTables = []byte{tableReceipt, tableRun}
+
+// filtered are iterators over these tables. Building a filter closes them.
+func (s *Store) filtered() (its []*pebble.Iterator, err error) {
+	for _, table := range filteredTables {
+		lower := []byte{table}
+		it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: after(lower)})
 		if err != nil {
+			return nil, errors.Join(err, closeAll(its))
+		}
+		its = append(its, it)
+	}
+	return its, nil
+}
+
+func closeAll(its []*pebble.Iterator) (err error) {
+	for _, it := range its {
+		err = errors.Join(err, it.Close())
+	}
+	return err
+}
+
+func (f *filter) build(ctx context.Context, its []*pebble.Iterator) (err error) {
+	defer func() { err = errors.Join(err, closeAll(its)) }()
+	for _, it := range its {
+		for n, ok := 0, it.First(); ok; n, ok = n+1, it.NextPrefix() {
+			l, _, err := cutLink(it.Key()[1:])
+			if err != nil {
+				return err
+			}
+			f.add(l)
+			if n%1024 == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+		}
+		if err := it.Error(); err != nil {
 			return err
 		}
-		f.add(l)
-		if n%1024 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
 	}
-	return it.Error()
+	return nil
 }
 
 // endFilter stops the building of the filter and leaves a finished one for the
@@ -254,7 +282,7 @@ func decodeFilter(data []byte, session uint64) ([]*layer, error) {
 	layers := make([]*layer, n)
 	for i := range layers {
 		capacity, count := next(), next()
-		if capacity != firstLayer<<(2*i) || uint64(len(body)) < capacity*bitsPerTask/8 {
+		if capacity != firstLayer<<(2*i) || uint64(len(body)) < capacity*bitsPerLink/8 {
 			return nil, errFilter
 		}
 		layers[i] = newLayer(int(capacity))

@@ -59,13 +59,20 @@ func TestFilterFile(t *testing.T) {
 		for range 2 {
 			for i := range has {
 				wantReceipts(t, s, taskID(i), rs[i])
+				if _, ok, err := s.Run(taskID(-i-1).Link, "x", 7); !ok || err != nil {
+					t.Errorf("run %d: %t, %v", i, ok, err)
+				}
 			}
 			s.filterBuilt.Wait()
 			if s.filter.mayHave(taskID(99).Link) {
 				t.Error("the filter is not ready")
 			}
 		}
-		put(t, s, Batch{Receipts: puts})
+		b := Batch{Receipts: puts}
+		for i := range puts {
+			b.Runs = append(b.Runs, Run{Workflow: taskID(-has - i - 1).Link, For: "x", Seq: 7})
+		}
+		put(t, s, b)
 		closeStore(t, s)
 	}
 	name := filepath.Join(dir, "filter")

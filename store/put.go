@@ -82,6 +82,10 @@ func (s *Store) Put(b Batch) error {
 	if err := s.failed(); err != nil {
 		return err
 	}
+	var here holder
+	if s.again(b) {
+		here = s.holds
+	}
 	s.touch(b)
 	s.files.RLock()
 	defer s.files.RUnlock()
@@ -89,7 +93,11 @@ func (s *Store) Put(b Batch) error {
 	if err != nil {
 		return err
 	}
-	return s.apply(b, paths)
+	err = s.apply(b, paths, here)
+	if errors.Is(err, ErrDiskFull) { // what is here already takes no room
+		err = s.apply(b, paths, s.holdsOlder)
+	}
+	return err
 }
 
 // touch notes that what is in b, and what it rests on, is in use.
@@ -129,7 +137,7 @@ func (b Batch) check() error {
 }
 
 // apply adds b to the database in the one order of batches.
-func (s *Store) apply(b Batch, paths []string) (err error) {
+func (s *Store) apply(b Batch, paths []string, here holder) (err error) {
 	s.put.Lock()
 	defer s.put.Unlock()
 	for _, p := range paths {
@@ -137,7 +145,7 @@ func (s *Store) apply(b Batch, paths []string) (err error) {
 	}
 	batch := s.db.NewBatch()
 	defer func() { err = errors.Join(err, batch.Close()) }()
-	if err := s.fill(batch, b); err != nil {
+	if err := s.fill(batch, b, here); err != nil {
 		return err
 	}
 	lent, err := s.lend(batch, b)
@@ -175,9 +183,14 @@ func (s *Store) apply(b Batch, paths []string) (err error) {
 	return nil
 }
 
-func (s *Store) fill(batch *pebble.Batch, b Batch) error {
+func (s *Store) fill(batch *pebble.Batch, b Batch, here holder) error {
 	now := s.now()
-	set := s.setterOf(batch, b)
+	set := func(key, value []byte) error {
+		if here != nil && here(key, value) {
+			return nil
+		}
+		return batch.Set(key, value, nil)
+	}
 	for _, block := range b.Blocks {
 		table, rest := byte(tableBlock), block.Data
 		if len(block.Data) > InlineBlock {
@@ -203,21 +216,22 @@ func (s *Store) fill(batch *pebble.Batch, b Batch) error {
 			return err
 		}
 	}
-	return fillRecords(batch, b)
+	return s.fillRecords(batch, b)
 }
 
-// setterOf returns how to set what may be there already. Documents come again and
-// again, and need not be written again; results are new, and are not looked for.
-func (s *Store) setterOf(batch *pebble.Batch, b Batch) func(key, value []byte) error {
-	return func(key, value []byte) error {
-		if len(b.Receipts)+len(b.Foreign) == 0 && s.holds(key, value) {
-			return nil
-		}
-		return batch.Set(key, value, nil)
-	}
+// again tells whether what is in b was used a short while ago, so that it may be here
+// as it is. Documents come again and again, and need not be written again; results are
+// new.
+func (s *Store) again(b Batch) bool {
+	return len(b.Receipts)+len(b.Foreign) == 0 && slices.ContainsFunc(b.Blocks, func(block ipld.Block) bool {
+		return s.recent.touched(block.Link)
+	})
 }
 
-// holds tells whether a key has that very value.
+// holder tells whether a key has a value, which then is not written.
+type holder func(key, value []byte) bool
+
+// holds is a holder that wants that very value.
 func (s *Store) holds(key, value []byte) (same bool) {
 	err := s.get(key, func(v []byte) error {
 		same = bytes.Equal(v, value)
@@ -226,7 +240,20 @@ func (s *Store) holds(key, value []byte) (same bool) {
 	return same && err == nil
 }
 
-func fillRecords(batch *pebble.Batch, b Batch) error {
+// holdsOlder is a holder to which it does not matter when a block was used last.
+func (s *Store) holdsOlder(key, value []byte) (same bool) {
+	err := s.get(key, func(v []byte) (err error) {
+		if key[0] != tableAlias {
+			_, v, err = cutUsed(v)
+			_, value, _ = cutUsed(value)
+		}
+		same = bytes.Equal(v, value)
+		return err
+	})
+	return same && err == nil
+}
+
+func (s *Store) fillRecords(batch *pebble.Batch, b Batch) error {
 	for _, m := range b.Modules {
 		value, err := ipld.AppendCBOR(nil, m.Interface)
 		if err != nil {
@@ -241,6 +268,7 @@ func fillRecords(batch *pebble.Batch, b Batch) error {
 		if err != nil {
 			return fmt.Errorf("run %d of workflow %s: %w", r.Seq, r.Workflow, err)
 		}
+		s.filter.add(r.Workflow)
 		key := binary.BigEndian.AppendUint64(runKey(r.Workflow, r.For), r.Seq)
 		if err := batch.Set(key, value, nil); err != nil {
 			return err

@@ -94,6 +94,9 @@ func (s *Store) Run(workflow ipld.Link, who string, seq uint64) (r Run, ok bool,
 		return Run{}, false, err
 	}
 	defer s.gate.leave()
+	if !s.filter.mayHave(workflow) {
+		return Run{}, false, nil
+	}
 	key := binary.BigEndian.AppendUint64(runKey(workflow, who), seq)
 	err = s.get(key, func(value []byte) error {
 		r, err = readRun(key, value)

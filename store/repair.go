@@ -239,19 +239,17 @@ func (r *repairer) references() error {
 	})
 }
 
-// refilter makes the filter of tasks anew. Nobody puts a receipt meanwhile.
-func (r *repairer) refilter() (err error) {
+// refilter makes the filter anew. Nobody puts anything meanwhile.
+func (r *repairer) refilter() error {
 	s := r.store
 	s.put.Lock()
 	defer s.put.Unlock()
-	lower := []byte{tableReceipt}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: after(lower)})
+	its, err := s.filtered()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
 	var anew filter
-	if err := anew.build(r.ctx, it); err != nil {
+	if err := anew.build(r.ctx, its); err != nil {
 		return err
 	}
 	s.filter.mu.Lock()
