@@ -113,6 +113,7 @@ type Keeper struct {
 	// starved are the runs that wait for room on the disk; nil where none does.
 	starved map[ID]bool
 	ledger  ledger
+	removed *uint64         // see lastRemoved; nil before it was read
 	ended   map[did.DID]int // how many runs of each have ended; nil is not known; see TrimPast
 	// trimmed is when those were looked at of whom some have ended, and trimmedAll all.
 	trimmed, trimmedAll time.Time

@@ -135,7 +135,11 @@ func (k *Keeper) remove(some []Run) (n int, err error) {
 	if last > known {
 		b.Notes = append(b.Notes, lastRemovedNote(last))
 	}
-	return n, k.Store.Put(b)
+	if err := k.Store.Put(b); err != nil {
+		return n, err
+	}
+	k.removed = &last
+	return n, nil
 }
 
 // TrimPast removes runs that have ended on behalf of others than the owner, beyond what

@@ -220,6 +220,12 @@ func TestAttemptsGoOnAfterRemoval(t *testing.T) {
 	if r := b.waited(t.Context(), t, b.one(t, 2), ""); r.Attempt != seen.Attempt+1 {
 		t.Errorf("one that is new: %+v", r)
 	}
+	if n, err := b.Past(func(runs.Run, uint64) bool { return true }); n != 2 || err != nil {
+		t.Fatalf("%d removed, %v", n, err)
+	}
+	if r := b.waited(t.Context(), t, b.one(t, 3), ""); r.Attempt != seen.Attempt+2 { // also in the process that removed it
+		t.Errorf("one that is new: %+v", r)
+	}
 }
 
 // position is where the events of a run that has ended end.

@@ -94,16 +94,23 @@ func (k *Keeper) follow(r, last *record, jobs []Job) (store.Batch, error) {
 
 const lastRemovedKey = "attempt"
 
-// lastRemoved is the latest attempt of all runs that were removed.
+// lastRemoved is the latest attempt of all runs that were removed. The caller holds mu.
 func (k *Keeper) lastRemoved() (uint64, error) {
+	if k.removed != nil {
+		return *k.removed, nil
+	}
 	data, ok, err := k.Store.Note(pastNotes, lastRemovedKey)
-	if err != nil || !ok {
+	if err != nil {
 		return 0, err
 	}
-	if len(data) != 8 {
+	if ok && len(data) != 8 {
 		return 0, fmt.Errorf("%w: the last attempt of those that were removed", errRecord)
 	}
-	return binary.BigEndian.Uint64(data), nil
+	k.removed = new(uint64)
+	if ok {
+		*k.removed = binary.BigEndian.Uint64(data)
+	}
+	return *k.removed, nil
 }
 
 func lastRemovedNote(attempt uint64) store.Note {
