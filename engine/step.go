@@ -305,7 +305,7 @@ func (s *step) awaited(p task.Promise) (out task.Outcome, from string) {
 func (e *Engine) canonical(c *call, written task.Task, name string, params ipld.Value) *task.Failure {
 	var err error
 	if c.fun, err = c.about.Interface.Find(name); err != nil {
-		return task.Failf(task.KindNotFound, "%v", err)
+		return task.Failf(task.KindType, "%v", err)
 	}
 	canonical, err := c.fun.Canonical(Arguments(params))
 	if err != nil {

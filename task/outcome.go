@@ -18,9 +18,9 @@ const (
 	KindOutOfGas       Kind = "out-of-gas"      // no gas was left at the end
 	KindOutOfMemory    Kind = "out-of-memory"   // the memory limit was reached
 	KindTimeout        Kind = "timeout"         // the time limit was reached
-	KindType           Kind = "type"            // an argument or result does not fit its type
+	KindType           Kind = "type"            // the function, an argument or the result does not fit the types of the module
 	KindMalformed      Kind = "malformed"       // the module or a block is not what it should be
-	KindNotFound       Kind = "not-found"       // a module, function or block is not in reach
+	KindNotFound       Kind = "not-found"       // a module or block is not in reach
 	KindLost           Kind = "lost"            // it was here and is no longer
 	KindDenied         Kind = "denied"          // no authority
 	KindBranchMismatch Kind = "branch-mismatch" // an awaited task returned on the other branch

@@ -307,7 +307,7 @@ func brokenEnds() []breach {
 		{name: "recursion", text: alone(`(func $f (export "f") (call $f))`, `(func (export "f") (canon lift (core func $i "f")))`), want: "trap stack-overflow"},
 		{name: "recursion with a loop", text: alone(`(func $f (export "f") (loop $l (call $f) (br $l)))`, `(func (export "f") (canon lift (core func $i "f")))`), want: "trap stack-overflow"},
 		{name: "recursion that has no gas", text: alone(`(func $f (export "f") (loop $l (call $f) (br $l)))`, `(func (export "f") (canon lift (core func $i "f")))`), limits: task.Limits{Gas: 500, Memory: 1 << 20, Time: time.Minute}, want: "out-of-gas"},
-		{name: "no such function", text: alone(`(func (export "g"))`, `(func (export "g") (canon lift (core func $i "g")))`), want: "not-found"},
+		{name: "no such function", text: alone(`(func (export "g"))`, `(func (export "g") (canon lift (core func $i "g")))`), want: "type"},
 	}
 	shim := func(code string) string {
 		return `(component (core module $m (memory (export "memory") 1) (func (export "_initialize") ` + code + `) (func (export "f")))

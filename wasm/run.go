@@ -96,7 +96,7 @@ func (m *Module) Run(ctx context.Context, call Call) (Result, error) {
 	}
 	i, ok := m.s.index[call.Func]
 	if !ok {
-		return failed(task.Failf(task.KindNotFound, "%s", m.notFound(call.Func))), nil
+		return failed(task.Failf(task.KindType, "%s", m.notFound(call.Func))), nil
 	}
 	if call.Limits.Gas == 0 {
 		return failed(task.Failf(task.KindOutOfGas, "the gas limit is 0")), nil
@@ -338,7 +338,7 @@ func (m *Module) cameTo(ctx context.Context, s *slot, call *Call, host error) (R
 			return res, &ending{err: fmt.Errorf("host function: %w", trouble.error)}
 		}
 	case C.IPVM_WHY_ABSENT: // its type looks like a function's to the engine
-		return fail(task.Failf(task.KindNotFound, "the export is a type of functions, and no function"))
+		return fail(task.Failf(task.KindType, "the export is a type of functions, and no function"))
 	case C.IPVM_WHY_INTERNAL:
 		return res, &ending{err: errors.New("a call did not reach its function in the engine")}
 	}

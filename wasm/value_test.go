@@ -155,7 +155,7 @@ func TestHostileArguments(t *testing.T) {
 	if r := run(t, m, roomy, "nothing", ipld.Null); kindOf(r) != "type" {
 		t.Errorf("one argument too many: %v", r.Outcome.Failure)
 	}
-	if r := run(t, m, roomy, "no-such"); kindOf(r) != "not-found" {
+	if r := run(t, m, roomy, "no-such"); kindOf(r) != "type" {
 		t.Errorf("no function: %v", r.Outcome.Failure)
 	}
 	large := ipld.BytesString(strings.Repeat("x", 9<<20))
