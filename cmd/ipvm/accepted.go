@@ -288,8 +288,8 @@ func newLogs(a *app) *cobra.Command {
 order in which they settled, with what their functions logged. With -f go on
 until the run ends.
 
-Exit status with -f: 0 the workflow went well or was suspended, 1 it did not, 3 no
-node is there any more to run it.`,
+Exit status with -f: 0 the workflow went well or was suspended, 1 it did not, 3 it
+lacks what it names or no node is there any more to run it.`,
 		Example: "  ipvm logs -f bafyreihx3f2v…\n  ipvm logs --json bafyreihx3f2v… | jq -r .job.status",
 		Args:    wants(1, 1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.logs(cmd, &o, args[0]) },
@@ -347,9 +347,12 @@ func (a *app) logs(cmd *cobra.Command, o *logsOptions, text string) (err error) 
 			t.end()
 		}
 		return withoutEnd(cmd, at, id, o.json)
-	case end != nil && end.State != runs.OK:
-		return errFailed
+	case end.State == runs.OK:
+		return nil
+	case t.lacking[end.First]:
+		return errOutOfReach
 	}
+	return errFailed
 	return nil
 }
 
@@ -377,10 +380,12 @@ type tale struct {
 	json  bool
 	view  *view
 	ended bool
+	// lacking are the jobs that failed since something is out of reach.
+	lacking map[string]bool
 }
 
 func newTale(cmd *cobra.Command, at place, asJSON bool) *tale {
-	t := &tale{cmd: cmd, at: at, json: asJSON, view: &view{out: cmd.OutOrStdout(), width: 12, done: make(chan struct{})}}
+	t := &tale{cmd: cmd, at: at, json: asJSON, lacking: map[string]bool{}, view: &view{out: cmd.OutOrStdout(), width: 12, done: make(chan struct{})}}
 	if !asJSON {
 		t.view.live(cmd)
 	}
@@ -419,6 +424,9 @@ func (t *tale) tell(ev runs.Event) error {
 		report, err := t.settled(ev.Job)
 		if err != nil {
 			return err
+		}
+		if lacksContent(report) {
+			t.lacking[ev.Label] = true
 		}
 		if !t.json {
 			t.view.event(engine.Event{Kind: engine.JobSettled, Label: ev.Label, Job: report})

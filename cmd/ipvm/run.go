@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -161,11 +160,20 @@ func (o *runOptions) finish(cmd *cobra.Command, view *view, from results, w *ipv
 
 // failureOf ends a command whose workflow failed, by whose fault that was.
 func failureOf(r *ipvm.Report) error {
-	first := r.FirstError()
-	if first != nil && first.Outcome.Failure != nil && slices.Contains([]task.Kind{task.KindLost, task.KindNotFound}, first.Outcome.Failure.Kind) {
+	if lacksContent(r.FirstError()) {
 		return errOutOfReach
 	}
 	return errFailed
+}
+
+// lacksContent tells whether j, which may be nil, failed since what the workflow
+// names is out of reach.
+func lacksContent(j *engine.JobReport) bool {
+	if j == nil || j.Outcome.Failure == nil {
+		return false
+	}
+	kind := j.Outcome.Failure.Kind
+	return kind == task.KindLost || kind == task.KindNotFound
 }
 
 // deniedRunJSON is what `ipvm run --json` prints of a workflow that the node refused.
