@@ -353,7 +353,6 @@ func (a *app) logs(cmd *cobra.Command, o *logsOptions, text string) (err error) 
 		return errOutOfReach
 	}
 	return errFailed
-	return nil
 }
 
 // errNoNode ends a command that follows a workflow which nobody runs any more.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvm-wg/go-ipvm/internal/cputime"
 	"github.com/ipvm-wg/go-ipvm/wasm/component"
 	"github.com/ipvm-wg/go-ipvm/wasm/wasmtest"
 )
@@ -50,9 +51,7 @@ func bounded(tb testing.TB, code []byte, read func()) {
 	tb.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	begin := time.Now()
-	read()
-	took := time.Since(begin)
+	took := cputime.Of(read)
 	runtime.ReadMemStats(&after)
 	if most := uint64(50<<20 + 2000*len(code)); after.TotalAlloc-before.TotalAlloc > most {
 		tb.Errorf("reading %d bytes allocates %d KiB", len(code), (after.TotalAlloc-before.TotalAlloc)>>10)
