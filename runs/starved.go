@@ -51,16 +51,15 @@ func (k *Keeper) fed() bool {
 	all := slices.Collect(maps.Keys(k.starved))
 	k.mu.Unlock()
 	for _, id := range all {
+		k.starves(id, false) // before looking: it may be active, and come to starve meanwhile
 		l, err := k.again(id, func(s State) bool { return s == Running })
 		if store.MayPass(err) {
+			k.starves(id, true)
 			return false
 		}
 		if err != nil && !errors.Is(err, ErrClosed) {
 			k.Log.Error("runs: a workflow could not be taken up", "workflow", id.Workflow, "err", err)
 		}
-		k.mu.Lock()
-		delete(k.starved, id)
-		k.mu.Unlock()
 		if l != nil {
 			k.start(l, nil)
 		}
@@ -72,4 +71,15 @@ func (k *Keeper) fed() bool {
 	}
 	k.starved = nil
 	return true
+}
+
+// starves notes whether a run waits for the disk, while feed goes on.
+func (k *Keeper) starves(id ID, waits bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if waits {
+		k.starved[id] = true
+		return
+	}
+	delete(k.starved, id)
 }
