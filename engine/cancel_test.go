@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
 	"github.com/ipvm-wg/go-ipvm/ipld"
@@ -146,32 +147,34 @@ func TestCloseWhileRunning(t *testing.T) {
 // TestCancelOneWaiter: a flight goes on for those who still wait for it.
 func TestCancelOneWaiter(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, ipvmtest.Options{Workers: 4})
-	g := r.document(t, "a: spin(60000000)\n")
+	there := newElsewhere()
+	there.wait = make(chan struct{}) // the task goes on until its argument has come
+	file := there.add(t, []byte("an argument"))
+	r := newRig(t, ipvmtest.Options{Workers: 2, Fetcher: there})
+	g := r.document(t, "a: length("+linkText(file)+")"+patient)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var h heard
 	started := make(chan struct{})
-	h.on = func(ev engine.Event) {
+	first := start(ctx, r.Engine.Engine, g, engine.Options{Listen: func(ev engine.Event) {
 		if ev.Kind == engine.JobStarted {
 			close(started)
 		}
-	}
-	first := start(ctx, r.Engine.Engine, g, engine.Options{Listen: h.listen})
-	<-started
-	second := start(t.Context(), r.Engine.Engine, g, engine.Options{Listen: func(ev engine.Event) {
-		if ev.Kind == engine.WorkflowStarted {
-			time.AfterFunc(5*time.Millisecond, cancel) // by then it waits, most often
-		}
-		if ev.Kind == engine.JobStarted {
-			t.Error("the flight was not shared")
-		}
 	}})
+	<-started
+	var asked atomic.Bool
+	second := start(t.Context(), r.Engine.Engine, g, engine.Options{
+		Permit: &counted{r.Key.DID(), func(did.DID) { asked.Store(true) }},
+		Listen: func(ev engine.Event) {
+			if ev.Kind == engine.JobStarted {
+				t.Error("the flight was not shared")
+			}
+		},
+	})
+	until(t, "both wait, and have no worker meanwhile", func() bool { return asked.Load() && r.Free() == 2 })
+	cancel()
 	report, err := first()
-	if err == nil && report.Status == engine.StatusOK {
-		t.Skip("the function ended before it could be cancelled")
-	}
 	checkCancelled(t, report, err)
+	close(there.wait)
 	if report, err := second(); err != nil || report.Status != engine.StatusOK {
 		t.Errorf("the other waiter: %v, %v", report, err)
 	}

@@ -54,40 +54,37 @@ func TestFewStepsOfAnotherPrincipal(t *testing.T) {
 			}
 			var mu sync.Mutex
 			var order []did.DID
-			gate := make(chan struct{})
-			open := sync.OnceFunc(func() { close(gate) })
+			gates := map[did.DID]chan struct{}{many: make(chan struct{}), few: make(chan struct{})}
+			open := sync.OnceFunc(func() { close(gates[many]); close(gates[few]) })
 			t.Cleanup(open)
 			begun := func(who did.DID) {
 				mu.Lock()
 				order = append(order, who)
 				mu.Unlock()
-				<-gate
+				<-gates[who]
 			}
 			var wait []func() (*engine.Report, error)
 			for i := range workflows {
 				wait = append(wait, start(t.Context(), r.Engine.Engine, r.document(t, numbers(jobs, i*jobs)), engine.Options{Permit: &counted{many, begun}}))
 			}
-			asking := func(n int) func() bool {
-				return func() bool { mu.Lock(); defer mu.Unlock(); return len(order) == workers && r.Asking() == n }
+			came := func(begun, asking int) func() bool {
+				return func() bool { mu.Lock(); defer mu.Unlock(); return len(order) == begun && r.Asking() == asking }
 			}
-			until(t, "all workers are taken", asking(1))
+			until(t, "all workers are taken", came(workers, 1))
 			wait = append(wait, start(t.Context(), r.Engine.Engine, r.document(t, numbers(2, 1e6)), engine.Options{Permit: &counted{few, begun}}))
-			until(t, "both ask for workers", asking(2))
+			until(t, "both ask for workers", came(workers, 2))
+			gates[many] <- struct{}{} // the first of its steps ends
+			until(t, "both ask again", came(workers+1, 2))
+			gates[many] <- struct{}{}
+			until(t, "the many ask again", came(workers+2, 1))
 			open()
 			for _, w := range wait {
 				if report, err := w(); err != nil || report.Status != engine.StatusOK {
 					t.Fatal(report, err)
 				}
 			}
-			last := 0
-			for i, who := range order {
-				if who == few {
-					last = i
-				}
-			}
-			// Time is shared, and a busy machine can make any step a long one.
-			if last > workers+50 {
-				t.Errorf("the last step of the one was the %dth of %d to begin", last+1, len(order))
+			if got := order[workers : workers+2]; got[0] != few || got[1] != few {
+				t.Errorf("the next to begin were those of %q", got)
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -278,7 +279,7 @@ func TestRandomAcrossWorkflows(t *testing.T) {
 			whole := one.MustRun(t, g, engine.Options{KeepGoing: true})
 			want := resultOf(t, one, whole)
 
-			cut := ipvmtest.New(t, ipvmtest.Options{Wasm: w, Workers: 2})
+			cut := ipvmtest.New(t, ipvmtest.Options{Wasm: w, Workers: 2, Policy: engine.Policy{Defaults: task.Limits{Time: time.Minute}}})
 			ends := make(map[string]func() (*engine.Report, error))
 			for _, line := range strings.Split(doc[1:len(doc)-1], ",\n") {
 				label := strings.Split(line, `"`)[1]
