@@ -216,12 +216,7 @@ func TestSubscriptionsEnd(t *testing.T) {
 	doc := b.chain(t, "x", 2, 1)
 	for range 10 {
 		c.notifications(t, c.subscribe(t, doc), 2)
-		for range 100 { // the end follows the last notification
-			if _, got := b.get(t, "/metrics"); strings.Contains(got, `"ipvm_jsonrpc_subscriptions","help":"Subscriptions that are active","data":[{"type":"gauge","labels":null,"value":0}]`) {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
+		b.subscriptions(t, 0) // the end follows the last notification
 	}
 }
 
@@ -235,15 +230,14 @@ func TestConnectionBound(t *testing.T) {
 		t.Errorf("a third connection: %v", err)
 	}
 	must(t, second.Close(websocket.StatusNormalClosure, ""))
-	for range 100 {
+	await(t, func() string { // its place is free
 		conn, _, err := websocket.Dial(t.Context(), b.server.URL, nil)
-		if err == nil {
-			_ = conn.CloseNow()
-			return
+		if err != nil {
+			return err.Error()
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Error("the place of a closed connection is not free")
+		_ = conn.CloseNow()
+		return ""
+	})
 }
 
 // closing is the status with which a connection is closed.
@@ -337,16 +331,22 @@ func TestSilentClients(t *testing.T) {
 	ends(t, half)
 	ends(t, idle)
 
+	b = newBench(t, homestar.Config{WriteTimeout: time.Second, PingInterval: time.Hour}) // the ping is that of the subscription
 	mute, _, err := websocket.Dial(t.Context(), b.server.URL, &websocket.DialOptions{OnPingReceived: func(context.Context, []byte) bool { return false }})
 	must(t, err)
 	c := &client{Conn: mute}
-	doc := b.chain(t, "mute", 2, 1)
-	c.subscribe(t, doc)
+	c.subscribe(t, b.chain(t, "mute", 2, 1))
 	if _, data, err := c.Read(t.Context()); err == nil {
 		t.Errorf("who has not answered a ping was sent: %.200s", data)
 	}
-	other := b.dial(t)
-	other.notifications(t, other.subscribe(t, doc), 2)
+	var end runs.State
+	must(t, b.Watch(t.Context(), b.last(t), runs.Position{}, func(ev runs.Event) bool {
+		if ev.Kind == runs.Ended {
+			end = ev.Run.State
+		}
+		return true
+	}))
+	expect(t, "the run", end, runs.OK)
 }
 
 // A client that never reads is cut off, and holds up nobody.
