@@ -123,6 +123,38 @@ type rig struct {
 	mu      sync.Mutex
 	gate    chan struct{}         // what runs wait for
 	callers map[string]api.Caller // by what the Authorization header has and what is asked
+	closed  map[string]bool       // by the address of the client: the server has closed its connection
+}
+
+// watched is a listener of a rig, which knows whose connections the server has closed.
+type watched struct {
+	net.Listener
+	rig *rig
+}
+
+func (w watched) Accept() (net.Conn, error) {
+	c, err := w.Listener.Accept()
+	return watchedConn{c, w.rig}, err
+}
+
+type watchedConn struct {
+	net.Conn
+	rig *rig
+}
+
+func (c watchedConn) Close() error {
+	c.rig.mu.Lock()
+	defer c.rig.mu.Unlock()
+	c.rig.closed[c.RemoteAddr().String()] = true
+	return c.Conn.Close()
+}
+
+// gaveUp tells whether the server has closed a connection, whose client need not have
+// read all that was sent.
+func (r *rig) gaveUp(c net.Conn) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed[c.LocalAddr().String()]
 }
 
 type options struct {
@@ -135,7 +167,7 @@ type options struct {
 
 func newRig(t *testing.T, o options) *rig {
 	t.Helper()
-	r := &rig{node: node{ipvmtest.New(t, ipvmtest.Options{}), new(atomic.Bool)}, gate: make(chan struct{}), callers: make(map[string]api.Caller)}
+	r := &rig{node: node{ipvmtest.New(t, ipvmtest.Options{}), new(atomic.Bool)}, gate: make(chan struct{}), callers: make(map[string]api.Caller), closed: make(map[string]bool)}
 	if !o.closed {
 		close(r.gate)
 	}
@@ -145,7 +177,7 @@ func newRig(t *testing.T, o options) *rig {
 	must(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	r.server, err = api.Serve(l, door, h, o.server)
+	r.server, err = api.Serve(watched{l, r}, door, h, o.server)
 	must(t, err)
 	r.url = "http://" + l.Addr().String()
 	transport := &http.Transport{}

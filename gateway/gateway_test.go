@@ -30,7 +30,7 @@ var link = ipld.LinkOf(ipld.CodecRaw, block)
 // quick are settings with which a test need not wait.
 func quick() settings {
 	s := defaults()
-	s.request, s.patience, s.absent = 2*time.Second, 20*time.Millisecond, 0
+	s.patience, s.absent = 20*time.Millisecond, 0
 	return s
 }
 
@@ -119,8 +119,6 @@ func TestLyingGateways(t *testing.T) {
 	z := gzip.NewWriter(bomb)
 	_, _ = z.Write(make([]byte, 64<<20))
 	_ = z.Close()
-	set := quick()
-	set.request = 300 * time.Millisecond
 	for name, test := range map[string]struct {
 		handle http.HandlerFunc
 		want   string
@@ -201,7 +199,10 @@ func TestLyingGateways(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url := serve(t, test.handle)
+			url, set := serve(t, test.handle), quick()
+			if strings.HasSuffix(test.want, "within 300ms") {
+				set.request = 300 * time.Millisecond
+			}
 			data, err := client(t, set, Config{Gateways: []string{url}}).Fetch(t.Context(), link)
 			if want := "asked for elsewhere in vain: " + url + ": " + test.want; err == nil || err.Error() != want {
 				t.Errorf("%v\nwant %s", err, want)
@@ -282,11 +283,15 @@ func TestOneOfTwoIsBroken(t *testing.T) {
 			})
 			set := quick()
 			set.request = time.Hour // who hangs must not be waited for
+			if name != "hangs" {
+				set.patience = time.Hour
+			}
 			c := client(t, set, Config{Gateways: []string{broken, whole}})
 			for range 3 {
 				if got, err := c.Fetch(t.Context(), link); err != nil || !bytes.Equal(got, block) {
 					t.Fatalf("%q, %v", got, err)
 				}
+				c.patience = time.Hour // from now on there is nobody to wait for in vain
 			}
 			want := int64(1)
 			if name == "has none" { // which is no failure

@@ -58,9 +58,8 @@ func TestDialSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	began := time.Now()
-	if _, err := Dial(bounded(t), dir); !errors.Is(err, ErrGone) || time.Since(began) > 2*dialWait {
-		t.Errorf("%v after %v", err, time.Since(began))
+	if _, err := Dial(bounded(t), dir); !errors.Is(err, ErrGone) { // else it was the test that gave up
+		t.Error(err)
 	}
 	ctx, cancel := context.WithTimeout(bounded(t), 20*time.Millisecond)
 	defer cancel()
@@ -363,12 +362,12 @@ func TestSlowBody(t *testing.T) {
 func TestLongRun(t *testing.T) {
 	t.Parallel()
 	set := defaults()
-	set.body, set.write = 50*time.Millisecond, 50*time.Millisecond
+	set.body, set.write = time.Second, time.Second
 	g := twoJobs(t)
 	_, c := serveWith(t, &double{run: func(ctx context.Context, g *graph.Graph, o engine.Options) (*engine.Report, error) {
 		o.Listen(engine.Event{Kind: engine.WorkflowStarted, Workflow: g.Link(), Seq: 1})
 		select {
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(set.body + set.write/2):
 			return nil, errors.New("went well")
 		case <-ctx.Done():
 			return nil, ctx.Err()
