@@ -1,6 +1,7 @@
 package ipvm_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/rpc"
 	"github.com/ipvm-wg/go-ipvm/runs"
+	"github.com/ipvm-wg/go-ipvm/wasm/wasmtest"
 )
 
 // Two tasks of one submitter end while another has most of its many open, whoever
@@ -30,10 +32,14 @@ func TestFewTasksAmongMany(t *testing.T) {
 				few = ""
 			}
 			n := newSubmitters(t)
-			n.wait(t, n.submit(t, few, false, numbers(n.module, 1, 2_000_000))) // what they have is open from then on
+			n.wait(t, n.submit(t, few, false, numbers(fmt.Sprintf("with: %s", n.module), 1, 2_000_000))) // what they have is open from then on
+			each, call := 0, fmt.Sprintf("with: %s", n.module)
+			if os.Getenv("IPVM_LONG") == "" { // tiny ones would be done by when a slow disk has taken in the two
+				each, call = 1<<22, fmt.Sprintf("with: %s, func: spin", n.guest(t))
+			}
 			var all []runs.ID
 			for i := range workflows { // suspended, so that all begin together
-				all = append(all, n.submit(t, many, true, numbers(n.module, jobs, i*jobs)))
+				all = append(all, n.submit(t, many, true, numbers(call, jobs, each+i*jobs)))
 			}
 			for _, id := range all {
 				if _, err := n.Backend().Direct(t.Context(), id, rpc.Resume); err != nil {
@@ -83,11 +89,28 @@ func newSubmitters(t *testing.T) submitters {
 	return submitters{node, module}
 }
 
+// guest is the module of the engine's tests.
+func (n submitters) guest(t *testing.T) ipld.Link {
+	t.Helper()
+	wat, err := os.ReadFile("engine/testdata/guest.wat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, err := n.ImportFrom(t.Context(), "guest.wasm", bytes.NewReader(wasmtest.Compile(t, string(wat))))
+	if err == nil {
+		err = n.Backend().Share(t.Context(), module)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return module
+}
+
 // numbers is a document of n jobs from first on, which wait for nothing.
-func numbers(module ipld.Link, n, first int) string {
+func numbers(call string, n, first int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, "j%d: {with: %s, args: [%d]}\n", i, module, first+i)
+		fmt.Fprintf(&b, "j%d: {%s, args: [%d]}\n", i, call, first+i)
 	}
 	return b.String()
 }

@@ -68,7 +68,7 @@ func TestPeerBrowser(t *testing.T) {
 	home := newHome(t)
 	s := serveHTTP(t, plain, home, "--origin", "http://ui.test:"+port(site.Listener))
 	module := s.put(t, addOne)
-	s.do(t, "POST", "/v1/workflows", small(module, 1), "Content-Type", "application/json")
+	s.serves(t, module, 1)
 	victim := s.suspended(t, module)
 	base := 1000
 	page := func() string {
@@ -161,11 +161,9 @@ func port(at any) string {
 // suspended is a workflow that was suspended.
 func (s *server) suspended(t *testing.T, module string) string {
 	t.Helper()
-	jobs := []string{fmt.Sprintf(`"j0": {"with": %q, "args": [7]}`, module)}
-	for i := range 2000 {
-		jobs = append(jobs, fmt.Sprintf(`"j%d": {"with": %q, "args": [{"from": "j%d"}]}`, i+1, module, i))
-	}
-	r := s.do(t, "POST", "/v1/workflows", "{"+strings.Join(jobs, ",")+"}", "Content-Type", "application/json")
+	const nobodys = "bafyreigaknpexyvxt76zgkitavbwx6ejgfheup5oybpm77f3pxzrvwpfdi" // a task: what awaits it goes on
+	document := fmt.Sprintf(`{"a": {"with": %q, "args": [{"await/ok": {"/": %q}}], "time": "1h"}}`, module, nobodys)
+	r := s.do(t, "POST", "/v1/workflows", document, "Content-Type", "application/json")
 	workflow := r.ran(t).Workflow
 	if r := s.do(t, "POST", "/v1/workflows/"+workflow+"/suspend", ""); r.ran(t).State != "suspended" {
 		t.Fatalf("suspended: %v", r)
