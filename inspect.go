@@ -29,19 +29,27 @@ func (n *Node) Inspect(ctx context.Context, link ipld.Link) (i Inspection, failu
 	}
 	i.Size = len(code)
 	i.About, failure = wasm.Inspect(code)
-	if failure != nil {
+	if i.Form == "" {
 		return i, failure, nil
 	}
 	e, done, err := n.engine()
 	if errors.Is(err, wasm.ErrNoEngine) { // and there is no more to be found out
-		return i, nil, nil
+		return i, failure, nil
 	}
 	if err != nil {
 		return i, nil, err
 	}
 	defer done()
-	if i.Compiled, err = e.Cached(link, code); err != nil || i.Path == wasm.PathDirect {
+	if i.Compiled, err = e.Cached(link, code); err != nil {
 		return i, nil, err
+	}
+	if !i.Compiled { // of what the engine does not take it says more than we do
+		if invalid, err := e.Validate(code); invalid != nil || err != nil {
+			return i, invalid, err
+		}
+	}
+	if failure != nil || i.Path == wasm.PathDirect {
+		return i, failure, nil
 	}
 	m, err := e.Load(ctx, link, code)
 	var refused *wasm.Refused

@@ -133,7 +133,11 @@ func (c *checker) call(ctx context.Context, j *workflow.Job) error {
 		c.function(j, err)
 		return nil
 	}
-	if _, err := fun.Canonical(Arguments(holes(j.Call.Params))); err != nil {
+	params, err := fun.Canonical(Arguments(holes(j.Call.Params)))
+	if err == nil && wasm.IsProgram(fun) {
+		err = wasm.CheckProgram(params)
+	}
+	if err != nil {
 		c.arguments(j, fun, err)
 	}
 	return nil
@@ -180,6 +184,9 @@ func (c *checker) arguments(j *workflow.Job, fun wit.Func, err error) {
 	hint := "the function is " + fun.Signature()
 	if wasm.IsProgram(fun) {
 		hint = "a program takes args (list<string>), env (a map), stdin (bytes) and files (a map of paths to bytes); each may be left out"
+		if j.Call.Params.Kind() == ipld.KindList {
+			hint += ", by null where arguments are given by position"
+		}
 	}
 	var fault *wit.Fault
 	if !errors.As(err, &fault) {

@@ -7,6 +7,15 @@ import (
 	"unicode/utf8"
 )
 
+// The usual bounds of a world, for a [Config] that names none. A program sees them, so
+// they are part of what a task means.
+const (
+	DefaultOutput  = 16 << 20
+	DefaultBytes   = 256 << 20
+	DefaultEntries = 1 << 16
+	DefaultOpen    = 1024
+)
+
 // Config is the world of one run. Equal Configs give equal worlds. The zero
 // Config is a world without arguments, input or files.
 type Config struct {
@@ -27,15 +36,16 @@ type Config struct {
 	Stdout, Stderr func([]byte)
 
 	// MaxOutput is how many bytes of each kept output there may be. A write
-	// beyond fails with the errno nospc. 0 is 16 MiB.
+	// beyond fails with the errno nospc. 0 is [DefaultOutput].
 	MaxOutput int
 	// MaxBytes is how many bytes of files the program may write, besides Files,
 	// to which are added the names it makes, 64 for each. Bytes deleted are free
-	// again. A write beyond fails with the errno nospc. 0 is 256 MiB.
+	// again. A write beyond fails with the errno nospc. 0 is [DefaultBytes].
 	MaxBytes int64
-	// MaxEntries is how many files, directories and links it may make. 0 is 65,536.
+	// MaxEntries is how many files, directories and links it may make. 0 is
+	// [DefaultEntries].
 	MaxEntries int
-	// MaxOpen is how many of them it may hold open at once. 0 is 1,024.
+	// MaxOpen is how many of them it may hold open at once. 0 is [DefaultOpen].
 	MaxOpen int
 }
 
@@ -47,10 +57,10 @@ type File struct {
 }
 
 func (c *Config) setDefaults() {
-	setDefault(&c.MaxOutput, 16<<20)
-	setDefault(&c.MaxBytes, 256<<20)
-	setDefault(&c.MaxEntries, 1<<16)
-	setDefault(&c.MaxOpen, 1024)
+	setDefault(&c.MaxOutput, DefaultOutput)
+	setDefault(&c.MaxBytes, DefaultBytes)
+	setDefault(&c.MaxEntries, DefaultEntries)
+	setDefault(&c.MaxOpen, DefaultOpen)
 }
 
 // setDefault also takes a limit below 0, which is none, for the usual one.

@@ -4,16 +4,12 @@ package wasm
 
 import (
 	"strings"
-	"unsafe"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/wasi"
 	"github.com/ipvm-wg/go-ipvm/wit"
 )
-
-// programName is what a program sees as its own name.
-const programName = "program"
 
 // command makes the world that the arguments of a program describe.
 func (p *programCall) command() *task.Failure {
@@ -26,37 +22,18 @@ func (p *programCall) command() *task.Failure {
 			return task.Failf(task.KindType, "%v", &wit.Fault{Param: p.fn.Params[i].Name, Want: p.fn.Params[i].Type.String(), Got: v.Kind().String()})
 		}
 	}
-	args, env, stdin, files := p.call.Params[0], p.call.Params[1], p.call.Params[2], p.call.Params[3]
-	c := &p.world.config
-	c.Args = []string{programName}
-	for _, a := range args.Elems() {
-		s, _ := a.AsString()
-		c.Args = append(c.Args, s)
+	c, fault := worldOf(p.call.Params)
+	if fault != nil {
+		return task.Failf(task.KindType, "%v", fault)
 	}
-	for _, pair := range env.Elems() {
-		name, _ := pair.Elems()[0].AsString()
-		value, _ := pair.Elems()[1].AsString()
-		if name == "" || strings.Contains(name, "=") {
-			return task.Failf(task.KindType, "parameter env: %q is no name of a variable", cut(name, 64))
-		}
-		c.Env = append(c.Env, name+"="+value)
-	}
-	in, _ := stdin.AsBytes()
-	c.Stdin = bytesOf(in)
-	for _, pair := range files.Elems() {
-		path, _ := pair.Elems()[0].AsString()
-		data, _ := pair.Elems()[1].AsBytes()
-		c.Files = append(c.Files, wasi.File{Path: path, Data: bytesOf(data)})
-	}
+	c.Seed = p.world.config.Seed
+	p.world.config = c
 	var err error
-	if p.world.host, err = wasi.New(*c); err != nil {
+	if p.world.host, err = wasi.New(c); err != nil {
 		return task.Failf(task.KindType, "%s", cut(err.Error(), 300))
 	}
 	return nil
 }
-
-// bytesOf is s without a copy, for one who does not write to it.
-func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // maxLastWords and maxLastLines bound what is told of the standard error of a
 // program that did not end by itself: its last bytes, in so many lines.

@@ -87,7 +87,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("the stack limit of this process is %d KiB, guests need 1024: raise it with ulimit -s 8192", stack>>10)
 	}
 	if cfg.MaxModuleBytes == 0 {
-		cfg.MaxModuleBytes = defaultModuleBytes
+		cfg.MaxModuleBytes = DefaultModuleBytes
 	}
 	if cfg.Calls == 0 {
 		cfg.Calls = runtime.GOMAXPROCS(0)

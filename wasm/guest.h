@@ -176,6 +176,7 @@ struct ipvm_program {
   size_t npeaks;
 };
 
+int ipvm_validate_core(wasm_engine_t *, const uint8_t *code, size_t len, ipvm_buf *err);
 int ipvm_compile_core(wasm_engine_t *, const uint8_t *code, size_t len, wasm_byte_vec_t *artifact, ipvm_buf *err);
 int ipvm_serialize_core(wasmtime_module_t *, wasm_byte_vec_t *artifact, ipvm_buf *err);
 int ipvm_load_core(wasm_engine_t *, const uint8_t *artifact, size_t len, wasmtime_module_t **, ipvm_buf *err);

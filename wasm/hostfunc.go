@@ -3,6 +3,7 @@ package wasm
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/wasi"
@@ -33,11 +34,7 @@ func (m *misses) want(w component.Want) {
 		}
 		return
 	}
-	if _, fits, ok := offeredFunc(w.Interface, *w.Func); !ok {
-		m.missing(w.Interface, w.Name)
-	} else if !fits {
-		m.differs(w.Interface, w.Name)
-	}
+	m.offered(w.Interface, w.Name, *w.Func)
 }
 
 // host is the function behind h. For one of the component model [misses.want]
@@ -47,37 +44,67 @@ func (m *misses) host(h component.Host) hostFunc {
 	case component.HostDrop:
 		return hostFunc{drop: true}
 	case component.HostFunc:
-		f, fits, ok := offeredFunc(h.Interface, h.Func.Func)
-		switch {
-		case !ok:
-			m.missing(h.Interface, h.Name)
-		case !fits:
-			m.differs(h.Interface, h.Name)
-		}
-		return f
+		return m.offered(h.Interface, h.Name, h.Func.Func)
 	}
 	f, ok := wasi.Preview1(h.Interface, h.Name)
+	want := abi.Signature{Params: f.Params, Results: f.Results}
 	switch {
 	case !ok:
 		m.missing(h.Interface, h.Name)
-	case h.Type != abi.Signature{Params: f.Params, Results: f.Results}:
-		m.differs(h.Interface, h.Name)
+	case h.Type != want:
+		m.differs(h.Interface, h.Name, coreType(h.Type), coreType(want))
 	}
 	return hostFunc{raw: &f}
 }
 
-// offeredFunc is the host function for an import of the type f, whether its
-// type fits, and whether there is one at all.
-func offeredFunc(iface string, f wit.Func) (h hostFunc, fits, ok bool) {
+// offered is the host function for an import of the type f, and notes if there is none.
+func (m *misses) offered(iface, name string, f wit.Func) hostFunc {
+	h, want, ok := offeredFunc(iface, f)
+	switch {
+	case !ok:
+		m.missing(iface, name)
+	case want != nil:
+		m.differs(iface, name, signatureOf(f), *want)
+	}
+	return h
+}
+
+// coreType is a core type in words, such as "(i32, i64) -> i32".
+func coreType(s abi.Signature) string {
+	names := map[byte]string{'i': "i32", 'I': "i64", 'f': "f32", 'F': "f64", 'v': "v128", 'r': "a reference"}
+	words := func(letters string) string {
+		var out []string
+		for i := range len(letters) {
+			out = append(out, names[letters[i]])
+		}
+		return strings.Join(out, ", ")
+	}
+	text := "(" + words(s.Params) + ")"
+	if s.Results != "" {
+		text += " -> " + words(s.Results)
+	}
+	return text
+}
+
+// offeredFunc is the host function for an import of the type f, and whether there is
+// one; want is the type that it has, if f is another.
+func offeredFunc(iface string, f wit.Func) (h hostFunc, want *string, ok bool) {
 	if o, ok := find(iface, f.Name); ok {
-		return hostFunc{values: o.call(f)}, o.fits(f), true
+		if !o.fits(f) {
+			want = new(string) // more than one type would do
+		}
+		return hostFunc{values: o.call(f)}, want, true
 	}
 	w, ok := wasi.Preview2(unversioned(iface), f.Name)
 	if !ok {
-		return hostFunc{}, false, false
+		return hostFunc{}, nil, false
+	}
+	if f.String() != w.Type.String() {
+		text := signatureOf(w.Type)
+		want = &text
 	}
 	call := func(world *world, args []ipld.Value) (ipld.Value, error) { return w.Call(world.wasi(), args) }
-	return hostFunc{values: call}, f.String() == w.Type.String(), true
+	return hostFunc{values: call}, want, true
 }
 
 // call is the implementation of o for a guest that declares it as f.

@@ -96,7 +96,7 @@ func (c described) bind(why string) ([]binding, *task.Failure) {
 			case !ok || f.kind != itemFunc || f.async:
 				m.missing(it.name, f.name)
 			case !o.fits(f.fn):
-				m.differs(it.name, f.name)
+				m.differs(it.name, f.name, signatureOf(f.fn), "")
 			default:
 				b.names = append(b.names, f.name)
 				b.hosts = append(b.hosts, o.host)
@@ -137,7 +137,21 @@ func (m *misses) missing(iface, name string) {
 	m.none = appendNew(m.none, imported(iface, name))
 }
 
-func (m *misses) differs(iface, name string) { m.other = appendNew(m.other, imported(iface, name)) }
+// signatureOf is the type of f without its name.
+func signatureOf(f wit.Func) string {
+	f.Name = ""
+	return f.Signature()
+}
+
+// differs notes an import of the type got, where another one is offered, told in want
+// if there is one to be told.
+func (m *misses) differs(iface, name, got, want string) {
+	text := imported(iface, name) + " as " + cut(got, 200)
+	if want != "" {
+		text += ", offered as " + cut(want, 200)
+	}
+	m.other = appendNew(m.other, text)
+}
 
 func appendNew(names []string, name string) []string {
 	if slices.Contains(names, name) {
@@ -164,7 +178,7 @@ func (m *misses) failure(why string) *task.Failure {
 	case len(m.none) > 0:
 		return task.Failf(task.KindUnsupported, "the module imports %s; offered are %s, %s", listing(m.none), offeredModelled, offeredWASI)
 	case len(m.other) > 0:
-		return task.Failf(task.KindUnsupported, "the module imports %s with another type than the one offered", listing(m.other))
+		return task.Failf(task.KindUnsupported, "the module imports with another type than the one offered: %s", strings.Join(m.other[:min(len(m.other), 3)], "; "))
 	}
 	return nil
 }

@@ -26,11 +26,15 @@ const (
 // validated: what is fit to be described may still be malformed.
 type About struct {
 	Form Form
-	// Path is how its functions are called; Why is the reason for [PathModel].
+	// Path is how its functions are called, "" where it could not be read; Why is the
+	// reason for [PathModel].
 	Path Path
 	Why  string
 	// Interface is what it exports. For PathModel only the engine knows it.
 	Interface wit.Interface
+	// Left are the exported functions of a core module without types that can not be
+	// called, for more than 16 parameters or results, or others than numbers.
+	Left []string
 	// Imports is what it imports, with the interface and the type, as in
 	// "wasi:random/random@0.2.0#get-random-u64: func() -> u64". For PathModel
 	// only the engine knows more than that there are some.
@@ -49,7 +53,7 @@ func Inspect(code []byte) (About, *task.Failure) {
 	if f := headerFailure(code); f != nil {
 		return About{}, f
 	}
-	about := About{Form: FormComponent, Path: PathDirect}
+	about := About{Form: FormComponent}
 	core := component.HeaderOf(code) == component.CoreModule
 	if core {
 		about.Form = formOf(code)
@@ -59,15 +63,15 @@ func Inspect(code []byte) (About, *task.Failure) {
 	case err != nil && core:
 		return about, task.Failf(task.KindUnsupported, "a core module that does not run here: %v", err)
 	case err != nil:
-		about.Path, about.Why = PathModel, err.Error()
-		memories, err := component.MemoriesOf(code)
-		if err != nil {
-			return about, unreadable(err)
+		memories, unread := component.MemoriesOf(code)
+		if unread != nil {
+			return about, unreadable(unread)
 		}
+		about.Path, about.Why = PathModel, err.Error()
 		about.MaxMemory, about.HasMax = memories.Max, memories.HasMax
 		return about, nil
 	}
-	about.Interface = p.Interface()
+	about.Path, about.Interface, about.Left = PathDirect, p.Interface(), p.Left
 	memories := p.Memories()
 	about.MaxMemory, about.HasMax = memories.Max, memories.HasMax
 	for _, s := range p.Steps {

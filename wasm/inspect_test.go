@@ -51,7 +51,7 @@ func TestInspect(t *testing.T) {
 			About{Form: FormCore, Path: PathDirect, Imports: []string{"env#no"}, HasMax: true},
 			"unsupported: the module imports env#no; offered are",
 		},
-		{"broken", []byte("\x00asm\x01\x00\x00\x00\x01\x7f"), About{Form: FormCore, Path: PathDirect}, "unsupported: a core module that does not run here"},
+		{"broken", []byte("\x00asm\x01\x00\x00\x00\x01\x7f"), About{Form: FormCore}, "unsupported: a core module that does not run here"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

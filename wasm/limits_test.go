@@ -271,6 +271,42 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// TestPeakMemory tells how much memory a call used where that could be read, also
+// when it failed, and nothing where a memory was gone with the instance that its
+// start function ended.
+func TestPeakMemory(t *testing.T) {
+	t.Parallel()
+	const grows = `(memory (export "memory") 1) (func $grow (drop (memory.grow (i32.const 4))))`
+	lifted := func(core string) string {
+		return `(component ` + core + ` (func (export "f") (canon lift (core func $i "f"))))`
+	}
+	tests := []struct {
+		name, text, kind string
+		pages            uint64 // none: it is not told
+	}{
+		{"plain", `(module ` + grows + ` (func (export "f") (call $grow)))`, "ok", 5},
+		{"a trap", `(module ` + grows + ` (func (export "f") (call $grow) unreachable))`, "trap unreachable", 5},
+		{"a start that traps", `(module ` + grows + ` (func $s (call $grow) unreachable) (start $s) (func (export "f")))`, "trap unreachable", 0},
+		{"a start that has no gas", `(module ` + grows + ` (func $s (call $grow) (loop $l (br $l))) (start $s) (func (export "f")))`, "out-of-gas", 0},
+		{"no memory", `(module (func $s unreachable) (start $s) (func (export "f")))`, "trap unreachable", 0},
+		{"a memory that is not exported", `(module (memory 1) (func (export "f")))`, "ok", 0},
+		{"a start elsewhere that traps", lifted(`(core module $m ` + grows + ` (func (export "s") (call $grow) unreachable) (func (export "f"))) (core instance $i (instantiate $m))
+			(core module $start (import "" "s" (func $s)) (start $s)) (core instance (instantiate $start (with "" (instance (export "s" (func $i "s"))))))`), "trap unreachable", 5},
+		{"the second memory's start traps", lifted(`(core module $m ` + grows + ` (func (export "f"))) (core instance $i (instantiate $m))
+			(core module $n ` + grows + ` (func $s (call $grow) unreachable) (start $s)) (core instance (instantiate $n))`), "trap unreachable", 0},
+	}
+	e := newEngine(t, Config{})
+	for _, tt := range tests {
+		limits := roomy
+		limits.Gas = 100_000
+		r := run(t, load(t, e, wasmtest.Compile(t, tt.text)), limits, "f")
+		told := tt.pages > 0 || tt.name == "no memory"
+		if kindOf(r) != tt.kind || r.HasMemory != told || r.Memory != tt.pages*component.PageSize {
+			t.Errorf("%s: %s, %d bytes, told %v", tt.name, kindOf(r), r.Memory, r.HasMemory)
+		}
+	}
+}
+
 func TestMinimumAboveLimit(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, Config{})
@@ -356,5 +392,32 @@ func TestFitsNoPool(t *testing.T) {
 	}
 	if r := run(t, m, roomy, "f"); !r.Outcome.Value.Equal(ipld.Int(7)) {
 		t.Errorf("got %s: %v", kindOf(r), r.Outcome.Failure)
+	}
+}
+
+// TestValidate has what the engine says of modules without compiling them.
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	const throws = `(tag $e) (func (export "f") (throw $e))`
+	lifted := func(core string) string {
+		return `(component (core module $m ` + core + `) (core instance $i (instantiate $m)) (func (export "f") (canon lift (core func $i "f"))))`
+	}
+	e := newEngine(t, Config{MaxModuleBytes: 10_000})
+	for name, tt := range map[string]struct{ text, want string }{
+		"well":                          {`(module (func (export "f")))`, ""},
+		"a component":                   {lifted(`(func (export "f"))`), ""},
+		"a feature":                     {`(module ` + throws + `)`, "unsupported: not a module that runs here: exceptions proposal not enabled"},
+		"a feature within a component":  {lifted(throws), "unsupported: not a module that runs here: exceptions proposal not enabled"},
+		"two memories":                  {`(module (memory 1) (memory 1))`, "unsupported: not a module that runs here: multiple memories"},
+		"a 64-bit memory":               {`(module (memory i64 1))`, "unsupported: not a module that runs here: memory64"},
+		"malformed":                     {`(module (func (export "f") (result i32)))`, "malformed: not a module that runs here: type mismatch"},
+		"malformed within a component":  {lifted(`(func (export "f") drop)`), "malformed: not a module that runs here: type mismatch"},
+		"what the component model runs": {`(component (type $r (resource (rep i32))) (export "r" (type $r)))`, ""},
+		"large":                         {`(module (data "` + strings.Repeat("a", 10_000) + `"))`, "unsupported: a module of "},
+	} {
+		failure, err := e.Validate(wasmtest.Compile(t, tt.text))
+		if got := failureText(failure); err != nil || !strings.HasPrefix(got, tt.want) || tt.want == "" && got != "" {
+			t.Errorf("%s: got %q, %v, want %q", name, got, err, tt.want)
+		}
 	}
 }

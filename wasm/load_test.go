@@ -48,7 +48,7 @@ func TestRefused(t *testing.T) {
 			wasmtest.Compile(t, `(module (import "wasi_snapshot_preview1" "sock_open" (func (param i32 i32 i32) (result i32)))
 				(import "wasi_snapshot_preview1" "fd_dup" (func (param i32 i32) (result i32))) (func (export "f")))`),
 		},
-		{"core module with an import of another type", "unsupported: the module imports wasi_snapshot_preview1#fd_write with another type", wasmtest.Compile(t, `(module (import "wasi_snapshot_preview1" "fd_write" (func)) (func (export "f")))`)},
+		{"core module with an import of another type", "unsupported: the module imports with another type than the one offered: wasi_snapshot_preview1#fd_write as (), offered as (i32, i32, i32, i32) -> i32", wasmtest.Compile(t, `(module (import "wasi_snapshot_preview1" "fd_write" (func)) (func (export "f")))`)},
 		{"invalid core module", "malformed: not a module that runs here", wasmtest.Compile(t, `(module (func (export "f") (result i32)))`)},
 		{"core module with threads", "unsupported: ", wasmtest.Compile(t, `(module (memory 1 1 shared))`)},
 		{"other version", "unsupported: WebAssembly of version 0e000100", []byte("\x00asm\x0e\x00\x01\x00")},
@@ -69,7 +69,7 @@ func TestRefused(t *testing.T) {
 			(func (export "f") async (canon lift (core func $i "f") async (callback (func $i "c"))))`)},
 		{"wide arithmetic", "unsupported: ", component(`(core module (func (param i64 i64 i64 i64) (result i64 i64) (i64.add128 (local.get 0) (local.get 1) (local.get 2) (local.get 3))))`)},
 		{
-			"import of wasi:cli with another type", "unsupported: the module imports wasi:cli/environment@0.2.0#get-environment with another type",
+			"import of wasi:cli with another type", "unsupported: the module imports with another type than the one offered: wasi:cli/environment@0.2.0#get-environment as () -> list<string>, offered as () -> list<tuple<string, string>>",
 			component(`(import "wasi:cli/environment@0.2.0" (instance (export "get-environment" (func (result (list string))))))`),
 		},
 		{
@@ -90,11 +90,11 @@ func TestRefused(t *testing.T) {
 			component(`(import "wasi:logging/logging" (instance (export "flush" (func))))`),
 		},
 		{
-			"logging with another type", "unsupported: the module imports wasi:logging/logging#log with another type",
+			"logging with another type", "unsupported: the module imports with another type than the one offered: wasi:logging/logging#log as (m: string)",
 			component(`(import "wasi:logging/logging" (instance (export "log" (func (param "m" string)))))`),
 		},
 		{
-			"a clock that returns text", "unsupported: the module imports homestar:host/helpers#get-current-time with another type",
+			"a clock that returns text", "unsupported: the module imports with another type than the one offered: homestar:host/helpers#get-current-time as () -> string",
 			component(`(import "homestar:host/helpers" (instance (export "get-current-time" (func (result string)))))`),
 		},
 		{"10,001 exports", "unsupported: the types of the module are too large", component(`(core module $m (func (export "f"))) (core instance $i (instantiate $m)) (func $f (canon lift (core func $i "f")))` + many(10001, `(export "f%d" (func $f))`))},

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/task"
 	"github.com/ipvm-wg/go-ipvm/wit"
 )
 
@@ -34,6 +35,9 @@ func Compiler(_ io.Reader, _, errOut io.Writer) int {
 
 // Cached returns [ErrNoEngine].
 func (e *Engine) Cached(ipld.Link, []byte) (bool, error) { return false, ErrNoEngine }
+
+// Validate returns [ErrNoEngine].
+func (e *Engine) Validate([]byte) (*task.Failure, error) { return nil, ErrNoEngine }
 
 // Doctor tells that there is no engine.
 func (e *Engine) Doctor() Info { return Info{Schedule: Schedule, Why: ErrNoEngine.Error()} }

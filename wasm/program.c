@@ -12,6 +12,10 @@ static int failed(ipvm_buf *err, wasmtime_error_t *e) {
   return -1;
 }
 
+int ipvm_validate_core(wasm_engine_t *engine, const uint8_t *code, size_t len, ipvm_buf *err) {
+  return failed(err, wasmtime_module_validate(engine, code, len));
+}
+
 int ipvm_compile_core(wasm_engine_t *engine, const uint8_t *code, size_t len, wasm_byte_vec_t *artifact, ipvm_buf *err) {
   wasmtime_module_t *m = NULL;
   if (failed(err, wasmtime_module_new(engine, code, len, &m))) return -1;

@@ -25,8 +25,10 @@ const (
 type program struct {
 	*component.Program
 	hosts []hostFunc // behind each of Program.Hosts
-	// measured tells that all its memories can be measured.
+	// measured tells that all its memories can be measured, once that many steps
+	// are made.
 	measured bool
+	owners   int
 	layout   layout
 }
 
@@ -179,12 +181,13 @@ func (p *program) lay() {
 	p.measured = true
 	for i, s := range p.Steps {
 		m := p.Modules[s.Module]
-		name, ok := exportedMemory(m)
-		switch {
-		case len(m.Memories) == 0:
-		case ok:
+		if len(m.Memories) == 0 {
+			continue
+		}
+		p.owners = i + 1
+		if name, ok := exportedMemory(m); ok {
 			l.peaks = append(l.peaks, C.uint32_t(l.add(&component.Item{Host: -1, Step: i, Name: name})))
-		default:
+		} else {
 			p.measured = false
 		}
 	}

@@ -140,7 +140,7 @@ func (p *programCall) result(ctx context.Context, v ipld.Value, err error) (Resu
 		return failed(task.Failf(task.KindType, "%s", fault)), nil
 	}
 	res, end := p.m.ended(ctx, p.s, &p.call, p.callee.err)
-	if p.m.s.prog.measured {
+	if prog := p.m.s.prog; prog.measured && int(p.s.call.made) >= prog.owners { // what ended in its start can not be looked at
 		res.Memory, res.HasMemory = uint64(p.s.call.peak), true
 	}
 	if p.fn.Kind == component.FuncCommand {

@@ -65,7 +65,7 @@ var oddities = []oddity{
 	{name: "an export of a type", text: plusOne + `(type $t u32) (export "t" (type $t)) ` + lifted + `(export "f" (func $f))`, fn: "f"},
 	{name: "an import of a type", text: plusOne + `(type $t u32) (import "t" (type (eq $t))) ` + lifted + `(export "f" (func $f))`, fn: "f"},
 
-	{name: "a resource of its own", text: plusOne + `(type $r (resource (rep i32))) ` + lifted + `(export "f" (func $f))`, fn: "f", why: "a type of kind 0x3f"},
+	{name: "a resource of its own", text: plusOne + `(type $r (resource (rep i32))) ` + lifted + `(export "f" (func $f))`, fn: "f", why: "a resource of its own"},
 	{name: "a component calls another", text: `(component $a ` + plusOne + lifted + `(export "f" (func $f)))
 		(component $b (import "f" (func $f (param "x" u32) (result u32))) (core func $g (canon lower (func $f)))
 			(core module $m (import "" "f" (func $g (param i32) (result i32))) (func (export "f") (param i32) (result i32) (call $g (local.get 0))))

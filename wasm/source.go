@@ -15,6 +15,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
+	"github.com/ipvm-wg/go-ipvm/wasm/component"
 )
 
 // unit is one piece of code that is compiled by itself: a component, or one
@@ -123,6 +124,36 @@ func (e *Engine) Cached(link ipld.Link, code []byte) (bool, error) {
 		src.close()
 	}
 	return len(units) > 0, nil
+}
+
+// Validate says why the engine would not compile the core modules in code: what is
+// invalid in them, or the feature that is off. What else it makes of a component that
+// is left to its own model only [Engine.Load] tells.
+func (e *Engine) Validate(code []byte) (*task.Failure, error) {
+	if f := e.refuse(code); f != nil {
+		return f, nil
+	}
+	if err := e.Start(); err != nil {
+		return nil, err
+	}
+	cores := [][]byte{code}
+	if component.HeaderOf(code) != component.CoreModule {
+		p, err := readProgram(code)
+		if err != nil {
+			return nil, nil //nolint:nilerror // for Load to say
+		}
+		cores = nil
+		for _, m := range p.Modules {
+			cores = append(cores, m.Code)
+		}
+	}
+	for _, c := range cores {
+		var buf C.ipvm_buf
+		if C.ipvm_validate_core(e.demand, (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(c))), C.size_t(len(c)), &buf) != 0 {
+			return invalid(text(&buf)), nil
+		}
+	}
+	return nil, nil
 }
 
 // keep makes src the entry of u. The failure to keep it is not one of the

@@ -80,7 +80,7 @@ type Config struct {
 	// CacheBytes bounds the compiled code there: what was used least recently goes. 0
 	// means [DefaultCacheBytes].
 	CacheBytes uint64
-	// MaxModuleBytes bounds the code of a module; 0 means 64 MiB.
+	// MaxModuleBytes bounds the code of a module; 0 means [DefaultModuleBytes].
 	MaxModuleBytes int
 	// Calls bounds the guest calls that run at the same time; 0 means
 	// GOMAXPROCS.
@@ -118,8 +118,10 @@ const (
 	DefaultCompileMemory = 4 << 30
 )
 
+// DefaultModuleBytes is how large a module may be.
+const DefaultModuleBytes = 64 << 20
+
 const (
-	defaultModuleBytes = 64 << 20
 	defaultIdleModules = 64
 	defaultIdleBytes   = 512 << 20
 )

@@ -18,7 +18,7 @@ type NotFoundError struct {
 func (e *NotFoundError) Error() string {
 	switch {
 	case e.Total == 0:
-		return "the module exports no function"
+		return "the module exports no function that can be called"
 	case len(e.Near) > 0:
 		return fmt.Sprintf("no function %q (did you mean %s?)", cut(e.Name, 64), listing(e.Near, len(e.Near), " or "))
 	}

@@ -34,6 +34,7 @@ type moduleJSON struct {
 	Memory   memoryJSON `json:"memory"`
 	Imports  []string   `json:"imports"`
 	Exports  []string   `json:"exports"`
+	Left     []string   `json:"leftOut,omitempty"`
 	Random   bool       `json:"random"`
 	Error    *errorJSON `json:"error,omitempty"`
 }
@@ -94,6 +95,7 @@ func aboutJSON(about ipvm.Inspection) moduleJSON {
 	for _, f := range about.Interface.Funcs {
 		out.Exports = append(out.Exports, f.String())
 	}
+	out.Left = about.Left
 	return out
 }
 
@@ -116,6 +118,8 @@ func printAbout(out io.Writer, about ipvm.Inspection) {
 		fmt.Fprintln(out, "calls: direct")
 	case wasm.PathModel:
 		fmt.Fprintf(out, "calls: by the engine's component model, where bytes are slow: %s\n", printable(about.Why))
+	default: // it was not read
+		return
 	}
 	switch {
 	case about.HasMax && about.MaxMemory == 0:
@@ -130,5 +134,11 @@ func printAbout(out io.Writer, about ipvm.Inspection) {
 	}
 	for _, f := range about.Interface.Funcs {
 		fmt.Fprintf(out, "export %s\n", printable(f.String()))
+	}
+	for _, name := range about.Left {
+		fmt.Fprintf(out, "left out %s: only functions of up to 16 numbers can be called\n", printable(name))
+	}
+	if len(about.Interface.Funcs) == 0 {
+		fmt.Fprintln(out, "exports no function that can be called")
 	}
 }

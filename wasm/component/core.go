@@ -261,12 +261,17 @@ var numbers = map[byte]*wit.Type{'i': {Kind: wit.S32}, 'I': {Kind: wit.S64}, 'f'
 // left out.
 func (c *core) plain() error {
 	for _, e := range c.m.Exports {
+		if e.Sort != SortFunc || hidden[e.Name] || strings.HasPrefix(e.Name, "cabi_") {
+			continue
+		}
 		f, ok := plainFunc(e)
 		if !ok {
+			c.p.Left = append(c.p.Left, e.Name)
 			continue
 		}
 		across, err := abi.Plain(f)
 		if err != nil {
+			c.p.Left = append(c.p.Left, e.Name)
 			continue
 		}
 		if err := checkType(f); err != nil {
@@ -280,11 +285,9 @@ func (c *core) plain() error {
 // hidden are exports of plain modules that are not for callers.
 var hidden = map[string]bool{nameInitialize: true, "__wasm_call_ctors": true}
 
+// plainFunc is the type of an exported function of numbers, and whether e is one.
 func plainFunc(e Export) (wit.Func, bool) {
 	f := wit.Func{Name: e.Name}
-	if e.Sort != SortFunc || hidden[e.Name] || strings.HasPrefix(e.Name, "cabi_") {
-		return f, false
-	}
 	for i := range len(e.Type.Params) {
 		t := numbers[e.Type.Params[i]]
 		f.Params = append(f.Params, wit.Field{Name: fmt.Sprintf("p%d", i), Type: t})

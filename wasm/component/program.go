@@ -19,6 +19,9 @@ type Program struct {
 	Initialize *Item
 	// Funcs are the functions, in the module's order.
 	Funcs []Func
+	// Left are the functions of a core module without types that its exports name and
+	// nobody can call: see [abi.ErrPlain].
+	Left []string
 	// Imports names the interfaces that the module imports, and Wants has what
 	// is in them, called or not.
 	Imports []string

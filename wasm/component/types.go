@@ -1,6 +1,8 @@
 package component
 
 import (
+	"fmt"
+
 	"github.com/ipvm-wg/go-ipvm/wit"
 )
 
@@ -136,9 +138,22 @@ func (s *scope) valueDef(r *reader) (*wit.Type, error) {
 	case 0x69, 0x68:
 		return s.handle(r, op == 0x68)
 	default:
-		return nil, unrecognisedf("a type of kind %#x", op)
+		return nil, unrecognisedf("%s", otherType(op))
 	}
 	return t, err
+}
+
+// otherTypes are the kinds of types that this package does not read.
+var otherTypes = map[byte]string{
+	0x3e: "a resource of its own", 0x3f: "a resource of its own", 0x43: "an asynchronous function", 0x63: "a map", 0x64: "an error context",
+	0x65: "a future", 0x66: "a stream", 0x67: "a list of fixed length",
+}
+
+func otherType(op byte) string {
+	if what, ok := otherTypes[op]; ok {
+		return what
+	}
+	return fmt.Sprintf("a type of kind %#x", op)
 }
 
 func (s *scope) handle(r *reader, borrow bool) (*wit.Type, error) {
@@ -155,9 +170,10 @@ func (s *scope) value(r *reader) (*wit.Type, error) {
 		return nil, err
 	}
 	if len(r.buf) > 0 && r.buf[0]&0xc0 == 0x40 {
-		t := primitiveTypes[r.byte()]
+		op := r.byte()
+		t := primitiveTypes[op]
 		if t == nil {
-			return nil, unrecognisedf("a value of a type of kind %#x", r.buf)
+			return nil, unrecognisedf("a value of %s", otherType(op))
 		}
 		return t, nil
 	}
