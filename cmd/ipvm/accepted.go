@@ -288,8 +288,8 @@ func newLogs(a *app) *cobra.Command {
 order in which they settled, with what their functions logged. With -f go on
 until the run ends.
 
-Exit status with -f: 0 the workflow went well or was suspended, 1 it did not, 3 it
-lacks what it names or no node is there any more to run it.`,
+Exit status with -f: 0 the workflow went well, or was suspended or handed over, 1
+it did not, 3 it lacks what it names or no node is there any more to run it.`,
 		Example: "  ipvm logs -f bafyreihx3f2v…\n  ipvm logs --json bafyreihx3f2v… | jq -r .job.status",
 		Args:    wants(1, 1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.logs(cmd, &o, args[0]) },
@@ -343,33 +343,42 @@ func (a *app) logs(cmd *cobra.Command, o *logsOptions, text string) (err error) 
 	case fail != nil:
 		return fail
 	case end == nil:
-		if !o.json {
-			t.end()
-		}
-		return withoutEnd(cmd, at, id, o.json)
-	case end.State == runs.OK:
-		return nil
-	case t.lacking[end.First]:
-		return errOutOfReach
+		return t.stopped(id)
 	}
-	return errFailed
+	return t.came(end)
 }
 
 // errNoNode ends a command that follows a workflow which nobody runs any more.
 var errNoNode = errors.New("no node is there to run the workflow, which is kept\n  hint: `ipvm node` starts one, and it goes on")
 
-// withoutEnd says why a workflow goes on no more and has not ended.
-func withoutEnd(cmd *cobra.Command, at place, id runs.ID, quiet bool) error {
-	run, err := at.RunOf(cmd.Context(), id)
+// stopped tells why there is no more of a run whose end was not told, and what follows
+// from that. It may have ended since.
+func (t *tale) stopped(id runs.ID) error {
+	run, err := t.at.RunOf(t.cmd.Context(), id)
 	switch {
 	case err != nil:
 		return unknownRun(err)
-	case run.State != runs.Suspended:
+	case run.State == runs.Running:
+		t.end()
 		return errNoNode
-	case !quiet:
-		fmt.Fprintln(cmd.OutOrStdout(), "suspended; go on with `ipvm resume "+id.Workflow.String()+"`")
+	case run.State != runs.Suspended:
+		return errors.Join(t.tell(runs.Event{Kind: runs.Ended, Run: &run}), t.came(&run))
+	case !t.json:
+		t.end()
+		fmt.Fprintln(t.view.out, "suspended; go on with `ipvm resume "+id.Workflow.String()+"`")
 	}
 	return nil
+}
+
+// came is the error of a run that has ended.
+func (t *tale) came(run *runs.Run) error {
+	switch {
+	case run.State == runs.OK || run.State == runs.HandedOver:
+		return nil
+	case t.lacking[run.First]:
+		return errOutOfReach
+	}
+	return errFailed
 }
 
 // tale tells the events of an accepted run, as lines for people or as JSON.
