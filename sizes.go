@@ -51,3 +51,17 @@ func (o *owner) Sizes(ctx context.Context) (s rpc.Sizes, err error) {
 func (s steady) Sizes(ctx context.Context) (rpc.Sizes, error) {
 	return again(ctx, s.node, func(b rpc.Backend) (rpc.Sizes, error) { return b.Sizes(ctx) })
 }
+
+// Room tells what the disk has left, and whether new work is taken.
+func (o *owner) Room(context.Context) (room rpc.Room, err error) {
+	room.Free, room.Known = o.store.Free()
+	if why := o.healthy(); why != nil {
+		room.Refused = why.Error()
+	}
+	return room, nil
+}
+
+// Room has the owner look.
+func (s steady) Room(ctx context.Context) (rpc.Room, error) {
+	return again(ctx, s.node, func(b rpc.Backend) (rpc.Room, error) { return b.Room(ctx) })
+}

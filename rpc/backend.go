@@ -143,6 +143,8 @@ type Backend interface {
 	Collect(ctx context.Context, c store.Collection) (store.Collected, error)
 	// Sizes tells how much is kept, by part.
 	Sizes(ctx context.Context) (Sizes, error)
+	// Room tells what the disk has left, and whether new work is taken.
+	Room(ctx context.Context) (Room, error)
 	// Pin keeps what is under a link from being collected, durably. The error
 	// wraps store.ErrNotFound if there is nothing. Unpin lets it go; its error
 	// wraps [ErrNotPinned]. Pins calls yield with each pin until it returns false.

@@ -51,6 +51,7 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/trust/{did}/{task}":  (*request).word,
 		"DELETE /v1/trust/{did}":      (*request).distrust,
 		"GET /v1/sizes":               (*request).sizes,
+		"GET /v1/room":                (*request).room,
 		"GET /v1/quarantine":          (*request).quarantined,
 		"DELETE /v1/quarantine/{cid}": (*request).release,
 		"GET /v1/modules/{cid}":       (*request).module,

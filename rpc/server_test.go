@@ -233,7 +233,7 @@ func TestRequests(t *testing.T) {
 		status                   int
 		want                     string
 	}{
-		{"health", "GET", "/health", "", 200, `{"healthy":true,"wire":18}`},
+		{"health", "GET", "/health", "", 200, `{"healthy":true,"wire":19}`},
 		{"node", "GET", "/v1/node", "", 200, string(n.key.DID())},
 		{"put a block", "PUT", "/ipfs/" + abc, "abc", 201, ""},
 		{"get it", "GET", "/ipfs/" + abc, "", 200, "abc"},

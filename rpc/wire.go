@@ -15,7 +15,7 @@ import (
 // wireVersion is the version of what follows, and of the paths. Nodes of one
 // state directory talk only when theirs are equal, so it changes whenever
 // anything here does.
-const wireVersion = 18
+const wireVersion = 19
 
 // encoder gives the form that an engine's words have on the wire.
 type encoder struct {

@@ -55,9 +55,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 		}
 	}
 	st.DatabaseBytes = s.db.Metrics().DiskSpaceUsage()
-	if usage, err := s.fs.GetDiskUsage(s.dir); err == nil {
-		st.FreeBytes = usage.AvailBytes
-	}
+	st.FreeBytes, _ = s.Free()
 	return st, nil
 }
 

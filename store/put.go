@@ -364,14 +364,17 @@ func (s *Store) Writable() error {
 	return explain(s.dir, err)
 }
 
+// Free is how much the disk has left, in bytes, and whether it says so.
+func (s *Store) Free() (bytes uint64, known bool) {
+	usage, err := s.fs.GetDiskUsage(s.dir)
+	return usage.AvailBytes, err == nil
+}
+
 // free tells whether the disk has room for so many bytes, with so many left.
 func (s *Store) free(bytes, leave uint64) error {
-	usage, err := s.fs.GetDiskUsage(s.dir)
-	if err != nil {
-		return nil // the file system does not say; a write will
-	}
-	if usage.AvailBytes < leave+bytes {
-		return explained{fmt.Errorf("store %s: %w: %d MiB free, %d MiB needed as a reserve", s.dir, ErrDiskFull, usage.AvailBytes>>20, (leave+bytes)>>20)}
+	left, known := s.Free()
+	if known && left < leave+bytes { // where the file system does not say, a write will
+		return explained{fmt.Errorf("store %s: %w: %d MiB free, %d MiB needed as a reserve", s.dir, ErrDiskFull, left>>20, (leave+bytes)>>20)}
 	}
 	return nil
 }

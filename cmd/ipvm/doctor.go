@@ -123,6 +123,9 @@ func (a *app) doctor(cmd *cobra.Command, repair, asJSON bool) (err error) {
 		return err
 	}
 	f.say(true, "sizes", "%s", sizesText(sizes))
+	if err := roomHealth(cmd.Context(), f, node); err != nil {
+		return err
+	}
 	if !node.Owner() {
 		f.note("store", "another process owns the state directory; end it to have the store checked")
 		return f.end()
@@ -132,9 +135,26 @@ func (a *app) doctor(cmd *cobra.Command, repair, asJSON bool) (err error) {
 		return err
 	}
 	f.say(true, "store", "%s, %s, %s, %s, %s on disk", countOf(h.Receipts, "receipt"), countOf(h.Blocks, "block"), countOf(h.Files, "file"), countOf(h.Modules, "module"), bytesText(h.DatabaseBytes+h.FileBytes))
-	const low = 256 << 20
-	f.say(h.FreeBytes == 0 || h.FreeBytes > low, "disk", "%s free", bytesText(h.FreeBytes))
 	return f.end()
+}
+
+// roomHealth tells what the disk has left, and why the node takes no new work if it
+// does not.
+func roomHealth(ctx context.Context, f *findings, node *ipvm.Node) error {
+	room, err := node.Backend().Room(ctx)
+	if err != nil {
+		return err
+	}
+	const low = 256 << 20
+	if room.Known {
+		f.say(room.Free > low, "disk", "%s free", bytesText(room.Free))
+	} else {
+		f.note("disk", "it does not say how much is free")
+	}
+	if room.Refused != "" {
+		f.say(false, "room", "no new work is taken: %s", printable(room.Refused))
+	}
+	return nil
 }
 
 // mend repairs the store, and tells how.

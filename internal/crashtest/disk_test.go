@@ -122,6 +122,34 @@ func TestNodeDiskFull(t *testing.T) {
 	}
 }
 
+// TestDoctorBesideFullDisk asks a node about its disk while that is full, and after.
+func TestDoctorBesideFullDisk(t *testing.T) {
+	t.Parallel()
+	plain, _ := programs(t)
+	disk, home := onSmallDisk(t, "160m")
+	s := serveHTTP(t, plain, home)
+	doctor := func() string {
+		p := start(t, plain, home, "", "doctor")
+		if code := p.wait(t); code != 3 { // a disk that is so small is wrong all the time
+			t.Errorf("doctor ended with %d", code)
+		}
+		return strings.Join(p.out, "\n") + "\n"
+	}
+	const refused = "BAD room     no new work is taken: disk full\n"
+	if said := doctor(); !strings.Contains(said, "(owner: false)\n") || !strings.Contains(said, "BAD disk     1") || strings.Contains(said, "BAD room") {
+		t.Errorf("with room:\n%s", said)
+	}
+	free := fill(t, filepath.Join(disk, "filler"), reserve/2)
+	if said := doctor(); !strings.Contains(said, "BAD disk     16.0 MiB free\n") || !strings.Contains(said, refused) {
+		t.Errorf("without:\n%s", said)
+	}
+	free()
+	if said := doctor(); strings.Contains(said, "BAD room") {
+		t.Errorf("with room again:\n%s", said)
+	}
+	s.stop(t)
+}
+
 // TestNodeReadOnly has the file system of a node take no new files for a while. What
 // needs one waits, or is refused clearly, and all goes on afterwards.
 func TestNodeReadOnly(t *testing.T) {
