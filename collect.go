@@ -276,22 +276,25 @@ const tidyEvery = time.Hour
 // tidy removes what is known of old runs of others, and what nobody can ask for any more.
 // It makes room for who is new where there are almost as many rooms as there may be.
 func (o *owner) tidy(ctx context.Context) error {
-	if _, err := o.runs.TrimPast(); err != nil {
+	_, err := o.runs.TrimPast()
+	if err == nil {
+		err = o.makeRooms(ctx)
+	}
+	if err != nil || !due(&o.forgot, o.Now()) {
 		return err
 	}
+	_, err = o.guard.Forget()
+	return err
+}
+
+// makeRooms removes rooms in which nothing is left where there are almost as many as
+// there may be, and once an hour first what was not used in them for long.
+func (o *owner) makeRooms(ctx context.Context) error {
 	names, err := o.rooms.names()
-	if err != nil {
+	if err != nil || len(names) <= maxRooms*7/8 {
 		return err
 	}
-	crowded := len(names) > maxRooms*7/8
-	if crowded {
-		err = o.leaveRooms()
-	}
-	if err != nil || o.Now().Sub(o.tidied).Abs() < tidyEvery {
-		return err
-	}
-	o.tidied = o.Now()
-	if _, err := o.guard.Forget(); err != nil || !crowded {
+	if err := o.leaveRooms(); err != nil || !due(&o.roomed, o.Now()) {
 		return err
 	}
 	others, err := o.others()
@@ -301,4 +304,13 @@ func (o *owner) tidy(ctx context.Context) error {
 	theirs, _ := measure(ctx, others) // what is damaged was told where the bound was looked at
 	_, _, err = theirs.within(ctx, store.Collection{Before: o.Now().Add(-unusedFor)}, 0)
 	return errors.Join(err, o.leaveRooms())
+}
+
+// due tells whether it is an hour since last, and if so that it is done now.
+func due(last *time.Time, now time.Time) bool {
+	if now.Sub(*last).Abs() < tidyEvery {
+		return false
+	}
+	*last = now
+	return true
 }

@@ -51,19 +51,13 @@ type open struct {
 
 func newOpen(t *testing.T, o Options) *open {
 	t.Helper()
-	n := &open{T: t}
-	o.Now = func() time.Time { return time.Now().Add(time.Duration(n.later.Load())) }
-	var err error
-	if n.node, err = Open(t.TempDir(), o); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { n.node.Close() })
+	n := newQuiet(t, o)
 	s, err := n.node.Serve(t.Context(), ServeOptions{Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	n.own, n.base = s.owner, "http://"+s.Addr()
+	n.base = "http://" + s.Addr()
 	code := wasmtest.Compile(t, zerosModule)
 	n.module = ipld.LinkOf(ipld.CodecRaw, code)
 	if err := n.own.PutBlocks(t.Context(), []ipld.Block{{Link: n.module, Data: code}}); err != nil {
@@ -72,6 +66,24 @@ func newOpen(t *testing.T, o Options) *open {
 	if err := n.own.Share(t.Context(), n.module); err != nil {
 		t.Fatal(err)
 	}
+	return n
+}
+
+// newQuiet is such a node that does not serve: nothing is looked at unless the test does.
+func newQuiet(t *testing.T, o Options) *open {
+	t.Helper()
+	n := &open{T: t}
+	o.Now = func() time.Time { return time.Now().Add(time.Duration(n.later.Load())) }
+	var err error
+	if n.node, err = Open(t.TempDir(), o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.node.Close() })
+	own, ok := n.node.current().(*owner)
+	if !ok {
+		t.Fatal("the node has another owner")
+	}
+	n.own = own
 	return n
 }
 

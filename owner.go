@@ -73,7 +73,8 @@ type owner struct {
 	// broken has the first failed write, after which a store writes no more.
 	broken chan error
 	quota  *quota
-	tidied time.Time // when what was noted was last looked through
+	// forgot is when what was noted was last looked through, and roomed when rooms were made.
+	forgot, roomed time.Time
 	// server serves the state directory's other users.
 	server *rpc.Server
 }

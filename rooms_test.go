@@ -77,7 +77,7 @@ func TestLevel(t *testing.T) {
 // has something, or that a run needs, does not.
 func TestEmptyRoomGoes(t *testing.T) {
 	t.Parallel()
-	n := newOpen(t, Options{})
+	n := newQuiet(t, Options{})
 	guest := func(i int) engine.Room { return engine.Room{Guest: did.DID(fmt.Sprint("did:key:", i))} }
 	vault := func(i int) *store.Vault {
 		t.Helper()
