@@ -46,7 +46,10 @@ func (o *owner) copyTo(ctx context.Context, part string, withKey bool) error {
 	if err := o.store.Backup(ctx, filepath.Join(part, StoreDir)); err != nil {
 		return err
 	}
-	err := o.rooms.each(func(name string, v *store.Vault) error {
+	err := o.rooms.each(func(name string, v *store.Vault, err error) error {
+		if err != nil {
+			return fmt.Errorf("%w\n  hint: move it out of %s to have a copy without it", err, o.rooms.dir)
+		}
 		to := filepath.Join(part, name)
 		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 			return err

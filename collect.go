@@ -3,6 +3,7 @@ package ipvm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,11 +82,16 @@ func (o *owner) heldOwn(ctx context.Context) (uint64, error) {
 	return held, err
 }
 
+// roomError is why a room can not be opened, which was logged.
+type roomError struct{ error }
+
+func (e roomError) Unwrap() error { return e.error }
+
 // vaultPart is a room. One that can not be opened says so when it is measured.
 func (o *owner) vaultPart(name string) part {
 	v, err := o.rooms.folder(name)
 	if err != nil {
-		return part{name: name, held: func(context.Context) (uint64, error) { return 0, err }}
+		return part{name: name, held: func(context.Context) (uint64, error) { return 0, roomError{err} }}
 	}
 	collect := func(ctx context.Context, c store.Collection) (store.Collected, error) {
 		c.Notes, c.Marks, c.Here = engine.NoteKind, engine.SharedKind, o.store.Recorded
@@ -99,7 +105,11 @@ func (o *owner) vaultPart(name string) part {
 				tell(g)
 			}
 		}
-		return v.Collect(ctx, c)
+		sum, err := v.Collect(ctx, c)
+		if store.Damaged(err) {
+			o.rooms.left(name, err)
+		}
+		return sum, err
 	}
 	return part{name, v.Held, collect}
 }
@@ -158,6 +168,8 @@ type measured struct {
 	parts []part
 	sizes []uint64
 	total uint64
+	// unknown is why others could not be measured that was not logged.
+	unknown error
 }
 
 // measure tells how much each part holds. One that can not be measured, as it is
@@ -167,6 +179,9 @@ func measure(ctx context.Context, parts []part) (m measured, err error) {
 		size, broken := p.held(ctx)
 		if broken != nil {
 			err = errors.Join(err, broken)
+			if room := (roomError{}); !errors.As(broken, &room) {
+				m.unknown = errors.Join(m.unknown, broken)
+			}
 			continue
 		}
 		m.parts, m.sizes, m.total = append(m.parts, p), append(m.sizes, size), m.total+size
@@ -254,16 +269,17 @@ func (o *owner) leaveRooms() error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, name := range names {
 		if _, err := o.rooms.folder(name); err != nil || name == VaultDir {
 			continue
 		}
 		which := func(r engine.Room) bool { return roomFolder(r) == name }
 		if err := o.Engine.Leave(which, func() (bool, error) { return o.rooms.remove(name) }); err != nil {
-			return err
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // unusedFor is how long what is kept for others has to lie before it goes to make room
@@ -301,7 +317,7 @@ func (o *owner) makeRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	theirs, _ := measure(ctx, others) // what is damaged was told where the bound was looked at
+	theirs, _ := measure(ctx, others) // why one could not be was told where the bound was looked at
 	_, _, err = theirs.within(ctx, store.Collection{Before: o.Now().Add(-unusedFor)}, 0)
 	return errors.Join(err, o.leaveRooms())
 }

@@ -138,10 +138,12 @@ func (n *open) look() {
 	}
 }
 
-// sizeOf is how much the files in a folder of the state directory take.
-func (n *open) sizeOf(folder string) (size uint64) {
+// filesIn are the files in a folder of the state directory, by name there, with how long
+// they are.
+func (n *open) filesIn(folder string) map[string]uint64 {
 	n.Helper()
-	err := filepath.WalkDir(filepath.Join(n.node.Dir(), folder), func(_ string, e fs.DirEntry, err error) error {
+	all := make(map[string]uint64)
+	err := filepath.WalkDir(filepath.Join(n.node.Dir(), folder), func(path string, e fs.DirEntry, err error) error {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
@@ -152,11 +154,23 @@ func (n *open) sizeOf(folder string) (size uint64) {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
-		size += uint64(info.Size())
+		if err == nil {
+			path, err = filepath.Rel(n.node.Dir(), path)
+			all[path] = uint64(info.Size())
+		}
 		return err
 	})
 	if err != nil {
 		n.Fatal(err)
+	}
+	return all
+}
+
+// sizeOf is how much the files in a folder of the state directory take.
+func (n *open) sizeOf(folder string) (size uint64) {
+	n.Helper()
+	for _, bytes := range n.filesIn(folder) {
+		size += bytes
 	}
 	return size
 }

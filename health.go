@@ -3,6 +3,8 @@ package ipvm
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/store"
@@ -24,8 +26,11 @@ func (n *Node) Health(ctx context.Context, problem func(string)) (Health, error)
 	}
 	err := own.store.Check(ctx, func(p store.Problem) { problem(p.String()) })
 	if err == nil {
-		err = own.rooms.each(func(name string, v *store.Vault) error {
-			return v.Check(ctx, own.store, func(p store.Problem) { problem(hidden(name, p)) })
+		err = own.rooms.each(func(name string, v *store.Vault, err error) error {
+			if err == nil {
+				err = v.Check(ctx, own.store, func(p store.Problem) { problem(hidden(name, p)) })
+			}
+			return own.rooms.told(name, err, problem)
 		})
 	}
 	if err != nil {
@@ -35,7 +40,8 @@ func (n *Node) Health(ctx context.Context, problem func(string)) (Health, error)
 }
 
 // Repair mends the store and the places of secrets and guests, telling each thing that
-// it does. See [store.Store.Repair].
+// it does. See [store.Store.Repair]. One that can not be read is left as it is, which
+// [Node.Health] tells.
 func (n *Node) Repair(ctx context.Context, told func(string)) error {
 	own, ok := n.current().(*owner)
 	if !ok {
@@ -44,9 +50,23 @@ func (n *Node) Repair(ctx context.Context, told func(string)) error {
 	if err := own.store.Repair(ctx, own.key.DID(), func(p store.Problem) { told(p.String()) }); err != nil {
 		return err
 	}
-	return own.rooms.each(func(name string, v *store.Vault) error {
-		return v.Repair(ctx, own.store, own.key.DID(), func(p store.Problem) { told(hidden(name, p)) })
+	return own.rooms.each(func(name string, v *store.Vault, err error) error {
+		if err == nil {
+			err = v.Repair(ctx, own.store, own.key.DID(), func(p store.Problem) { told(hidden(name, p)) })
+		}
+		return own.rooms.told(name, err, func(string) {})
 	})
+}
+
+// told tells that a room is damaged as a whole, and then there is no error: the others
+// are looked at all the same.
+func (r *rooms) told(name string, err error, tell func(string)) error {
+	if err == nil || !r.left(name, err) {
+		return err
+	}
+	why, _, _ := strings.Cut(err.Error(), "\n") // and a hint that says less
+	tell(fmt.Sprintf("%s can not be read, and nothing of it is removed: %s: the same folder of a copy that `ipvm backup` made can take its place, or move it away to go on without what is in it", name, why))
+	return nil
 }
 
 // hidden is a problem in a room, without what would tell a secret.

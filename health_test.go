@@ -36,7 +36,7 @@ func TestHealthTellsWhoIsRefused(t *testing.T) {
 	held := uint64(5)
 	o := &owner{store: reserving(t, 10), quota: &quota{
 		others: bound{max: 100}, reckoned: func() uint64 { return held }, log: slog.New(slog.DiscardHandler), kick: make(chan struct{}, 1),
-	}}
+	}, rooms: newRooms(t.TempDir(), store.Options{})}
 	if err, g := o.healthy(), o.guests(); err != nil || g.Refused != "" {
 		t.Errorf("with room: %v, %+v", err, g)
 	}

@@ -168,7 +168,8 @@ func (b *bound) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m, broken := measure(ctx, parts)
+	m, _ := measure(ctx, parts)
+	broken := m.unknown
 	if m.total <= b.max {
 		b.full.Store(nil)
 		return broken
@@ -181,8 +182,8 @@ func (b *bound) look(ctx context.Context) error {
 		return broken
 	}
 	broken = errors.Join(broken, err)
-	m, err = measure(ctx, m.parts)
-	if broken = errors.Join(broken, err); ctx.Err() != nil {
+	m, _ = measure(ctx, m.parts)
+	if broken = errors.Join(broken, m.unknown); ctx.Err() != nil {
 		return broken
 	}
 	held := m.total

@@ -33,14 +33,15 @@ type rooms struct {
 	dir     string        // the state directory
 	options store.Options // of each vault
 
-	mu     sync.Mutex
-	vaults map[string]*store.Vault // by folder
-	closed bool
+	mu      sync.Mutex
+	vaults  map[string]*store.Vault // by folder
+	damaged map[string]damage       // likewise: what was found so far
+	closed  bool
 }
 
 func newRooms(dir string, options store.Options) *rooms {
 	options.CacheBytes = 1 << 20
-	return &rooms{dir: dir, options: options, vaults: make(map[string]*store.Vault)}
+	return &rooms{dir: dir, options: options, vaults: make(map[string]*store.Vault), damaged: make(map[string]damage)}
 }
 
 // goneDir is the name of the folder in the state directory where a room is removed.
@@ -90,6 +91,9 @@ func (r *rooms) folder(name string) (*store.Vault, error) {
 	if v := r.vaults[name]; v != nil {
 		return v, nil
 	}
+	if d, known := r.damaged[name]; known && r.now().Sub(d.tried).Abs() < roomAgain {
+		return nil, d.err
+	}
 	path := filepath.Join(r.dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
@@ -105,8 +109,11 @@ func (r *rooms) folder(name string) (*store.Vault, error) {
 	}
 	v, err := store.OpenVault(path, o)
 	if err != nil {
-		return nil, fmt.Errorf("open the vault %s: %w", name, err)
+		err = fmt.Errorf("open the vault %s: %w", name, err)
+		r.note(name, err)
+		return nil, err
 	}
+	delete(r.damaged, name)
 	r.vaults[name] = v
 	return v, nil
 }
@@ -126,7 +133,7 @@ func roomFor(path string) error {
 }
 
 // guests calls visit with each vault of what a guest has run, secrets aside,
-// until it returns false.
+// until it returns false. One that can not be read is left out.
 func (r *rooms) guests(visit func(*store.Vault) (more bool, err error)) error {
 	entries, err := os.ReadDir(filepath.Join(r.dir, GuestsDir))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -136,15 +143,16 @@ func (r *rooms) guests(visit func(*store.Vault) (more bool, err error)) error {
 		if strings.HasSuffix(e.Name(), secretRoom) {
 			continue
 		}
-		v, err := r.folder(filepath.Join(GuestsDir, e.Name()))
-		if err != nil {
-			return err
+		name := filepath.Join(GuestsDir, e.Name())
+		v, err := r.folder(name)
+		more := true
+		if err == nil {
+			more, err = visit(v)
 		}
-		more, err := visit(v)
-		if errors.Is(err, store.ErrClosed) && r.gone(v) {
-			continue // nothing was in it
-		}
-		if err != nil || !more {
+		switch {
+		case errors.Is(err, store.ErrClosed) && r.gone(v): // nothing was in it
+		case err != nil && r.left(name, err):
+		case err != nil || !more:
 			return err
 		}
 	}
@@ -178,18 +186,17 @@ func (r *rooms) names() (names []string, err error) {
 	return names, nil
 }
 
-// each calls visit with each vault that there is.
-func (r *rooms) each(visit func(name string, v *store.Vault) error) error {
+// each calls visit with each vault that there is; with nil for one that can not be
+// opened, and why.
+func (r *rooms) each(visit func(name string, v *store.Vault, err error) error) error {
 	names, err := r.names()
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
 		v, err := r.folder(name)
-		if err == nil {
-			if err = visit(name, v); errors.Is(err, store.ErrClosed) && r.gone(v) {
-				err = nil // nothing was in it
-			}
+		if err = visit(name, v, err); errors.Is(err, store.ErrClosed) && r.gone(v) {
+			continue // nothing was in it
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -199,7 +206,8 @@ func (r *rooms) each(visit func(name string, v *store.Vault) error) error {
 }
 
 // remove removes a room that nothing is in, whose owner is not known to need it: the
-// next time it is made anew. It tells whether it did.
+// next time it is made anew. It tells whether the room is left, also where that failed
+// halfway.
 func (r *rooms) remove(name string) (bool, error) {
 	v, err := r.folder(name)
 	if err != nil {
@@ -212,27 +220,35 @@ func (r *rooms) remove(name string) (bool, error) {
 	}
 	delete(r.vaults, name)
 	if err := v.Close(); err != nil {
-		return false, err
+		return true, err
 	}
 	gone := filepath.Join(r.dir, goneDir)
 	if err := errors.Join(os.RemoveAll(gone), os.Rename(filepath.Join(r.dir, name), gone)); err != nil {
-		return false, err
+		return true, err
 	}
 	fault.Point("rooms.gone")
 	return true, os.RemoveAll(gone)
 }
 
-// block is a block of what a guest has run.
+// block is a block of what a guest has run: an intact one, if any.
 func (r *rooms) block(link ipld.Link) (data []byte, found bool, err error) {
+	var damaged error
 	err = r.guests(func(v *store.Vault) (bool, error) {
 		var err error
 		data, err = v.Block(link)
-		if errors.Is(err, store.ErrNotFound) {
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return true, nil
+		case store.BlockDamaged(err):
+			damaged = err
 			return true, nil
 		}
 		found = err == nil
 		return false, err
 	})
+	if err == nil && !found {
+		err = damaged
+	}
 	return data, found, err
 }
 

@@ -4,18 +4,22 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/receipt"
 	"github.com/ipvm-wg/go-ipvm/secret"
 	"github.com/ipvm-wg/go-ipvm/store"
+	"github.com/ipvm-wg/go-ipvm/task"
 )
 
 // However many have had something run, what they had can be read, the owner has
@@ -190,24 +194,152 @@ func TestCollectionBesideADamagedRoom(t *testing.T) {
 		}
 		n.later.Add(int64(time.Hour))
 	}
-	collected := func(err error) {
+	collected := func() {
 		t.Helper()
-		if err == nil || strings.Count(err.Error(), "open the vault guests/00damaged") != 1 {
-			t.Errorf("what is damaged is told so: %v", err)
-		}
 		if held, err := v.Held(t.Context()); held > 1<<20 || err != nil {
 			t.Errorf("the other room holds %d bytes, %v", held, err)
 		}
 	}
 	fill()
 	for range 2 { // the node may have been looking at that moment
-		err = n.own.quota.look(t.Context())
+		n.look() // which has logged it
 	}
-	collected(err)
+	collected()
 	fill()
 	_, err = n.own.Collect(t.Context(), store.Collection{Bounded: true})
-	collected(err)
+	if err == nil || strings.Count(err.Error(), "open the vault guests/00damaged") != 1 {
+		t.Errorf("what is damaged is told so: %v", err)
+	}
+	collected()
 	if held, err := n.own.heldOwn(t.Context()); err != nil || held > 1<<10 {
 		t.Errorf("the owner's holds %d bytes, %v", held, err)
 	}
+}
+
+// Whatever has become of rooms, the others are read and looked after; each that is
+// damaged is told, logged once, and nothing of it is removed.
+func TestDamagedRooms(t *testing.T) {
+	t.Parallel()
+	var log lockedText
+	n := newQuiet(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	blockOf := func(guest string) ipld.Block {
+		data := bytes.Repeat([]byte(guest), store.InlineBlock)
+		return ipld.Block{Link: ipld.LinkOf(ipld.CodecRaw, data), Data: data}
+	}
+	folder := func(guest string) string { return guestFolder(did.DID("did:key:" + guest)) }
+	path := func(guest, name string) string { return filepath.Join(n.node.Dir(), folder(guest), name) }
+	for _, guest := range []string{"whole", "lost", "garbled", "torn"} {
+		for again := range 2 { // what was put is in a table then, and not only in the log
+			v, err := store.OpenVault(path(guest, ""), store.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again == 0 {
+				err = v.Put(secret.New(store.Batch{Blocks: []ipld.Block{blockOf(guest)}}))
+			}
+			if err = errors.Join(err, v.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.RemoveAll(path("lost", "db")); err != nil {
+		t.Fatal(err)
+	}
+	garble(t, path("garbled", "db/MANIFEST-*"))
+	garble(t, path("torn", "db/*.sst"))
+	files := n.filesIn(GuestsDir)
+	for range 2 {
+		if data, err := n.own.Block(t.Context(), blockOf("whole").Link); err != nil || len(data) != store.InlineBlock*len("whole") {
+			t.Errorf("of the room that is whole: %d bytes, %v", len(data), err)
+		}
+		for _, guest := range []string{"nobody", "lost", "garbled", "torn"} {
+			if _, err := n.own.Block(t.Context(), blockOf(guest).Link); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("a block of %s: %v", guest, err)
+			}
+		}
+		if all, err := n.own.Receipts(t.Context(), task.ID{Link: blockOf("torn").Link}); len(all) > 0 || err != nil {
+			t.Errorf("receipts: %v, %v", all, err)
+		}
+		if err := n.own.Scan(t.Context(), func(*receipt.Signed) bool { return true }); err != nil {
+			t.Errorf("all receipts: %v", err)
+		}
+	}
+	sizes, err := n.own.Sizes(t.Context())
+	if err != nil || sizes.Damaged < 2 || sizes.Guests == 0 {
+		t.Errorf("sizes: %+v, %v", sizes, err)
+	}
+	if g := n.own.guests(); g.Damaged != 3 {
+		t.Errorf("%d rooms of guests are told to be damaged", g.Damaged)
+	}
+	n.later.Add(int64(time.Hour))
+	if _, err := n.own.Collect(t.Context(), store.Collection{Bounded: true}); err == nil {
+		t.Error("a collection says nothing")
+	}
+	if _, err := n.own.Block(t.Context(), blockOf("whole").Link); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("what was to go from the room that is whole: %v", err)
+	}
+	n.look()
+	left := n.filesIn(GuestsDir)
+	for name, size := range files { // the database's notes about itself may change
+		mine := strings.Contains(name, "/blobs/") || strings.HasSuffix(name, ".sst")
+		if mine && !strings.HasPrefix(name, folder("whole")) && left[name] != size {
+			t.Errorf("%s had %d bytes and has %d", name, size, left[name])
+		}
+	}
+	var said strings.Builder
+	if err := n.node.Repair(t.Context(), func(string) {}); err != nil {
+		t.Error(err)
+	}
+	if _, err := n.node.Health(t.Context(), func(what string) { said.WriteString(what + "\n") }); err != nil {
+		t.Error(err)
+	}
+	for _, guest := range []string{"lost", "garbled", "torn"} {
+		if !strings.Contains(said.String(), folder(guest)+" can not be read") {
+			t.Errorf("nothing is said of %s: %s", guest, said.String())
+		}
+	}
+	for _, guest := range []string{"lost", "garbled", "torn"} {
+		if n := strings.Count(log.String(), `msg="a room is damaged: it is left out, and nothing of it is removed" room=`+folder(guest)+" "); n != 1 {
+			t.Errorf("%s was logged %d times", guest, n)
+		}
+	}
+}
+
+// garble writes over the middle of files.
+func garble(t *testing.T, pattern string) {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatal(pattern, err)
+	}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range len(data) * 2 / 3 {
+			data[i] ^= 0x55
+		}
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// lockedText is written by many.
+type lockedText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }

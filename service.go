@@ -131,7 +131,7 @@ func (o *owner) healthy() error {
 
 // guests tells how much is kept for others, and whether more is taken.
 func (o *owner) guests() homestar.Guests {
-	g := homestar.Guests{Bytes: o.quota.reckoned(), Quota: o.quota.others.max}
+	g := homestar.Guests{Bytes: o.quota.reckoned(), Quota: o.quota.others.max, Damaged: o.rooms.broken()}
 	if o.quota.admit(engine.Anyone) != nil {
 		g.Refused = "what is kept for others than the owner is at its quota"
 	}

@@ -16,13 +16,16 @@ func (o *owner) Sizes(ctx context.Context) (s rpc.Sizes, err error) {
 	}
 	for _, p := range own {
 		n, err := p.held(ctx)
+		switch {
+		case p.name == StoreDir:
+			s.Store = n
+		case err != nil && o.rooms.left(p.name, err):
+			err, s.Damaged = nil, s.Damaged+1
+		default:
+			s.Secrets = n
+		}
 		if err != nil {
 			return s, err
-		}
-		if p.name == StoreDir {
-			s.Store = n
-		} else {
-			s.Secrets = n
 		}
 	}
 	others, err := o.others()
@@ -31,13 +34,16 @@ func (o *owner) Sizes(ctx context.Context) (s rpc.Sizes, err error) {
 	}
 	for _, p := range others {
 		n, err := p.held(ctx)
+		switch {
+		case p.name == StoreDir:
+			s.Sent += n
+		case err != nil && o.rooms.left(p.name, err):
+			err, s.Damaged = nil, s.Damaged+1
+		default:
+			s.Guests, s.Rooms = s.Guests+n, s.Rooms+1
+		}
 		if err != nil {
 			return s, err
-		}
-		if p.name == StoreDir {
-			s.Sent += n
-		} else {
-			s.Guests, s.Rooms = s.Guests+n, s.Rooms+1
 		}
 	}
 	if s.Runs, err = o.runs.Bytes(); err != nil {

@@ -63,6 +63,8 @@ type Guests struct {
 	Quota uint64 `json:"quota"`
 	// Refused is why nothing more is taken from them just now; empty where it is.
 	Refused string `json:"refused,omitempty"`
+	// Damaged is how many places of theirs can not be read.
+	Damaged int `json:"damaged,omitempty"`
 }
 
 // health is the node's, for each version of the client in its place.

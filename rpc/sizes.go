@@ -16,6 +16,7 @@ type Sizes struct {
 	Sent    uint64 // what others sent
 	Code    uint64 // compiled code
 	Rooms   int    // in which there is what others had run
+	Damaged int    // more rooms, which can not be read: they are in no number above
 }
 
 // Others is how much is kept for others than the owner.
@@ -34,6 +35,7 @@ func (r *request) sizes() error {
 	o.uint("sent", s.Sent)
 	o.uint("code", s.Code)
 	o.int("rooms", int64(s.Rooms))
+	o.int("damaged", int64(s.Damaged))
 	return r.answerValue(typeCBOR, o.done())
 }
 
@@ -50,7 +52,7 @@ func (c *Client) Sizes(ctx context.Context) (s Sizes, err error) {
 	f := fieldsOf(v)
 	s = Sizes{
 		Store: f.uint("store"), Runs: f.uint("runs"), Secrets: f.uint("secrets"), Guests: f.uint("guests"), Sent: f.uint("sent"),
-		Code: f.uint("code"), Rooms: int(f.int("rooms")),
+		Code: f.uint("code"), Rooms: int(f.int("rooms")), Damaged: int(f.int("damaged")),
 	}
 	if err := f.end(); err != nil {
 		return Sizes{}, fmt.Errorf("%w: sizes: %w", errAnswer, err)

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 )
@@ -73,6 +76,16 @@ func (e *CorruptError) Error() string {
 }
 
 func (e *CorruptError) Unwrap() error { return e.Err }
+
+// BlockDamaged tells whether err is of one block that is damaged or gone, and not of the
+// database.
+func BlockDamaged(err error) bool {
+	var corrupt *CorruptError
+	return errors.As(err, &corrupt) && corrupt.Link.Defined() && (filepath.Base(corrupt.Path) != "db" || errors.Is(err, ipld.ErrMismatch))
+}
+
+// Damaged tells whether err is of a database that can not be read, or not all of it.
+func Damaged(err error) bool { return pebble.IsCorruptionError(err) }
 
 // MayPass tells whether err is of a disk that can be put in order while a program
 // runs: one that is full, or read-only.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -147,6 +149,9 @@ func (s *Store) openLocked() error {
 	if err := s.clearTemp(); err != nil {
 		return err
 	}
+	if err := s.lostDB(); err != nil {
+		return err
+	}
 	if err := s.openDB(); err != nil {
 		return err
 	}
@@ -162,6 +167,36 @@ func (s *Store) openLocked() error {
 	}
 	return nil
 }
+
+// lostDB reports a database that is gone while other files of the store are there: a new
+// one would know nothing of them, and they would be removed.
+func (s *Store) lostDB() error {
+	dir := s.path("db")
+	db, err := pebble.Peek(dir, s.fs)
+	if err != nil {
+		return fmt.Errorf("look for the database: %w", err)
+	}
+	if db.Exists {
+		return nil
+	}
+	for folder, rests := range map[string]func(name string) bool{
+		dir:             func(name string) bool { return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".log") },
+		s.path("blobs"): func(name string) bool { return name != "tmp" },
+		s.dir:           func(name string) bool { return name == "filter" },
+	} {
+		names, err := s.fs.List(folder)
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(names, rests); i >= 0 {
+			return &CorruptError{Path: dir, Err: fmt.Errorf("the database is gone, and %s is there", s.fs.PathJoin(folder, names[i])), Hint: hintLost}
+		}
+	}
+	return nil
+}
+
+// hintLost is for who has lost the database.
+const hintLost = "a copy that `ipvm backup` made can take the place of the folder; without one, move it away to begin anew"
 
 func (s *Store) openDB() error {
 	fs := newGuard(s.fs, s.path("db"), s.fail)

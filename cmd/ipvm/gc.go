@@ -121,12 +121,17 @@ type sizesJSON struct {
 	Sent    uint64 `json:"sent"`
 	Code    uint64 `json:"code"`
 	Rooms   int    `json:"rooms"`
+	Damaged int    `json:"damaged,omitempty"`
 }
 
 // sizesText is what is kept, by part.
 func sizesText(s rpc.Sizes) string {
+	rooms := countOf(s.Rooms, "room")
+	if s.Damaged > 0 {
+		rooms += fmt.Sprintf(" (%d more can not be read: `ipvm doctor`)", s.Damaged)
+	}
 	return fmt.Sprintf("%s in the store, about %s of it records of runs; %s of secrets; %s for others in %s, and %s that they sent; %s of compiled code",
-		bytesText(s.Store), bytesText(s.Runs), bytesText(s.Secrets), bytesText(s.Guests), countOf(s.Rooms, "room"), bytesText(s.Sent), bytesText(s.Code))
+		bytesText(s.Store), bytesText(s.Runs), bytesText(s.Secrets), bytesText(s.Guests), rooms, bytesText(s.Sent), bytesText(s.Code))
 }
 
 func (a *app) gc(cmd *cobra.Command, f gcFlags) (err error) {
