@@ -95,7 +95,16 @@ func (o *owner) Submit(ctx context.Context, g *graph.Graph, opts runs.Options) (
 }
 
 // RunOf returns how an accepted run stands.
-func (o *owner) RunOf(_ context.Context, id runs.ID) (runs.Run, error) { return o.runs.Get(id) }
+func (o *owner) RunOf(ctx context.Context, id runs.ID) (runs.Run, error) {
+	r, err := o.runs.Get(id)
+	if err != nil {
+		return r, err
+	}
+	if jobs, looked := o.runs.Found(ctx, r, r.Jobs); looked {
+		r.Settled = len(jobs)
+	}
+	return r, nil
+}
 
 // Submission returns an accepted run with what it was submitted with.
 func (o *owner) Submission(_ context.Context, id runs.ID) (runs.Submission, error) {
@@ -103,11 +112,41 @@ func (o *owner) Submission(_ context.Context, id runs.ID) (runs.Submission, erro
 }
 
 // JobsOf returns what its jobs came to.
-func (o *owner) JobsOf(_ context.Context, id runs.ID) ([]runs.Job, error) { return o.runs.Jobs(id) }
+func (o *owner) JobsOf(ctx context.Context, id runs.ID) ([]runs.Job, error) {
+	jobs, err := o.runs.Jobs(id)
+	if err != nil || len(jobs) > 0 {
+		return jobs, err
+	}
+	r, err := o.runs.Get(id)
+	if err != nil {
+		return nil, err
+	}
+	jobs, _ = o.runs.Found(ctx, r, r.Jobs)
+	return jobs, nil
+}
+
+// foundInList bounds for how many jobs of all runs in one list it is looked what they came
+// to, where their records do not say.
+const foundInList = 10_000
 
 // Runs calls yield with accepted runs.
-func (o *owner) Runs(_ context.Context, q runs.Query, yield func(runs.Run) bool) error {
-	return o.runs.List(q, yield)
+func (o *owner) Runs(ctx context.Context, q runs.Query, yield func(runs.Run) bool) error {
+	left := foundInList
+	return o.runs.List(q, func(r runs.Run) bool {
+		if jobs, looked := o.runs.Found(ctx, r, left); looked {
+			r.Settled, left = len(jobs), left-r.Jobs
+		}
+		return yield(r)
+	})
+}
+
+// known tells which jobs of g are remembered to who.
+func (o *owner) known(ctx context.Context, who did.DID, g *graph.Graph) ([]engine.Forecast, error) {
+	opts := engine.Options{Recall: true}
+	if who != "" {
+		opts.Permit = onBehalf(who)
+	}
+	return o.Engine.Preview(ctx, g, opts)
 }
 
 // Watch tells the events of an accepted run.

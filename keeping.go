@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/graph"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/rpc"
@@ -153,11 +152,7 @@ func (o *owner) keepWorkflow(ctx context.Context, r *store.Roots, id runs.ID) er
 	if err != nil {
 		return nil // likewise
 	}
-	opts := engine.Options{Recall: true}
-	if id.For != "" {
-		opts.Permit = onBehalf(id.For)
-	}
-	all, err := o.Engine.Preview(ctx, g, opts)
+	all, err := o.known(ctx, id.For, g)
 	if err != nil {
 		return fmt.Errorf("what workflow %s rests on: %w", link, err)
 	}

@@ -134,7 +134,7 @@ func newOwner(dir string, o Options) (own *owner, err error) {
 		Fetcher: fetcher(own.gateway),
 		Workers: o.Workers, Policy: o.Policy, Now: o.Now,
 	})
-	own.runs = runs.New(runs.Config{Store: own.store, Judge: own.accept, Run: own.perform, Now: o.Now, Log: o.Log})
+	own.runs = runs.New(runs.Config{Store: own.store, Judge: own.accept, Run: own.perform, Known: own.known, Now: o.Now, Log: o.Log})
 	own.quota = newQuota(own, o)
 	fault.Point("node.listen")
 	own.server, err = rpc.Listen(dir, own)

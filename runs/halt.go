@@ -96,11 +96,8 @@ type recalled struct {
 // recall finds in receipts what the jobs of a run came to that nobody drives and whose
 // record does not say, since the process that did was killed; nil if there is none.
 func (k *Keeper) recall(ctx context.Context, id ID) *recalled {
-	k.mu.Lock()
-	r, err := k.load(id)
-	active := k.active[id] != nil
-	k.mu.Unlock()
-	if err != nil || active || r.State != Running || r.Settled > 0 {
+	r := k.abandoned(id)
+	if r == nil {
 		return nil
 	}
 	g, err := k.document(r)
@@ -119,6 +116,45 @@ func (k *Keeper) recall(ctx context.Context, id ID) *recalled {
 		}
 	}
 	return found
+}
+
+// abandoned is the record of a run that nobody drives and that says of none of its jobs what
+// it came to; nil if it is no such run.
+func (k *Keeper) abandoned(id ID) *record {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r, err := k.load(id)
+	if err != nil || k.active[id] != nil || r.State != Running || r.Settled > 0 {
+		return nil
+	}
+	return r
+}
+
+// Found is what jobs of r came to as far as receipts tell, where nobody drives r and its
+// record does not say, since the process that did was killed. Unlike [Keeper.Suspend] it
+// changes nothing. It tells whether it has looked: it does not for more than most jobs.
+func (k *Keeper) Found(ctx context.Context, r Run, most int) (jobs []Job, looked bool) {
+	if k.Known == nil || r.State != Running || r.Settled > 0 || r.Jobs > most {
+		return nil, false
+	}
+	kept := k.abandoned(r.ID)
+	if kept == nil {
+		return nil, false
+	}
+	g, err := k.document(kept)
+	var all []engine.Forecast
+	if err == nil {
+		all, err = k.Known(ctx, r.For, g)
+	}
+	if err != nil {
+		k.Log.Warn("runs: how far a workflow had come is not known", "workflow", r.Workflow, "err", err)
+	}
+	for i := range all {
+		if j := all[i].Remembered; j != nil {
+			jobs = append(jobs, jobOf(j))
+		}
+	}
+	return jobs, true
 }
 
 // Resume takes up a run that was suspended, cancelled or broken, or that failed;

@@ -58,6 +58,9 @@ type Config struct {
 	// behalf of who. It is called again for the same submission after an
 	// interruption. The error wraps [ErrRefused] if it may not run any more.
 	Run func(ctx context.Context, who did.DID, g *graph.Graph, o engine.Options) (*engine.Report, error)
+	// Known tells which jobs of g are remembered to who, as [engine.Engine.Preview] does.
+	// It is not called where it is nil.
+	Known func(ctx context.Context, who did.DID, g *graph.Graph) ([]engine.Forecast, error)
 	// Active is how many workflows are in progress at once, Open how many may be
 	// unfinished, those included that are suspended; 0 is [DefaultActive] and
 	// [DefaultOpen]. No principal has more than three times what is free.
