@@ -38,9 +38,10 @@ func TestCollectionAtFaultPoints(t *testing.T) {
 	}
 	t.Parallel()
 	n := newOpen(t, Options{Workers: 1})
+	n.own.quota.close() // which would remove the empty room
 	status, answer := n.ask("POST", "/v1/workflows", fmt.Sprintf(`
 first: {with: %[1]s, func: zeros, args: [300000]}
-second: {with: %[1]s, func: spin, args: [900000000], await: [first]}`, n.module))
+second: {with: %[1]s, %[2]s, await: [first]}`, n.module, endless))
 	if status != 202 {
 		t.Fatal(status, answer)
 	}

@@ -47,7 +47,7 @@ func TestCollectionOfRuns(t *testing.T) {
 	n := newOpen(t, Options{})
 	old := n.submit(n.zeros(10))
 	n.settled(old, 2)
-	suspended := n.submit(fmt.Sprintf("a: {with: %s, func: spin, args: [900000000]}", n.module))
+	suspended := n.submit(fmt.Sprintf("a: {with: %s, %s}", n.module, endless))
 	if _, err := n.own.runs.Suspend(t.Context(), suspended); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestCollectionAfterAHandOver(t *testing.T) {
 	n := newOpen(t, Options{Workers: 1})
 	id := n.submit(fmt.Sprintf(`
 first: {with: %[1]s, func: zeros, args: [300000]}
-second: {with: %[1]s, func: spin, args: [900000000], await: [first]}`, n.module))
+second: {with: %[1]s, %[2]s, await: [first]}`, n.module, endless))
 	n.settled(id, 1)
 	first, err := n.node.HandOver(t.Context(), id, filepath.Join(t.TempDir(), "first.car"))
 	if err != nil || first.Receipts != 1 {
