@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/task"
@@ -51,5 +52,14 @@ func overDisk(m Memory, out task.Outcome, limit uint64) (*task.Failure, error) {
 	if err != nil || use <= limit {
 		return nil, err
 	}
-	return task.Failf(task.KindType, "the result takes %d bytes, the disk limit of the job is %d", use, limit), nil
+	return task.Failf(task.KindType, tooLarge+"%d bytes, the disk limit of the job is %d", use, limit), nil
+}
+
+// tooLarge begins what [overDisk] says.
+const tooLarge = "the result takes "
+
+// IsOverDisk tells whether f is of a result that takes more than the job may leave
+// behind.
+func IsOverDisk(f *task.Failure) bool {
+	return f.Kind == task.KindType && strings.HasPrefix(f.Message, tooLarge)
 }

@@ -3,7 +3,6 @@ package wasi
 import (
 	"bytes"
 	"math"
-	"slices"
 )
 
 // read fills p from the bytes of a file at off, and says how far: less than p
@@ -66,9 +65,18 @@ func (fs *fileSystem) own(n *node, size uint64) errno {
 		n.data, n.shared = own, false
 		return success
 	}
-	n.data = slices.Grow(n.data, int(size)-had)[:size]
+	n.data = grown(n.data, int(size))
 	clear(n.data[had:]) // what was cut off before may lie there
 	return success
+}
+
+// grown is b with size bytes, no fewer than there were; its capacity doubles at least
+// where there is not enough, so that many small writes copy little.
+func grown(b []byte, size int) []byte {
+	if size > cap(b) {
+		b = append(make([]byte, 0, max(size, 2*cap(b))), b...)
+	}
+	return b[:size]
 }
 
 // cut shortens a file, and moves what is left if it would hold on to more

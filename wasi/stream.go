@@ -31,6 +31,6 @@ func (o *output) write(p []byte) errno {
 		return errNoSpace
 	}
 	o.room -= len(p)
-	o.kept = append(o.kept, p...)
+	o.kept = append(grown(o.kept, len(o.kept)+len(p))[:len(o.kept)], p...)
 	return success
 }

@@ -51,6 +51,12 @@ func TestInspect(t *testing.T) {
 			About{Form: FormCore, Path: PathDirect, Imports: []string{"env#no"}, HasMax: true},
 			"unsupported: the module imports env#no; offered are",
 		},
+		{
+			"shared memory", rawModule("\x05\x01\x03\x01\x02"),
+			About{Form: FormCore},
+			"unsupported: a core module that does not run here: section 5: it uses a feature that is off: a memory that is shared",
+		},
+		{"cut off", rawModule("\x05\x01"), About{Form: FormCore}, "unsupported: a core module that does not run here: section 5: bytes out of place"},
 		{"broken", []byte("\x00asm\x01\x00\x00\x00\x01\x7f"), About{Form: FormCore}, "unsupported: a core module that does not run here"},
 	}
 	for _, tt := range tests {

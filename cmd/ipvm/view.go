@@ -364,6 +364,9 @@ func failureHint(j *engine.JobReport) string {
 	case task.KindHandler:
 		return "a handler returns ok, rewire or msg; `ipvm check` shows the type that it has to have"
 	case task.KindType:
+		if engine.IsOverDisk(j.Outcome.Failure) {
+			return fmt.Sprintf("it may leave %s; give the job more disk", size(j.Limits.Disk))
+		}
 		return "`ipvm wasm inspect MODULE` shows what its functions take and return"
 	case task.KindLost:
 		return "import it again with `ipvm block put FILE`, or run again what made it; `ipvm doctor` tells where it was and what else is damaged"

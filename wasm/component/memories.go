@@ -228,7 +228,7 @@ func (c *counter) externDesc(r *reader) {
 	sort, core := r.sort()
 	switch sort {
 	case 0x02: // a value
-		r.feature()
+		r.feature("values that are imported or exported")
 	case sortType: // equal to another or a resource
 		if r.byte() == 0x00 {
 			r.u32()

@@ -123,7 +123,7 @@ func (m *Module) section(id byte, r *reader) error {
 
 func (m *Module) readType(r *reader) {
 	if r.byte() != 0x60 {
-		r.feature()
+		r.feature("a type that is none of functions")
 		return
 	}
 	m.types = append(m.types, abi.Signature{Params: r.values(), Results: r.values()})
@@ -147,7 +147,7 @@ func (r *reader) values() string {
 		case 0x70, 0x6f:
 			out[i] = 'r'
 		default:
-			r.feature()
+			r.feature("values other than numbers, vectors and plain references")
 		}
 	}
 	return string(out)
@@ -168,7 +168,7 @@ func (m *Module) readImport(r *reader) {
 		r.byte()
 		r.byte()
 	default:
-		r.feature()
+		r.feature("tags, for exceptions")
 	}
 	m.Imports = append(m.Imports, i)
 }
@@ -197,7 +197,7 @@ func (m *Module) readExport(r *reader) {
 
 func (r *reader) table() {
 	if b := r.byte(); b != 0x70 && b != 0x6f {
-		r.feature() // a table with initial values is one too
+		r.feature("a table of typed references, or with initial values")
 	}
 	r.memory()
 }
@@ -211,7 +211,7 @@ func (r *reader) memory() Memory {
 	case 0x01:
 		m.Min, m.Max, m.HasMax = uint64(r.u32()), uint64(r.u32()), true
 	default:
-		r.feature()
+		r.feature("a memory that is shared, has 64-bit addresses or pages of another size")
 	}
 	return m
 }

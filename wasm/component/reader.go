@@ -2,6 +2,7 @@ package component
 
 import (
 	"errors"
+	"fmt"
 	"unicode/utf8"
 )
 
@@ -41,7 +42,7 @@ var ErrFeature = errors.New("it uses a feature that is off")
 type reader struct {
 	buf []byte
 	bad bool
-	off bool // bad, by a feature that does not run here
+	off string // the feature that does not run here, by which it is bad
 }
 
 func (r *reader) byte() byte {
@@ -75,9 +76,12 @@ func (r *reader) fail() {
 	r.buf = nil
 }
 
-func (r *reader) feature() {
+// feature notes that what is read uses a feature that does not run here.
+func (r *reader) feature(what string) {
+	if !r.bad {
+		r.off = what
+	}
 	r.fail()
-	r.off = true
 }
 
 // take returns the next n bytes.
@@ -119,8 +123,8 @@ func (r *reader) section() (id byte, body reader) {
 
 // end tells whether everything was read and all was well.
 func (r *reader) end() error {
-	if r.off {
-		return ErrFeature
+	if r.off != "" {
+		return fmt.Errorf("%w: %s", ErrFeature, r.off)
 	}
 	if r.bad || len(r.buf) > 0 {
 		return errBytes
