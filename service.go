@@ -101,7 +101,7 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 		},
 		Runs: own.runs, Store: unsigned{own}, DID: own.key.DID(), Version: o.Version, Log: log,
 		Listeners: func() []string { return []string{s.addr} }, Healthy: own.healthy, Quarantined: own.quarantine.Refused,
-		Guests: own.guests,
+		Guests: own.guests, Refuse: refuse,
 	})
 	native := api.New(api.Config{Node: visitor{n, own}, Runs: own.runs, Judge: own.asked, Version: o.Version, Log: log})
 	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -115,6 +115,26 @@ func (s *Service) listen(ctx context.Context, n *Node, own *owner, o ServeOption
 		return errors.Join(err, l.Close())
 	}
 	return nil
+}
+
+// refusals are the problems with which requests are refused at the paths of Homestar's
+// clients.
+var refusals = map[int]api.Kind{
+	http.StatusBadRequest: api.BadRequest, http.StatusNotFound: api.NotFound, http.StatusMethodNotAllowed: api.NotAllowed,
+	http.StatusRequestEntityTooLarge: api.TooLarge, http.StatusUnsupportedMediaType: api.Unsupported,
+	http.StatusUpgradeRequired: api.Upgrade, http.StatusServiceUnavailable: api.Full,
+}
+
+// refuse answers as everywhere on the node where there is no other answer.
+func refuse(w http.ResponseWriter, r *http.Request, status int, why error) {
+	kind, known := refusals[status]
+	switch {
+	case errors.Is(why, homestar.ErrStopping):
+		kind = api.Stopping
+	case !known:
+		kind = api.Internal
+	}
+	(&api.Problem{Kind: kind, Detail: why.Error()}).ServeHTTP(w, r)
 }
 
 // healthy is why the node takes no new work, whoever submits it: nothing is written any

@@ -31,6 +31,7 @@ const (
 	Foreign       Kind = "foreign" // a request that came through someone else's page or name
 	NotFound      Kind = "not-found"
 	NotAllowed    Kind = "not-allowed"
+	Upgrade       Kind = "upgrade" // what is here is spoken over a WebSocket
 	NotAcceptable Kind = "not-acceptable"
 	Timeout       Kind = "timeout"
 	Conflict      Kind = "conflict"
@@ -56,6 +57,7 @@ var kinds = map[Kind]struct {
 	Foreign:       {http.StatusForbidden, "Requests from there are not taken"},
 	NotFound:      {http.StatusNotFound, "There is no such thing"},
 	NotAllowed:    {http.StatusMethodNotAllowed, "The method is not possible here"},
+	Upgrade:       {http.StatusUpgradeRequired, "This needs a WebSocket"},
 	NotAcceptable: {http.StatusNotAcceptable, "There is no such form of it"},
 	Timeout:       {http.StatusRequestTimeout, "The request took too long to arrive"},
 	Conflict:      {http.StatusConflict, "Not possible as things stand"},

@@ -158,7 +158,7 @@ func TestKinds(t *testing.T) {
 		want = append(want, client.Kind(m[1]))
 	}
 	expect(t, "kinds", []client.Kind{
-		client.BadRequest, client.Faults, client.Incomplete, client.Denied, client.Foreign, client.NotFound, client.NotAllowed, client.NotAcceptable,
+		client.BadRequest, client.Faults, client.Incomplete, client.Denied, client.Foreign, client.NotFound, client.NotAllowed, client.Upgrade, client.NotAcceptable,
 		client.Timeout, client.Conflict, client.TooLarge, client.Unsupported, client.Busy, client.Full, client.Internal, client.Stopping, client.DiskFull, client.Quota,
 	}, want)
 }

@@ -25,6 +25,7 @@ const (
 	Foreign       Kind = "foreign"
 	NotFound      Kind = "not-found"
 	NotAllowed    Kind = "not-allowed"
+	Upgrade       Kind = "upgrade"
 	NotAcceptable Kind = "not-acceptable"
 	Timeout       Kind = "timeout"
 	Conflict      Kind = "conflict"

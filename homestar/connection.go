@@ -263,8 +263,8 @@ func (c *connection) keepAlive() {
 			}
 		case <-c.life.Done():
 			// The reader has ended, or the node is stopping.
-			if errors.Is(context.Cause(c.life), errStopping) {
-				_ = c.socket.Close(websocket.StatusGoingAway, errStopping.Error())
+			if errors.Is(context.Cause(c.life), ErrStopping) {
+				_ = c.socket.Close(websocket.StatusGoingAway, ErrStopping.Error())
 			} else {
 				c.cut()
 			}

@@ -66,6 +66,9 @@ type Config struct {
 	Version string
 	// Listeners are the addresses at which the node can be reached; nil is none.
 	Listeners func() []string
+	// Refuse answers a request that is no JSON-RPC and has no other answer; nil answers in
+	// plain text. Header fields that belong to the status are set before.
+	Refuse func(w http.ResponseWriter, r *http.Request, status int, why error)
 	// Healthy is why the node takes no new work; nil is that it always does.
 	Healthy func() error
 	// Quarantined is how many tasks the node refuses to run, since they ended its
@@ -120,8 +123,8 @@ type Handler struct {
 	subscriptions, notifications, requests, held atomic.Int64
 }
 
-// errStopping is why connections end when a handler is closed.
-var errStopping = errors.New("the node is stopping")
+// ErrStopping is why connections end, and no more are taken, when a handler is closed.
+var ErrStopping = errors.New("the node is stopping")
 
 // New returns a handler over c. Close it.
 func New(c Config) *Handler {
@@ -149,7 +152,7 @@ func orDefault[T int | time.Duration](v *T, to T) {
 // runs go on.
 func (h *Handler) Close() error {
 	h.mu.Lock()
-	h.stop(errStopping)
+	h.stop(ErrStopping)
 	h.mu.Unlock()
 	h.work.Wait()
 	h.crew.Close()
@@ -167,7 +170,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.get(w, r)
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST")
-		http.Error(w, "JSON-RPC is spoken over a WebSocket or POST", http.StatusMethodNotAllowed)
+		h.refuse(w, r, http.StatusMethodNotAllowed, errors.New("JSON-RPC is spoken over a WebSocket or POST"))
 	}
 }
 
@@ -175,14 +178,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) {
 	if err := h.enter(); err != nil {
 		w.Header().Set("Retry-After", "5")
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		h.refuse(w, r, http.StatusServiceUnavailable, err)
 		return
 	}
 	defer h.leave()
 	// Origins are looked at before requests come here: see Handler.
-	socket, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	shake := &handshake{ResponseWriter: w}
+	socket, err := websocket.Accept(shake, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
-		return // the client was told
+		if shake.status != 0 {
+			h.refuse(w, r, shake.status, errors.New(shake.why))
+		}
+		return
 	}
 	c := &connection{Handler: h, socket: socket, writing: make(chan struct{}, 1), active: make(map[string]context.CancelFunc), counts: make(map[string]int64)}
 	c.serve()
@@ -197,7 +204,7 @@ func (h *Handler) enter() error {
 	defer h.mu.Unlock()
 	switch {
 	case h.life.Err() != nil:
-		return errStopping
+		return ErrStopping
 	case h.open >= h.MaxConnections:
 		return errConnections
 	}
@@ -216,7 +223,7 @@ func (h *Handler) leave() {
 // post answers one request of JSON-RPC.
 func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		http.Error(w, "expected a request as application/json", http.StatusUnsupportedMediaType)
+		h.refuse(w, r, http.StatusUnsupportedMediaType, errors.New("expected a request as application/json"))
 		return
 	}
 	data, release, err := h.read(r.Context(), http.MaxBytesReader(w, r.Body, int64(h.MaxMessage)))
@@ -224,7 +231,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		http.Error(w, "the request is too large", http.StatusRequestEntityTooLarge)
+		h.refuse(w, r, http.StatusRequestEntityTooLarge, errors.New("the request is too large"))
 		return
 	case err != nil:
 		return // there is nobody to answer
@@ -268,17 +275,17 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	if name == "" {
 		w.Header().Set("Upgrade", "websocket")
-		http.Error(w, "JSON-RPC is spoken here, over a WebSocket or POST", http.StatusUpgradeRequired)
+		h.refuse(w, r, http.StatusUpgradeRequired, errors.New("JSON-RPC is spoken here, over a WebSocket or POST"))
 		return
 	}
 	result, f := h.call(request{method: name})
 	if f != nil {
-		http.NotFound(w, r)
+		h.refuse(w, r, http.StatusNotFound, errors.New("there is no such path; JSON-RPC is spoken over a WebSocket or POST, and the rest is under /v1 and /ipfs"))
 		return
 	}
 	data, err := json.Marshal(result)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		h.refuse(w, r, http.StatusInternalServerError, err)
 		return
 	}
 	status := http.StatusOK
