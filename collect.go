@@ -21,6 +21,7 @@ import (
 // part is a part of what the node keeps that is collected by itself.
 type part struct {
 	name    string
+	whose   string                                // the folder of whose room it is in or beside; empty is the owner
 	held    func(context.Context) (uint64, error) // bytes, about
 	collect func(context.Context, store.Collection) (store.Collected, error)
 }
@@ -37,15 +38,19 @@ func (o *owner) own() ([]part, error) {
 }
 
 // others are the parts that hold what is kept for others: what they brought into the
-// store, and their rooms, where the marks on that are.
+// store, what is known of their runs, and their rooms, where the marks on that are.
 func (o *owner) others() (all []part, err error) {
 	lent, err := o.store.Lent()
+	if err == nil {
+		err = o.runs.Weigh()
+	}
 	if err != nil {
 		return nil, err
 	}
 	for who := range lent {
 		all = append(all, o.lentPart(who))
 	}
+	o.runs.EachWeight(func(who did.DID, _ uint64) { all = append(all, o.recordsPart(who)) })
 	names, err := o.rooms.names()
 	if err != nil {
 		return nil, err
@@ -58,16 +63,72 @@ func (o *owner) others() (all []part, err error) {
 	return all, nil
 }
 
+// heldFor is how much is kept for each other than the owner, by the folder of its room,
+// as far as that was measured.
+func (o *owner) heldFor() map[string]uint64 {
+	all := make(map[string]uint64)
+	o.rooms.reckon(all)
+	o.runs.EachWeight(func(who did.DID, bytes uint64) { all[guestFolder(who)] += bytes })
+	o.store.EachLent(func(who string, bytes uint64) { all[guestFolder(did.DID(who))] += bytes })
+	return all
+}
+
 // lentPart is what somebody brought into the store.
 func (o *owner) lentPart(who string) part {
 	held := func(context.Context) (uint64, error) {
 		lent, err := o.store.Lent()
 		return lent[who], err
 	}
-	return part{StoreDir, held, func(ctx context.Context, c store.Collection) (store.Collected, error) {
+	return part{StoreDir, guestFolder(did.DID(who)), held, func(ctx context.Context, c store.Collection) (store.Collected, error) {
 		c.Lent = who
 		return o.collectStore(ctx, c)
 	}}
+}
+
+// recordsFor is how long at least what is known of a run of another stays after its end:
+// who has it run may be asking for that.
+const recordsFor = 10 * time.Minute
+
+// recordsPart is what is known of the runs of somebody.
+func (o *owner) recordsPart(who did.DID) part {
+	held := func(context.Context) (uint64, error) { return o.recordsOf(who), nil }
+	collect := func(_ context.Context, c store.Collection) (sum store.Collected, err error) {
+		sum.Before = o.recordsOf(who)
+		_, err = o.runs.PastOf(who, func(r runs.Run, bytes uint64) bool {
+			above := c.Bounded && sum.Before-min(sum.Bytes, sum.Before) > c.MaxBytes
+			if !above && !r.Ended.Before(c.Before) || o.Now().Sub(r.Ended) < recordsFor {
+				return false
+			}
+			sum.Runs++
+			sum.Bytes += bytes
+			if c.Tell != nil {
+				c.Tell(store.Gone{Kind: store.GoneRun, Link: r.Workflow, Bytes: bytes, Used: r.Ended.UTC().Truncate(time.Hour), Where: guestFolder(who)})
+			}
+			return !c.DryRun
+		})
+		return sum, err
+	}
+	return part{recordsName, guestFolder(who), held, collect}
+}
+
+// recordsName names what is known of runs of others, which is in the store.
+const recordsName = "records"
+
+func (o *owner) recordsOf(who did.DID) (bytes uint64) {
+	o.runs.EachWeight(func(of did.DID, n uint64) {
+		if of == who {
+			bytes = n
+		}
+	})
+	return bytes
+}
+
+// notOwn is how much of the store is not the owner's, beside what is lent: what is known of
+// runs of others.
+func (o *owner) notOwn() (bytes uint64, err error) {
+	err = o.runs.Weigh()
+	o.runs.EachWeight(func(_ did.DID, n uint64) { bytes += n })
+	return bytes, err
 }
 
 func (o *owner) heldOwn(ctx context.Context) (uint64, error) {
@@ -76,10 +137,14 @@ func (o *owner) heldOwn(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	lent, err := o.store.Lent()
+	if err != nil {
+		return 0, err
+	}
 	for _, n := range lent {
 		held -= min(n, held)
 	}
-	return held, err
+	records, err := o.notOwn()
+	return held - min(records, held), err
 }
 
 // roomError is why a room can not be opened, which was logged.
@@ -89,9 +154,13 @@ func (e roomError) Unwrap() error { return e.error }
 
 // vaultPart is a room. One that can not be opened says so when it is measured.
 func (o *owner) vaultPart(name string) part {
+	whose := strings.TrimSuffix(name, secretRoom)
+	if name == VaultDir {
+		whose = ""
+	}
 	v, err := o.rooms.folder(name)
 	if err != nil {
-		return part{name: name, held: func(context.Context) (uint64, error) { return 0, roomError{err} }}
+		return part{name: name, whose: whose, held: func(context.Context) (uint64, error) { return 0, roomError{err} }}
 	}
 	collect := func(ctx context.Context, c store.Collection) (store.Collected, error) {
 		c.Notes, c.Marks, c.Here = engine.NoteKind, engine.SharedKind, o.store.Recorded
@@ -111,11 +180,17 @@ func (o *owner) vaultPart(name string) part {
 		}
 		return sum, err
 	}
-	return part{name, v.Held, collect}
+	return part{name, whose, v.Held, collect}
 }
 
 func (o *owner) collectStore(ctx context.Context, c store.Collection) (store.Collected, error) {
 	c.Notes = engine.NoteKind
+	if c.Lent == "" {
+		var err error
+		if c.NotOwn, err = o.notOwn(); err != nil {
+			return store.Collected{}, err
+		}
+	}
 	c.Roots = func(r *store.Roots) error { return o.roots(ctx, r) }
 	c.Aside = func(visit func(ipld.Link, time.Time, uint64) bool) error {
 		_, err := o.runs.Past(func(r runs.Run, bytes uint64) bool {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/store"
 )
@@ -35,7 +36,8 @@ func TestHealthTellsWhoIsRefused(t *testing.T) {
 	t.Parallel()
 	held := uint64(5)
 	o := &owner{store: reserving(t, 10), quota: &quota{
-		others: bound{max: 100}, reckoned: func() uint64 { return held }, log: slog.New(slog.DiscardHandler), kick: make(chan struct{}, 1),
+		others: shares{max: 100, held: func() map[string]uint64 { return map[string]uint64{guestFolder(engine.Anyone): held} }},
+		log:    slog.New(slog.DiscardHandler), kick: make(chan struct{}, 1),
 	}, rooms: newRooms(t.TempDir(), store.Options{})}
 	if err, g := o.healthy(), o.guests(); err != nil || g.Refused != "" {
 		t.Errorf("with room: %v, %+v", err, g)
@@ -58,7 +60,7 @@ func TestHealthTellsWhoIsRefused(t *testing.T) {
 // Files are refused like work once there is no room; what is here already is not.
 func TestFilesBeyondQuota(t *testing.T) {
 	t.Parallel()
-	o := &owner{store: reserving(t, 0), quota: &quota{others: bound{max: 100}, reckoned: func() uint64 { return 0 }, kick: make(chan struct{}, 1)}}
+	o := &owner{store: reserving(t, 0), quota: &quota{others: shares{max: 100, held: func() map[string]uint64 { return nil }}, kick: make(chan struct{}, 1)}}
 	block := func(text string) ipld.Block {
 		return ipld.Block{Link: ipld.LinkOf(ipld.CodecRaw, []byte(text)), Data: []byte(text)}
 	}

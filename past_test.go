@@ -1,13 +1,16 @@
 package ipvm
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ipvm-wg/go-ipvm/engine"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/store"
@@ -97,5 +100,67 @@ second: {with: %[1]s, %[2]s, await: [first]}`, n.module, endless))
 	second, err := n.node.HandOver(t.Context(), id, filepath.Join(t.TempDir(), "second.car"))
 	if err != nil || second.Receipts != first.Receipts || second.Blocks != first.Blocks {
 		t.Errorf("%+v after %+v, %v", second, first, err)
+	}
+}
+
+// What is known of runs of others counts to them and not to the owner, and goes like what
+// they came to, except for what ended a moment ago.
+func TestRecordsOfOthers(t *testing.T) {
+	t.Parallel()
+	n := newOpen(t, Options{})
+	parts := func() (mine, theirs uint64) {
+		t.Helper()
+		if _, err := n.own.others(); err != nil {
+			t.Fatal(err)
+		}
+		mine, err := n.own.heldOwn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return mine, n.own.heldFor()[guestFolder(engine.Anyone)]
+	}
+	mine, theirs := parts()
+	const some = 50
+	var jobs strings.Builder
+	for i := range 20 {
+		fmt.Fprintf(&jobs, "job%d: {with: %s, func: zeros, args: [%d]}\n", i, n.module, i)
+	}
+	var all []runs.ID
+	for i := range some {
+		if i == some-1 {
+			n.later.Add(int64(time.Hour))
+		}
+		status, answer := n.ask("POST", "/v1/workflows", fmt.Sprintf("%slast: {with: %s, func: zeros, args: [%d]}\n", jobs.String(), n.module, 100+i))
+		var sent struct{ Workflow string }
+		if err := json.Unmarshal([]byte(answer), &sent); err != nil || status != http.StatusAccepted {
+			t.Fatal(status, answer, err)
+		}
+		link, err := ipld.ParseLink(sent.Workflow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, runs.ID{Workflow: link, For: engine.Anyone})
+		n.settled(all[i], -1)
+	}
+	const weight = 200 + 21*150
+	if more, of := parts(); of < theirs+some*weight || more > mine+some*weight/4 {
+		t.Errorf("the owner had %d bytes and has %d, the others %d and %d", mine, more, theirs, of)
+	}
+	told := 0
+	c := store.Collection{Bounded: true, Tell: func(g store.Gone) {
+		if g.Kind == store.GoneRun && g.Where == guestFolder(engine.Anyone) {
+			told++
+		}
+	}}
+	for _, c.DryRun = range []bool{true, false} {
+		told = 0
+		if sum, err := n.own.Collect(t.Context(), c); err != nil || sum.Runs != some-1 || told != some-1 {
+			t.Errorf("dry run %t: %+v, %v, told %d", c.DryRun, sum, err, told)
+		}
+		for i, id := range all {
+			if _, err := n.own.runs.Get(id); errors.Is(err, runs.ErrUnknown) != (i < some-1 && !c.DryRun) {
+				t.Errorf("dry run %t, run %d: %v", c.DryRun, i, err)
+			}
+		}
 	}
 }

@@ -13,10 +13,11 @@ import (
 	"github.com/ipvm-wg/go-ipvm/store"
 )
 
-// quotaEvery is how often a node that serves looks at its quotas, and quotaAgain how
-// long it waits before it tries again in vain.
+// quotaEvery is how often a node that serves looks at its quotas, quotaPause how long it
+// waits in any case before it looks again, and quotaAgain before it tries again in vain.
 const (
 	quotaEvery = 5 * time.Second
+	quotaPause = time.Second / 4
 	quotaAgain = time.Minute
 )
 
@@ -37,9 +38,8 @@ func (o Options) guestQuota() uint64 {
 // quota keeps what a node keeps below its bounds: what is the owner's, and apart from
 // it what is kept for others, so that these can not drive out what is the owner's.
 type quota struct {
-	own, others bound
-	// reckoned is how much is kept for others, as far as it is known without looking.
-	reckoned func() uint64
+	own    bound
+	others shares
 	// tidy is done every time, after both.
 	tidy func(context.Context) error
 	log  *slog.Logger
@@ -70,13 +70,9 @@ func newQuota(o *owner, opts Options) *quota {
 			max: opts.StoreQuota, parts: o.own, now: o.Now, log: opts.Log, what: "what is the owner's (store-quota)",
 			hint: "`ipvm pin ls` and `ipvm ps` show by what; unpin, end what is not needed, or allow more",
 		},
-		others: bound{
-			max: opts.guestQuota(), parts: o.others, now: o.Now, log: opts.Log, what: "what is kept for others than the owner (guest-quota)",
-			hint: "come back when workflows of others have ended; the owner can allow more",
-		},
-		reckoned: func() uint64 {
-			_, lent := o.store.Reckoned()
-			return o.rooms.reckoned() + lent
+		others: shares{
+			max: opts.guestQuota(), parts: o.others, now: o.Now, log: opts.Log, vain: make(map[string]time.Time),
+			held: o.heldFor,
 		},
 		tidy: o.tidy, log: opts.Log, kick: make(chan struct{}, 1),
 	}
@@ -89,9 +85,17 @@ func (q *quota) start() {
 	q.work.Go(func() {
 		tick := time.NewTicker(quotaEvery)
 		defer tick.Stop()
+		pause := time.NewTimer(quotaPause)
+		defer pause.Stop()
 		for {
 			if err := q.look(ctx); ctx.Err() == nil {
 				q.tell(err)
+			}
+			pause.Reset(quotaPause)
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				return
 			}
 			select {
 			case <-tick.C:
@@ -137,25 +141,19 @@ func (q *quota) look(ctx context.Context) error {
 	return errors.Join(q.others.look(ctx), q.own.look(ctx), q.tidy(ctx))
 }
 
-// admit is why no new work is taken on behalf of who; empty is the owner. Work of
-// others is refused as soon as they are a tenth above their bound, until the next
-// look.
+// admit is why no new work is taken on behalf of who; empty is the owner.
 func (q *quota) admit(who did.DID) error {
 	if who == "" {
 		return q.own.admit()
 	}
-	if err := q.others.admit(); err != nil {
-		return err
+	err := q.others.admit(who)
+	if err != nil {
+		select {
+		case q.kick <- struct{}{}:
+		default: // it is about to look
+		}
 	}
-	held := q.reckoned()
-	if held <= q.others.max+q.others.max/10 {
-		return nil
-	}
-	select {
-	case q.kick <- struct{}{}:
-	default: // it is about to look
-	}
-	return fmt.Errorf("%w: %s is %d bytes, %d are allowed, and room is made just now\n  hint: try again in some seconds", store.ErrQuota, q.others.what, held, q.others.max)
+	return err
 }
 
 // look collects if the parts hold more than they may: down to nine tenths of that, so

@@ -28,7 +28,7 @@ func TestQuota(t *testing.T) {
 	collect := s.Collect
 	q := &bound{
 		max: 1 << 20, now: now, log: slog.New(slog.DiscardHandler), what: "it",
-		parts: func() ([]part, error) { return []part{{"store", s.Held, collect}}, nil },
+		parts: func() ([]part, error) { return []part{{"store", "", s.Held, collect}}, nil },
 	}
 	fill := func(from, to byte) (links []ipld.Link) {
 		t.Helper()

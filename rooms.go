@@ -252,16 +252,16 @@ func (r *rooms) block(link ipld.Link) (data []byte, found bool, err error) {
 	return data, found, err
 }
 
-// reckoned is how much the rooms of guests hold that are open and were measured.
-func (r *rooms) reckoned() (n uint64) {
+// reckon adds how much the rooms of guests hold that are open and were measured, by the
+// folder of whose they are.
+func (r *rooms) reckon(all map[string]uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name, v := range r.vaults {
 		if name != VaultDir {
-			n += v.Reckoned()
+			all[strings.TrimSuffix(name, secretRoom)] += v.Reckoned()
 		}
 	}
-	return n
 }
 
 // receipts are those about a task that guests had run.

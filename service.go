@@ -149,11 +149,16 @@ func (o *owner) healthy() error {
 	return cmp.Or(err, o.quota.admit(""))
 }
 
-// guests tells how much is kept for others, and whether more is taken.
+// guests tells how much is kept for others, and whether more is taken of those who show no
+// authority.
 func (o *owner) guests() homestar.Guests {
-	g := homestar.Guests{Bytes: o.quota.reckoned(), Quota: o.quota.others.max, Damaged: o.rooms.broken()}
+	var held uint64
+	for _, bytes := range o.quota.others.held() {
+		held += bytes
+	}
+	g := homestar.Guests{Bytes: held, Quota: o.quota.others.max, Damaged: o.rooms.broken()}
 	if o.quota.admit(engine.Anyone) != nil {
-		g.Refused = "what is kept for others than the owner is at its quota"
+		g.Refused = "what is kept for those who show no authority is at its share of the quota of others than the owner"
 	}
 	return g
 }

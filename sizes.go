@@ -37,6 +37,8 @@ func (o *owner) Sizes(ctx context.Context) (s rpc.Sizes, err error) {
 		switch {
 		case p.name == StoreDir:
 			s.Sent += n
+		case p.name == recordsName:
+			s.Guests += n
 		case err != nil && o.rooms.left(p.name, err):
 			err, s.Damaged = nil, s.Damaged+1
 		default:

@@ -197,7 +197,7 @@ func problemOf(err error) *Problem {
 		}
 		return p
 	case errors.Is(err, store.ErrQuota):
-		return problemf(Quota, "%v", store.ErrQuota).retry(roomRetry).hint("what was acknowledged is kept; its owner can make room, or allow more (store-quota, guest-quota)")
+		return problemf(Quota, "%v", store.ErrQuota).retry(roomRetry).hint("what was acknowledged is kept; what was not used for some minutes makes room by itself, and the node's owner can allow more (store-quota, guest-quota)")
 	case errors.Is(err, store.ErrDiskFull):
 		return problemf(DiskFull, "%v", store.ErrDiskFull).retry(roomRetry).hint("what was acknowledged is kept; make room and try again")
 	case errors.Is(err, store.ErrReadOnly):

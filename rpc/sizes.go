@@ -10,9 +10,9 @@ import (
 // Sizes is how much a node keeps, in bytes, by part.
 type Sizes struct {
 	Store   uint64 // of the owner, in the store
-	Runs    uint64 // about: of what the store knows of runs, whoever they were for
+	Runs    uint64 // about: of what the store knows of the owner's runs
 	Secrets uint64 // of the owner
-	Guests  uint64 // what others had run, and their secrets
+	Guests  uint64 // what others had run, with what is known of that, and their secrets
 	Sent    uint64 // what others sent
 	Code    uint64 // compiled code
 	Rooms   int    // in which there is what others had run

@@ -46,6 +46,7 @@ func (k *Keeper) halt(ctx context.Context, id ID, state State, cause error) (Run
 		err = fmt.Errorf("workflow %s: %w: it has ended (%s)", id.Workflow, ErrState, r.State)
 	case r.State == state:
 	default:
+		was := r.weight()
 		var jobs []Job
 		if jobs, err = k.settled(r, l, found); state == Cancelled {
 			var missing error
@@ -54,7 +55,7 @@ func (k *Keeper) halt(ctx context.Context, id ID, state State, cause error) (Run
 			r.Ended = k.Now()
 		}
 		r.State, r.Settled = state, len(jobs)
-		err = errors.Join(err, k.Store.Put(r.batch(jobs)))
+		err = errors.Join(err, k.put(r, jobs, was))
 	}
 	k.mu.Unlock()
 	if err == nil {

@@ -116,7 +116,10 @@ type Keeper struct {
 	// starved are the runs that wait for room on the disk; nil where none does.
 	starved map[ID]bool
 	ledger  ledger
-	removed *uint64         // see lastRemoved; nil before it was read
+	removed *uint64 // see lastRemoved; nil before it was read
+	// weights is about how many bytes are kept of the runs of each other than the owner; nil
+	// before that was measured.
+	weights map[did.DID]int64
 	ended   map[did.DID]int // how many runs of each have ended; nil is not known; see TrimPast
 	// trimmed is when those were looked at of whom some have ended, and trimmedAll all.
 	trimmed, trimmedAll time.Time
@@ -260,6 +263,7 @@ func (k *Keeper) accept(r *record, blocks []ipld.Block) (*live, Run, error) {
 	if err := k.Store.Put(b); err != nil {
 		return nil, r.Run, err
 	}
+	k.weigh(r.For, r.weight(), last.weight())
 	if r.State == Suspended {
 		k.ledger.add(r.ID)
 		return nil, r.Run, nil
@@ -334,9 +338,10 @@ func (k *Keeper) again(id ID, may func(State) bool) (*live, error) {
 	if err := k.ledger.room(id, k.Open); err != nil {
 		return nil, err
 	}
+	was := r.weight()
 	r.State, r.Settled, r.First, r.Reason, r.Ended = Running, 0, "", "", time.Time{}
 	r.Attempt++
-	if err := k.Store.Put(r.batch(nil)); err != nil {
+	if err := k.put(r, nil, was); err != nil {
 		return nil, err
 	}
 	return k.activate(r)
@@ -350,7 +355,7 @@ func (k *Keeper) activate(r *record) (*live, error) {
 		return nil, err
 	}
 	l := newLive(r)
-	l.hold = hold
+	l.hold, l.weight = hold, r.weight()
 	k.active[r.ID] = l
 	k.ledger.add(r.ID)
 	k.work.Add(1)
@@ -438,7 +443,7 @@ func (k *Keeper) finish(ctx context.Context, l *live, report *engine.Report, err
 	}
 	fault.Point("runs.ended")
 	r.Settled = len(jobs)
-	err = k.keep(&r, jobs)
+	err = k.keep(l, &r, jobs)
 	switch {
 	case err != nil:
 	case r.State == OK && allWell(jobs): // their receipts are durable: were this lost, it would be found again
@@ -467,7 +472,7 @@ func (k *Keeper) leave(l *live, jobs []Job) {
 	r, err := k.load(l.record.ID)
 	if err == nil && r.State == Running && r.Attempt == l.record.Attempt { // and not cancelled a moment ago
 		r.Settled = len(jobs)
-		err = k.Store.Put(r.batch(jobs))
+		err = k.put(r, jobs, l.weight)
 	}
 	k.mu.Unlock()
 	if err != nil && !errors.Is(err, store.ErrClosed) {
@@ -504,12 +509,24 @@ func (k *Keeper) syncSoon() {
 	})
 }
 
+// put keeps r instead of what was kept of it, so many bytes about. The caller holds mu.
+func (k *Keeper) put(r *record, jobs []Job, was uint64) error {
+	if err := k.Store.Put(r.batch(jobs)); err != nil {
+		return err
+	}
+	k.weigh(r.For, r.weight(), was)
+	if l := k.active[r.ID]; l != nil {
+		l.weight = r.weight()
+	}
+	return nil
+}
+
 // keep puts how a run ended into the store. Who changes its record meanwhile does
 // so before or after.
-func (k *Keeper) keep(r *record, jobs []Job) error {
+func (k *Keeper) keep(l *live, r *record, jobs []Job) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.Store.Put(r.batch(jobs))
+	return k.put(r, jobs, l.weight)
 }
 
 // withHandled is jobs with what only the report of a run tells: whose failure was

@@ -17,6 +17,7 @@ type live struct {
 	// promised tells that the run went well before, durably: who asks for it again
 	// need not wait for the disk.
 	promised bool
+	weight   uint64 // of what is kept of it now; guarded by the keeper's mu
 
 	mu     sync.Mutex
 	run    Run

@@ -3,6 +3,7 @@ package runs
 import (
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/did"
@@ -30,8 +31,11 @@ const (
 // can be exported again.
 const HandedOverFor = 7 * 24 * time.Hour
 
-// weight is about how many bytes are kept of r.
+// weight is about how many bytes are kept of r; none of nil.
 func (r *record) weight() uint64 {
+	if r == nil {
+		return 0
+	}
 	const run, job, link = 200, 150, 60
 	return uint64(run + len(r.authority) + job*r.Settled + link*(len(r.instructions)+len(r.brings)))
 }
@@ -41,9 +45,9 @@ func (r *record) goes(now time.Time) bool {
 	return r.State.Over() && (r.State != HandedOver || now.Sub(r.Ended) >= HandedOverFor)
 }
 
-// Past calls visit with each run that has ended and may be removed, and about how many
-// bytes are kept of it, and then removes those for which that said so. It returns how
-// many; visit is not called for those of principals that [Keeper.TrimPast] looks after.
+// Past calls visit with each run on behalf of the owner that has ended and may be removed,
+// and about how many bytes are kept of it, and then removes those for which that said so. It
+// returns how many.
 func (k *Keeper) Past(visit func(r Run, bytes uint64) (goes bool)) (n int, err error) {
 	var some []Run
 	var fail error
@@ -72,15 +76,112 @@ func (k *Keeper) Past(visit func(r Run, bytes uint64) (goes bool)) (n int, err e
 	return n, errors.Join(err, fail)
 }
 
-// Bytes is about how much is kept of all runs.
+// PastOf is [Keeper.Past] for another principal, beginning with those that ended longest
+// ago.
+func (k *Keeper) PastOf(who did.DID, visit func(r Run, bytes uint64) (goes bool)) (n int, err error) {
+	if err := k.placeAll(); err != nil {
+		return 0, err
+	}
+	all, _, err := k.past(who)
+	if err != nil {
+		return 0, err
+	}
+	var some []Run
+	for _, r := range all {
+		if visit(r.Run, r.weight()) {
+			some = append(some, r.Run)
+		}
+	}
+	return k.removeAll(some)
+}
+
+// removeAll is remove in steps.
+func (k *Keeper) removeAll(all []Run) (n int, err error) {
+	for some := range slices.Chunk(all, removeAtOnce) {
+		removed, err := k.remove(some)
+		if n += removed; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// Bytes is about how much is kept of the runs of the owner.
 func (k *Keeper) Bytes() (n uint64, err error) {
 	err = k.Store.Runs(ipld.Link{}, func(kept store.Run) bool {
-		if r, err := parseRecord(ID{kept.Workflow, did.DID(kept.For)}, kept.Record); err == nil {
+		if kept.For != "" {
+			return true
+		}
+		if r, err := parseRecord(ID{Workflow: kept.Workflow}, kept.Record); err == nil {
 			n += r.weight()
 		}
 		return true
 	})
 	return n, err
+}
+
+// Weigh measures about how much is kept of the runs of each other principal, unless that is
+// known: from then on it is reckoned.
+func (k *Keeper) Weigh() error {
+	before, err := k.weighBefore()
+	if len(before) == 0 && err == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err != nil {
+		k.weights = nil
+		return err
+	}
+	for who, n := range before {
+		k.weights[who] += n
+	}
+	return nil
+}
+
+// weighBefore is what is kept when it is called, of runs of others than the owner. What is
+// put from then on is reckoned. It is nil where all that was known before.
+func (k *Keeper) weighBefore() (map[did.DID]int64, error) {
+	k.mu.Lock()
+	unlock := sync.OnceFunc(k.mu.Unlock)
+	defer unlock()
+	if k.weights != nil {
+		return nil, nil
+	}
+	k.weights = make(map[did.DID]int64)
+	before := make(map[did.DID]int64)
+	err := k.Store.Runs(ipld.Link{}, func(kept store.Run) bool {
+		unlock() // what is put now is not seen here
+		if kept.For == "" {
+			return true
+		}
+		if r, err := parseRecord(ID{kept.Workflow, did.DID(kept.For)}, kept.Record); err == nil {
+			before[r.For] += int64(r.weight())
+		}
+		return true
+	})
+	return before, err
+}
+
+// EachWeight calls visit with about how much is kept of the runs of each other principal than
+// the owner, of none before [Keeper.Weigh].
+func (k *Keeper) EachWeight(visit func(who did.DID, bytes uint64)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for who, n := range k.weights {
+		visit(who, uint64(max(n, 0)))
+	}
+}
+
+// weigh reckons that of a run of who so much is kept now, and how much was. The caller holds
+// mu.
+func (k *Keeper) weigh(who did.DID, is, was uint64) {
+	if who == "" || k.weights == nil {
+		return
+	}
+	if k.weights[who] += int64(is) - int64(was); k.weights[who] == 0 {
+		delete(k.weights, who)
+	}
 }
 
 // HandedOver calls visit with each run that was handed over and is kept for that.
@@ -105,6 +206,7 @@ func (k *Keeper) remove(some []Run) (n int, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var b store.Batch
+	weights := make(map[did.DID]uint64)
 	known, err := k.lastRemoved()
 	if err != nil {
 		return 0, err
@@ -127,6 +229,7 @@ func (k *Keeper) remove(some []Run) (n int, err error) {
 			b.Notes = append(b.Notes, store.Note{Kind: jobNotes, Key: r.pageKey(page)})
 		}
 		last = max(last, r.Attempt)
+		weights[r.For] += r.weight()
 		n++
 	}
 	if n == 0 {
@@ -136,9 +239,12 @@ func (k *Keeper) remove(some []Run) (n int, err error) {
 		b.Notes = append(b.Notes, lastRemovedNote(last))
 	}
 	if err := k.Store.Put(b); err != nil {
-		return n, err
+		return 0, err
 	}
 	k.removed = &last
+	for who, bytes := range weights {
+		k.weigh(who, 0, bytes)
+	}
 	return n, nil
 }
 
@@ -196,7 +302,6 @@ func (k *Keeper) trimPast(who did.DID) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	slices.SortFunc(all, func(a, b *record) int { return a.Ended.Compare(b.Ended) })
 	var some []Run
 	left, over := len(all), len(all) > k.MaxPast || bytes > maxPast
 	for _, r := range all {
@@ -206,16 +311,11 @@ func (k *Keeper) trimPast(who did.DID) (n int, err error) {
 		}
 		some, left, bytes = append(some, r.Run), left-1, bytes-r.weight()
 	}
-	for part := range slices.Chunk(some, removeAtOnce) {
-		removed, err := k.remove(part)
-		if n += removed; err != nil {
-			return n, err
-		}
-	}
-	return n, nil
+	return k.removeAll(some)
 }
 
-// past are the runs of a principal that have ended and may be removed.
+// past are the runs of a principal that have ended and may be removed, those that ended
+// longest ago first.
 func (k *Keeper) past(who did.DID) (all []*record, bytes uint64, err error) {
 	for after := (Place{}); ; {
 		places, err := k.places(who, after)
@@ -233,6 +333,7 @@ func (k *Keeper) past(who did.DID) (all []*record, bytes uint64, err error) {
 			}
 		}
 		if len(places) < listPage {
+			slices.SortFunc(all, func(a, b *record) int { return a.Ended.Compare(b.Ended) })
 			return all, bytes, nil
 		}
 		after = places[len(places)-1]

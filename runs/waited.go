@@ -37,7 +37,11 @@ func (k *Keeper) Waited(g *graph.Graph, who did.DID, o Options, began time.Time,
 		return err
 	}
 	k.hasEnded(who)
-	return k.Store.Put(b)
+	if err := k.Store.Put(b); err != nil {
+		return err
+	}
+	k.weigh(who, r.weight(), last.weight())
+	return nil
 }
 
 // overtake ends what was accepted, and is still to be run, as waited did if that went
@@ -46,9 +50,10 @@ func (k *Keeper) overtake(accepted, waited *record, jobs []Job) error {
 	if waited.State != OK {
 		return nil
 	}
+	was := accepted.weight()
 	accepted.State, accepted.Settled, accepted.Ended = OK, waited.Settled, waited.Ended
 	accepted.Attempt++
-	if err := k.Store.Put(accepted.batch(jobs)); err != nil {
+	if err := k.put(accepted, jobs, was); err != nil {
 		return err
 	}
 	k.ledger.remove(accepted.ID)

@@ -25,6 +25,9 @@ type Collection struct {
 	// Lent selects what goes: the blocks that were put on behalf of this principal;
 	// see [Batch.Lent]. Empty is all that is not lent.
 	Lent string
+	// NotOwn is how much of the store is not what this is about though it is not lent: it
+	// counts for nothing.
+	NotOwn uint64
 	// Roots names what stays. It may read the store.
 	Roots func(*Roots) error
 	// Aside, if it is not nil, is what is kept in the store beside and goes by its age

@@ -73,7 +73,7 @@ func (g *collector) size() (uint64, error) {
 	for _, n := range lent {
 		size -= min(n, size)
 	}
-	return size, err
+	return size - min(g.NotOwn, size), err
 }
 
 func (g *collector) eachRank(visit func(r rank, bytes uint64)) error {

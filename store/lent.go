@@ -57,19 +57,25 @@ func (s *Store) Lent() (map[string]uint64, error) {
 	return all, nil
 }
 
-// Reckoned is what is lent and what the store holds beside, both 0 until they were
-// measured ([Store.Lent], [Store.Held]). It waits for nobody.
-func (s *Store) Reckoned() (own, lent uint64) {
+// Reckoned is what the store holds beside what is lent, 0 until both were measured
+// ([Store.Lent], [Store.Held]). It waits for nobody.
+func (s *Store) Reckoned() uint64 {
+	if !s.measured.Load() {
+		return 0
+	}
+	own := uint64(max(s.held.Load(), 0))
+	s.EachLent(func(_ string, bytes uint64) { own -= min(bytes, own) })
+	return own
+}
+
+// EachLent calls visit with how many bytes are kept on behalf of each other principal, of
+// none until [Store.Lent] has looked. It waits for nobody.
+func (s *Store) EachLent(visit func(whose string, bytes uint64)) {
 	s.lent.mu.Lock()
-	for _, n := range s.lent.of {
-		lent += uint64(max(n, 0))
+	defer s.lent.mu.Unlock()
+	for whose, n := range s.lent.of {
+		visit(whose, uint64(max(n, 0)))
 	}
-	s.lent.mu.Unlock()
-	if s.measured.Load() {
-		own = uint64(max(s.held.Load(), 0))
-		own -= min(lent, own)
-	}
-	return own, lent
 }
 
 func cutLent(value []byte) (size int64, whose string, err error) {

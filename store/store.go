@@ -140,6 +140,7 @@ func (s *Store) openLocked() error {
 			return err
 		}
 		format = Format
+		s.measured.Store(true) // there is nothing
 	}
 	for _, sub := range []string{"db", "blobs", "blobs/tmp"} {
 		if err := makeDir(s.fs, s.path(sub)); err != nil {

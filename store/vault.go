@@ -51,10 +51,7 @@ func (v *Vault) Size(ctx context.Context) (uint64, error) { return v.s.Size(ctx)
 func (v *Vault) Held(ctx context.Context) (uint64, error) { return v.s.Held(ctx) }
 
 // Reckoned is [Store.Reckoned].
-func (v *Vault) Reckoned() uint64 {
-	own, _ := v.s.Reckoned()
-	return own
-}
+func (v *Vault) Reckoned() uint64 { return v.s.Reckoned() }
 
 // Bare is [Store.Bare].
 func (v *Vault) Bare() (bool, error) { return v.s.Bare() }
