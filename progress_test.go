@@ -18,8 +18,8 @@ func TestProgressAfterAKill(t *testing.T) {
 	n := newOpen(t, Options{Workers: 2})
 	document := fmt.Sprintf(`
 first: {with: %[1]s, func: zeros, args: [3]}
-second: {with: %[1]s, func: spin, args: [90000000000], await: [first]}
-third: {with: %[1]s, func: zeros, args: [4], await: [second]}`, n.module)
+second: {with: %[1]s, %[2]s, await: [first]}
+third: {with: %[1]s, func: zeros, args: [4], await: [second]}`, n.module, endless)
 	if status, answer := n.ask("POST", "/v1/workflows", document); status != 202 {
 		t.Fatal(status, answer)
 	}
