@@ -127,6 +127,9 @@ func (a *app) doctor(cmd *cobra.Command, repair, asJSON bool) (err error) {
 		return err
 	}
 	if !node.Owner() {
+		if sizes.Damaged > 0 {
+			f.say(false, "rooms", "%s can not be read: the log of the node says which and why", countOf(sizes.Damaged, "room"))
+		}
 		f.note("store", "another process owns the state directory; end it to have the store checked")
 		return f.end()
 	}
