@@ -23,6 +23,16 @@ var fsScripts = []struct{ name, script string }{
 		unlink a
 		read a = noent
 		unlink a = noent`},
+	{"what was cut off is gone", `
+		create a
+		write a 0 helloworld
+		resize a 7
+		resize a 10
+		read a = hellowo\x00\x00\x00
+		write a 7 rld
+		resize a 7
+		write a 9 x
+		read a = hellowo\x00\x00x`},
 	{"creating what is there", `
 		mkdir d
 		create f

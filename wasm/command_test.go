@@ -3,6 +3,7 @@
 package wasm
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +135,8 @@ func TestPlain(t *testing.T) {
 		(func (export "vector") (param v128))
 		(func (export "say") (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const 7))
 			(drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))
+		(func (export "warn") (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const 3))
+			(drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8))))
 		(func (export "leave") (call $exit (i32.const 0))))`))
 	var names []string
 	for _, f := range m.Interface().Funcs {
@@ -141,7 +144,7 @@ func TestPlain(t *testing.T) {
 	}
 	want := []string{
 		"ready: func() -> s32", "swap: func(p0: s32, p1: s64) -> tuple<s64, s32>", "half: func(p0: f32, p1: f64) -> f64",
-		"nothing: func()", "say: func()", "leave: func()",
+		"nothing: func()", "say: func()", "warn: func()", "leave: func()",
 	}
 	if len(names) != len(want) {
 		t.Fatalf("%q", names)
@@ -166,10 +169,12 @@ func TestPlain(t *testing.T) {
 	if r := run(t, m, roomy, "leave"); kindOf(r) != "trap exit" {
 		t.Errorf("leave: %v", r.Outcome.Failure)
 	}
-	var log []string
-	_, err := m.Run(t.Context(), Call{Func: "say", Limits: roomy, Log: func(level, context, msg string) { log = append(log, level+" "+context+" "+msg) }})
-	if err != nil || len(log) != 2 || log[0] != "info stdout one" || log[1] != "info stdout two" {
-		t.Errorf("%q, %v", log, err)
+	for fn, want := range map[string][]string{"say": {"info stdout one", "info stdout two"}, "warn": {"warn stderr one"}} {
+		var log []string
+		_, err := m.Run(t.Context(), Call{Func: fn, Limits: roomy, Log: func(level, context, msg string) { log = append(log, level+" "+context+" "+msg) }})
+		if err != nil || !slices.Equal(log, want) {
+			t.Errorf("%s: %q, %v", fn, log, err)
+		}
 	}
 	if limit, ok := m.MaxMemory(); !ok || limit != 1<<16 {
 		t.Errorf("%d, %v", limit, ok)
