@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/authority"
@@ -90,7 +91,9 @@ func (o *owner) broke(err error) {
 // newOwner takes the state directory and starts what a node consists of, from
 // the store up. The error is a [*store.ErrLocked] when it is taken.
 func newOwner(dir string, o Options) (own *owner, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); errors.Is(err, syscall.EROFS) {
+		return nil, fmt.Errorf("state directory: %w: %w", store.ErrReadOnly, err)
+	} else if err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
 	own = &owner{broken: make(chan error, 1), trustDepth: o.TrustDepth}

@@ -107,7 +107,7 @@ func explain(dir string, err error) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return explained{fmt.Errorf("store %s: %w: free some space, then open the store again (%w)", dir, ErrDiskFull, err)}
 	case errors.Is(err, syscall.EROFS):
-		return explained{fmt.Errorf("store %s is on a %w: make it writable, then open the store again (%w)", dir, ErrReadOnly, err)}
+		return explained{fmt.Errorf("store %s is on a %w (%w)", dir, ErrReadOnly, err)}
 	case errors.Is(err, fs.ErrPermission):
 		return explained{fmt.Errorf("store %s can not be written by this user: %w", dir, err)}
 	}

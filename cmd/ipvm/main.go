@@ -115,8 +115,12 @@ func report(err error, errOut io.Writer) int {
 		return exitMisuse
 	}
 	text := "ipvm: " + err.Error()
-	if errors.Is(err, store.ErrDiskFull) && !strings.Contains(text, hintMark) {
+	switch {
+	case strings.Contains(text, hintMark):
+	case errors.Is(err, store.ErrDiskFull):
 		text += hintMark + "make room on this disk: `ipvm gc` does if a few MiB are free; what is in the folder compiled of the state directory may be deleted at any time"
+	case errors.Is(err, store.ErrReadOnly):
+		text += hintMark + "make the disk of the state directory writable, or use another one (--dir)"
 	}
 	fmt.Fprintln(errOut, printableLines(text))
 	return exitNode

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -91,7 +92,10 @@ func (a *app) supervise(cmd *cobra.Command, o ipvm.ServeOptions) error {
 		return fmt.Errorf("%s: %w: another node runs there\n  hint: end it, or use another state directory", dir, ipvm.ErrGuest)
 	}
 	if errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("%w\n  hint: make the disk of the state directory writable, or use another one (--dir)", err)
+		return fmt.Errorf("state directory: %w: %w", store.ErrReadOnly, err)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("state directory: %w\n  hint: let this user write there, or use another one (--dir)", err)
 	}
 	if err != nil {
 		return fmt.Errorf("%w\n  hint: --no-supervisor does without one", err)
@@ -134,7 +138,9 @@ func makeStateDir(dir string) (string, error) {
 			return "", err
 		}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); errors.Is(err, syscall.EROFS) {
+		return "", fmt.Errorf("state directory: %w: %w", store.ErrReadOnly, err)
+	} else if err != nil {
 		return "", fmt.Errorf("state directory: %w", err)
 	}
 	return dir, nil

@@ -107,16 +107,32 @@ func TestLongDirectory(t *testing.T) {
 	}
 }
 
-// TestReadOnlyDirectory has a state directory that can not be written.
+// TestReadOnlyDirectory has a state directory that can not be written: one in use
+// before, an empty one, and one that is not there. Whatever needs it says what to do.
 func TestReadOnlyDirectory(t *testing.T) {
 	t.Parallel()
 	plain, _ := programs(t)
-	home := newHome(t)
-	start(t, plain, home, "", "run", simple(t)).succeed(t)
-	lockDirectory(t, home)
-	p := start(t, plain, home, "", "run", simple(t))
-	if code := p.wait(t); code != 3 || !strings.Contains(p.stderr.String(), "read-only") && !strings.Contains(p.stderr.String(), "can not be written") {
-		t.Errorf("exit status %d, and it says: %s", code, &p.stderr)
+	home, empty, parent := newHome(t), t.TempDir(), t.TempDir()
+	path := simple(t)
+	start(t, plain, home, "", "run", path).succeed(t)
+	for _, dir := range []string{home, empty, parent} {
+		lockDirectory(t, dir)
+	}
+	for _, dir := range []string{home, empty, filepath.Join(parent, "absent")} {
+		for _, command := range [][]string{
+			{"run", path}, {"ps"}, {"doctor"}, {"node", "--listen", "127.0.0.1:0"}, {"node", "--listen", "127.0.0.1:0", "--no-supervisor"},
+		} {
+			p := start(t, plain, dir, "", command...)
+			code := p.wait(t)
+			said := p.stderr.String()
+			ok := strings.Contains(said, "read-only file system") && strings.HasSuffix(said, "\n  hint: make the disk of the state directory writable, or use another one (--dir)\n")
+			if os.Getuid() != 0 { // who finds no permission instead
+				ok = strings.Contains(said, "permission denied")
+			}
+			if code != 3 || !ok || strings.Count(said, "hint:") > 1 {
+				t.Errorf("%s %v: exit status %d, and it says: %s", dir, command, code, said)
+			}
+		}
 	}
 }
 
