@@ -7,35 +7,16 @@ import (
 	"testing"
 
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
 	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/store"
 )
-
-// reserving is a store that wants so many times what its disk has free as a reserve, in
-// per cent.
-func reserving(t *testing.T, percent uint64) *store.Store {
-	t.Helper()
-	dir := t.TempDir()
-	s, err := store.Open(dir, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stats, err := s.Stats(t.Context())
-	if err = errors.Join(err, s.Close()); err != nil {
-		t.Fatal(err)
-	}
-	if s, err = store.Open(dir, store.Options{MinFree: stats.FreeBytes / 100 * percent}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
-}
 
 // Whoever is refused for want of room is told of it.
 func TestHealthTellsWhoIsRefused(t *testing.T) {
 	t.Parallel()
 	held := uint64(5)
-	o := &owner{store: reserving(t, 10), quota: &quota{
+	o := &owner{store: ipvmtest.Reserving(t, 10), quota: &quota{
 		others: shares{max: 100, held: func() map[string]uint64 { return map[string]uint64{guestFolder(engine.Anyone): held} }},
 		log:    slog.New(slog.DiscardHandler), kick: make(chan struct{}, 1),
 	}, rooms: newRooms(t.TempDir(), store.Options{})}
@@ -51,7 +32,7 @@ func TestHealthTellsWhoIsRefused(t *testing.T) {
 	if err := o.healthy(); !errors.Is(err, store.ErrQuota) {
 		t.Errorf("the owner above the quota: %v", err)
 	}
-	o.store = reserving(t, 300)
+	o.store = ipvmtest.Reserving(t, 300)
 	if err := o.healthy(); err != store.ErrDiskFull {
 		t.Errorf("a full disk: %v", err)
 	}
@@ -60,7 +41,7 @@ func TestHealthTellsWhoIsRefused(t *testing.T) {
 // Files are refused like work once there is no room; what is here already is not.
 func TestFilesBeyondQuota(t *testing.T) {
 	t.Parallel()
-	o := &owner{store: reserving(t, 0), quota: &quota{others: shares{max: 100, held: func() map[string]uint64 { return nil }}, kick: make(chan struct{}, 1)}}
+	o := &owner{store: ipvmtest.Reserving(t, 0), quota: &quota{others: shares{max: 100, held: func() map[string]uint64 { return nil }}, kick: make(chan struct{}, 1)}}
 	block := func(text string) ipld.Block {
 		return ipld.Block{Link: ipld.LinkOf(ipld.CodecRaw, []byte(text)), Data: []byte(text)}
 	}

@@ -6,28 +6,10 @@ import (
 	"time"
 
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/internal/ipvmtest"
 	"github.com/ipvm-wg/go-ipvm/runs"
 	"github.com/ipvm-wg/go-ipvm/store"
 )
-
-// almostFull is a store on a disk that has half of its reserve free.
-func almostFull(t *testing.T) *store.Store {
-	t.Helper()
-	dir := t.TempDir()
-	s, err := store.Open(dir, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stats, err := s.Stats(t.Context())
-	if err = errors.Join(err, s.Close()); err != nil {
-		t.Fatal(err)
-	}
-	if s, err = store.Open(dir, store.Options{MinFree: 2 * stats.FreeBytes}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
-}
 
 // On an almost full disk what came of a run is kept, listed and removed, and nothing new
 // is accepted.
@@ -40,7 +22,7 @@ func TestAlmostFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.config.Store = almostFull(t)
+	b.config.Store = ipvmtest.Reserving(t, 200)
 	b.restart(t, 0)
 	if err := b.List(runs.Query{}, func(runs.Run) bool { return true }); err != nil {
 		t.Errorf("list: %v", err)
