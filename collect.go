@@ -41,14 +41,14 @@ func (o *owner) own() ([]part, error) {
 // store, what is known of their runs, and their rooms, where the marks on that are.
 func (o *owner) others() (all []part, err error) {
 	lent, err := o.store.Lent()
-	if err == nil {
-		err = o.runs.Weigh()
-	}
 	if err != nil {
 		return nil, err
 	}
 	for who := range lent {
 		all = append(all, o.lentPart(who))
+	}
+	if err := o.runs.Weigh(); err != nil { // which keeps nothing else from being collected
+		all = append(all, part{name: recordsName, held: func(context.Context) (uint64, error) { return 0, err }})
 	}
 	o.runs.EachWeight(func(who did.DID, _ uint64) { all = append(all, o.recordsPart(who)) })
 	names, err := o.rooms.names()
@@ -124,11 +124,11 @@ func (o *owner) recordsOf(who did.DID) (bytes uint64) {
 }
 
 // notOwn is how much of the store is not the owner's, beside what is lent: what is known of
-// runs of others.
-func (o *owner) notOwn() (bytes uint64, err error) {
-	err = o.runs.Weigh()
+// runs of others. Why that is not known is told where these are measured.
+func (o *owner) notOwn() (bytes uint64) {
+	_ = o.runs.Weigh()
 	o.runs.EachWeight(func(_ did.DID, n uint64) { bytes += n })
-	return bytes, err
+	return bytes
 }
 
 func (o *owner) heldOwn(ctx context.Context) (uint64, error) {
@@ -143,8 +143,7 @@ func (o *owner) heldOwn(ctx context.Context) (uint64, error) {
 	for _, n := range lent {
 		held -= min(n, held)
 	}
-	records, err := o.notOwn()
-	return held - min(records, held), err
+	return held - min(o.notOwn(), held), nil
 }
 
 // roomError is why a room can not be opened, which was logged.
@@ -186,10 +185,7 @@ func (o *owner) vaultPart(name string) part {
 func (o *owner) collectStore(ctx context.Context, c store.Collection) (store.Collected, error) {
 	c.Notes = engine.NoteKind
 	if c.Lent == "" {
-		var err error
-		if c.NotOwn, err = o.notOwn(); err != nil {
-			return store.Collected{}, err
-		}
+		c.NotOwn = o.notOwn()
 	}
 	c.Roots = func(r *store.Roots) error { return o.roots(ctx, r) }
 	c.Aside = func(visit func(ipld.Link, time.Time, uint64) bool) error {
