@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func TestFewTasksAmongMany(t *testing.T) {
 			if many == few {
 				few = ""
 			}
-			n := newSubmitters(t)
+			n := newSubmitters(t, 2)
 			n.wait(t, n.submit(t, few, false, numbers(fmt.Sprintf("with: %s", n.module), 1, 2_000_000))) // what they have is open from then on
 			each, call := 0, fmt.Sprintf("with: %s", n.module)
 			if os.Getenv("IPVM_LONG") == "" { // tiny ones would be done by when a slow disk has taken in the two
@@ -63,15 +64,31 @@ func TestFewTasksAmongMany(t *testing.T) {
 	}
 }
 
+// A node has as many functions running at once as it has workers, also where these are
+// more than the processors: some that have no end leave the last worker to others.
+func TestMoreWorkersThanProcessors(t *testing.T) {
+	t.Parallel()
+	workers := runtime.GOMAXPROCS(0) + 2
+	n := newSubmitters(t, workers)
+	long := n.submit(t, "", false, numbers(fmt.Sprintf("with: %s, func: loop, gas: 1000000000000000, time: 1h", n.guest(t)), workers-1, 0))
+	quick := n.submit(t, "", false, numbers(fmt.Sprintf("with: %s, time: 1h", n.module), 2, 0))
+	if state := n.wait(t, quick); state != runs.OK {
+		t.Errorf("the quick ones came to %s", state)
+	}
+	if open := n.open(t, []runs.ID{long}); open != workers-1 {
+		t.Errorf("%d of %d without end are open", open, workers-1)
+	}
+}
+
 // submitters is a node that serves the owner and others.
 type submitters struct {
 	*ipvm.Node
 	module ipld.Link
 }
 
-func newSubmitters(t *testing.T) submitters {
+func newSubmitters(t *testing.T, workers int) submitters {
 	t.Helper()
-	node, err := ipvm.Open(t.TempDir(), ipvm.Options{Workers: 2})
+	node, err := ipvm.Open(t.TempDir(), ipvm.Options{Workers: workers})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,8 +65,11 @@ func New(tb testing.TB, o Options) *Engine {
 	if e.Key.IsZero() {
 		e.Key = Key(tb)
 	}
+	if o.Workers == 0 {
+		o.Workers = 2
+	}
 	if e.Wasm == nil {
-		e.Wasm = NewWasm(tb, wasm.Config{})
+		e.Wasm = NewWasm(tb, wasm.Config{Calls: o.Workers})
 	}
 	if e.Store == nil {
 		e.Store = newStore(tb, o.Dir)
@@ -80,9 +83,6 @@ func New(tb testing.TB, o Options) *Engine {
 		return v.Close()
 	})
 	e.Vault = v
-	if o.Workers == 0 {
-		o.Workers = 2
-	}
 	c := engine.Config{
 		Store: e.Store, Wasm: e.Wasm, Key: e.Key,
 		Vault:   e.room,
