@@ -152,7 +152,7 @@ const spareCalls = 8
 // wasm configures the engine of the node in the state directory dir.
 func (o Options) wasm(dir string) wasm.Config {
 	return wasm.Config{
-		Calls: o.Workers, // each job in progress makes one at a time
+		Calls:    o.Workers, // each job in progress makes one at a time
 		CacheDir: filepath.Join(dir, CacheDir), CacheBytes: o.CodeQuota, Logger: o.Log,
 		Compiler: o.Compiler, CompileTime: o.CompileTime, CompileMemory: o.CompileMemory,
 	}

@@ -414,7 +414,7 @@ func TestClose(t *testing.T) {
 // is told once.
 func TestManyClients(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, homestar.Config{})
+	b := newBench(t, homestar.Config{WriteTimeout: time.Hour, PingInterval: time.Hour}) // they are read one after the other
 	docs := make([]string, 10)
 	for i := range docs {
 		docs[i] = b.chain(t, fmt.Sprint("w", i), 10, i)
