@@ -3,6 +3,7 @@ package component
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ipvm-wg/go-ipvm/wasm/abi"
@@ -32,7 +33,7 @@ func ReadCore(code []byte) (*Program, error) {
 		return nil, err
 	}
 	p := &Program{Modules: []*Module{m}}
-	c := core{m: m, p: p, budget: newEvaluator(len(code))}
+	c := core{m: m, p: p, budget: newEvaluator(len(code)), known: make(map[string]*wit.Func)}
 	if err := c.embedded(); err != nil {
 		return nil, err
 	}
@@ -51,6 +52,9 @@ func ReadCore(code []byte) (*Program, error) {
 		item := c.export(nameInitialize)
 		p.Initialize = &item
 	}
+	if err == nil {
+		err = p.Interface().Check()
+	}
 	return p, err
 }
 
@@ -60,7 +64,8 @@ type core struct {
 	p        *Program
 	worlds   []*world
 	encoding abi.Encoding
-	budget   *evaluator // spends only
+	budget   *evaluator           // spends only
+	known    map[string]*wit.Func // that the worlds export
 }
 
 func (c *core) export(name string) Item {
@@ -211,7 +216,7 @@ func (c *core) declared(i Import) (wit.Func, bool) {
 func (c *core) lifted() error {
 	for _, w := range c.worlds {
 		for _, n := range w.imports {
-			if n.sort != sortType {
+			if n.sort != sortType && !slices.Contains(c.p.Imports, n.name) {
 				c.p.Imports = append(c.p.Imports, n.name)
 			}
 		}
@@ -245,6 +250,13 @@ func (c *core) lift(name string, x entity) error {
 	if err := c.budget.spendOn(&t); err != nil {
 		return err
 	}
+	if known, ok := c.known[name]; ok { // where several types were embedded, each may declare it
+		if !sameFunc(known, &t) {
+			return fmt.Errorf("the component types declare %q with two types", name)
+		}
+		return nil
+	}
+	c.known[name] = &t
 	return c.p.addLifted(Func{
 		Func: t, Core: c.export(name), Encoding: c.encoding,
 		Memory: c.optional(nameMemory, SortMemory), Realloc: c.optional(nameRealloc, SortFunc),

@@ -131,6 +131,8 @@ func embedded(tb testing.TB) func(func(string, []byte) bool) {
 		{"embedded, an interface", with(core(memory+`(func (export "a:b/c@1.0.0#f") (param i32))`), worldOf(tb, `(type (instance (export "f" (func (param "x" u32))))) (export "a:b/c@1.0.0" (instance (type 0)))`, 0))},
 		{"embedded, with imports", with(core(`(import "a:b/c" "put" (func (param i32 i32))) (import "$root" "get" (func (result i64)))`+memory), worldOf(tb, `(type (instance (export "put" (func (param "s" string))))) (import "a:b/c" (instance (type 0))) (import "get" (func (result u64)))`, 0))},
 		{"embedded twice", with(with(core(memory+f), worldOf(tb, text, 0)), worldOf(tb, `(import "a:b/c" (instance))`, 0))},
+		{"embedded twice, the same", with(with(core(memory+f), worldOf(tb, text+`(import "a:b/c" (instance))`, 0)), worldOf(tb, text+`(import "a:b/c" (instance))`, 0))},
+		{"refused: embedded twice, with two types", with(with(core(memory+f), worldOf(tb, text, 0)), worldOf(tb, `(export "f" (func (param "n" s64) (result u32)))`, 0))},
 		{"refused: embedded, two encodings", with(with(core(memory+f), worldOf(tb, text, 0)), worldOf(tb, ``, 1))},
 		{"refused: embedded, encoding 3", with(core(memory+f), worldOf(tb, text, 3))},
 		{"refused: embedded, not there", with(core(memory), worldOf(tb, text, 0))},
