@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/ipvm-wg/go-ipvm/ipld"
+	"github.com/ipvm-wg/go-ipvm/wasm/component"
 )
 
 // suiteEnv names the folder of a checkout of WebAssembly/wasi-testsuite with
@@ -21,6 +22,22 @@ const suiteEnv = "IPVM_WASI_TESTSUITE"
 // suiteKnown are the cases that do not pass, and why.
 var suiteKnown = map[string]string{
 	"sock_shutdown-invalid_fd": "expects descriptor 3 to be closed; here it is the root directory, which is no socket",
+}
+
+// notAdapted is why a case fails as a component, in jco's own host as well.
+const notAdapted = "the preview 1 adapter that jco ships does not do it"
+
+// suiteKnownComponents are the cases that do not pass when they were made into
+// components of WASI 0.2.
+var suiteKnownComponents = map[string]string{
+	"args_get-multiple-arguments":    notAdapted,
+	"environ_get-multiple-variables": notAdapted,
+	"fd_fdstat_set_rights":           notAdapted,
+	"fd_write-to-invalid-fd":         notAdapted,
+	"proc_exit-failure":              "it expects the exit status 33, and wasi:cli/exit knows success and failure only",
+	"renumber":                       notAdapted,
+	"sock_shutdown-invalid_fd":       notAdapted,
+	"sock_shutdown-not_sock":         notAdapted,
 }
 
 // TestWASISuite runs the cases for preview 1 of the public test suite, each as a
@@ -39,8 +56,12 @@ func TestWASISuite(t *testing.T) {
 	passed := 0
 	for _, path := range cases {
 		name := strings.TrimSuffix(filepath.Base(path), ".wasm")
-		why := suiteCase(t, e, path)
-		switch known := suiteKnown[name]; {
+		why, isComponent := suiteCase(t, e, path)
+		list := suiteKnown
+		if isComponent {
+			list = suiteKnownComponents
+		}
+		switch known := list[name]; {
 		case why == "" && known == "":
 			passed++
 		case why == "":
@@ -54,8 +75,8 @@ func TestWASISuite(t *testing.T) {
 	t.Logf("%d of %d pass", passed, len(cases))
 }
 
-// suiteCase runs one case, and says what is amiss.
-func suiteCase(t *testing.T, e *Engine, path string) string {
+// suiteCase runs one case, says what is amiss, and whether it is a component.
+func suiteCase(t *testing.T, e *Engine, path string) (amiss string, isComponent bool) {
 	t.Helper()
 	var spec struct {
 		Args   []string          `json:"args"`
@@ -83,13 +104,14 @@ func suiteCase(t *testing.T, e *Engine, path string) string {
 	if spec.Root != "" {
 		files = suiteFiles(t, filepath.Join(filepath.Dir(path), spec.Root))
 	}
+	isComponent = component.HeaderOf(code) == component.Component
 	m := load(t, e, code)
 	defer m.Close()
 	r := run(t, m, roomy, m.Interface().Funcs[0].Name, ipld.List(args...), ipld.List(env...), ipld.Null, ipld.List(files...))
 	out := r.Outcome.Value
 	if f := r.Outcome.Failure; f != nil {
 		if out = f.Value; out.IsNull() {
-			return f.String() + " " + f.Message
+			return f.String() + " " + f.Message, isComponent
 		}
 	}
 	exit, _ := out.Lookup("exit")
@@ -97,12 +119,12 @@ func suiteCase(t *testing.T, e *Engine, path string) string {
 	stderr, _ := out.Lookup("stderr")
 	said, _ := stderr.AsBytes()
 	if n, _ := exit.AsInt64(); n != spec.Exit {
-		return "exit " + exit.String() + ": " + cut(said, 200)
+		return "exit " + exit.String() + ": " + cut(said, 200), isComponent
 	}
 	if got, _ := stdout.AsBytes(); spec.Stdout != nil && !bytes.Equal([]byte(got), []byte(*spec.Stdout)) {
-		return "stdout " + cut(got, 200)
+		return "stdout " + cut(got, 200), isComponent
 	}
-	return ""
+	return "", isComponent
 }
 
 func suiteFiles(t *testing.T, root string) (files []ipld.Value) {
