@@ -35,6 +35,7 @@ func (c *connection) serve() {
 	defer cancel()
 	c.socket.SetReadLimit(int64(c.MaxMessage))
 	c.work.Go(c.keepAlive)
+	c.work.Go(c.part)
 	slots := make(chan struct{}, maxRequests)
 	for {
 		kind, message, err := c.socket.Reader(context.Background())
@@ -227,7 +228,7 @@ func (c *connection) send(ctx context.Context, data []byte) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	limit, cancel := context.WithTimeout(c.life, c.WriteTimeout)
+	limit, cancel := c.patience()
 	defer cancel()
 	err := c.socket.Write(limit, websocket.MessageText, data)
 	c.tellLate(limit, err, "it takes in nothing")
@@ -236,11 +237,25 @@ func (c *connection) send(ctx context.Context, data []byte) error {
 
 // ping waits until the client has taken in all that was sent.
 func (c *connection) ping() error {
-	limit, cancel := context.WithTimeout(c.life, c.WriteTimeout)
+	limit, cancel := c.patience()
 	defer cancel()
 	err := c.socket.Ping(limit)
 	c.tellLate(limit, err, "it leaves a ping unanswered")
 	return err
+}
+
+// farewell is how long after the end of a connection has come what is being written
+// then may take: a message that is broken off ends the connection without a word.
+const farewell = time.Second
+
+// patience bounds how long one message takes.
+func (c *connection) patience() (context.Context, context.CancelFunc) {
+	limit, cancel := context.WithTimeout(context.WithoutCancel(c.life), c.WriteTimeout)
+	stop := context.AfterFunc(c.life, func() { time.AfterFunc(farewell, cancel) })
+	return limit, func() {
+		stop()
+		cancel()
+	}
 }
 
 // tellLate logs that a client is cut off, if err is that it took too long.
@@ -262,15 +277,20 @@ func (c *connection) keepAlive() {
 				return
 			}
 		case <-c.life.Done():
-			// The reader has ended, or the node is stopping.
-			if errors.Is(context.Cause(c.life), ErrStopping) {
-				_ = c.socket.Close(websocket.StatusGoingAway, ErrStopping.Error())
-			} else {
-				c.cut()
-			}
 			return
 		}
 	}
+}
+
+// part ends the connection when its time has come: the reader has ended, or the node is
+// stopping.
+func (c *connection) part() {
+	<-c.life.Done()
+	if errors.Is(context.Cause(c.life), ErrStopping) {
+		_ = c.socket.Close(websocket.StatusGoingAway, ErrStopping.Error())
+		return
+	}
+	c.cut()
 }
 
 // cut ends the connection without a word.

@@ -410,6 +410,25 @@ func TestClose(t *testing.T) {
 	expect(t, "the run", run.State, runs.Running)
 }
 
+// A client that is being pinged when the node stops is told so, too.
+func TestCloseDuringAPing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, homestar.Config{WriteTimeout: time.Hour, PingInterval: 10 * time.Millisecond})
+	pinged := make(chan struct{}, 1)
+	conn, _, err := websocket.Dial(t.Context(), b.server.URL, &websocket.DialOptions{OnPingReceived: func(context.Context, []byte) bool {
+		pinged <- struct{}{}
+		return false
+	}})
+	must(t, err)
+	done := make(chan error)
+	go func() {
+		<-pinged
+		done <- b.handler.Close()
+	}()
+	expect(t, "the status", closing(t, &client{Conn: conn}), websocket.StatusGoingAway)
+	must(t, <-done)
+}
+
 // Fifty clients with ten workflows each of a thousand tasks together: every task
 // is told once.
 func TestManyClients(t *testing.T) {
