@@ -348,6 +348,8 @@ func failureHint(j *engine.JobReport) string {
 			return "it calls itself too deep, or keeps too much on its stack; how much there is depends on the machine, so this is not remembered"
 		case task.TrapOther:
 			return "a trap is a mistake in the function, or a refusal of these arguments; this one is not remembered"
+		case task.TrapABI:
+			return "what passes between a function and its host broke the rules: its result, an answer of its allocator, or a call of the host from there or after it returned; the same call always ends so"
 		}
 		return "a trap is a mistake in the function, or a refusal of these arguments; the same call always ends so"
 	case task.KindUpstream:
