@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipvm-wg/go-ipvm/did"
 	"github.com/ipvm-wg/go-ipvm/engine"
+	"github.com/ipvm-wg/go-ipvm/ipld"
 	"github.com/ipvm-wg/go-ipvm/runs"
 )
 
@@ -15,11 +16,12 @@ import (
 // up again, and that changes nothing.
 func TestProgressAfterAKill(t *testing.T) {
 	t.Parallel()
-	n := newOpen(t, Options{Workers: 2})
+	n := newOpen(t, Options{})
+	nobody := ipld.LinkOf(ipld.CodecDagCBOR, []byte("a task that nobody runs")) // so that no worker is needed
 	document := fmt.Sprintf(`
 first: {with: %[1]s, func: zeros, args: [3]}
-second: {with: %[1]s, %[2]s, await: [first]}
-third: {with: %[1]s, func: zeros, args: [4], await: [second]}`, n.module, endless)
+second: {with: %[1]s, func: zeros, args: [{await/ok: %[2]s}], await: [first], time: 1h}
+third: {with: %[1]s, func: zeros, args: [4], await: [second]}`, n.module, nobody)
 	if status, answer := n.ask("POST", "/v1/workflows", document); status != 202 {
 		t.Fatal(status, answer)
 	}
