@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -207,6 +208,11 @@ func (ws *waits) ended(out came, ids ...task.ID) {
 func (e *Engine) await(sp space, s *graph.Step, wake func()) (*wait, error) {
 	w := newWait(s.Job.Outside, wake)
 	w.secret = s.Secret
+	return w, e.lookAll(sp, w)
+}
+
+// lookAll gives w what is known by now of the tasks that it has nothing of.
+func (e *Engine) lookAll(sp space, w *wait) error {
 	for _, p := range w.promises {
 		id := p.Promise.Task
 		if w.has(id) {
@@ -214,13 +220,13 @@ func (e *Engine) await(sp space, s *graph.Step, wake func()) (*wait, error) {
 		}
 		out, ok, err := e.look(sp, w, id)
 		if err != nil {
-			return w, err
+			return err
 		}
 		if ok {
 			w.take(id, out)
 		}
 	}
-	return w, nil
+	return nil
 }
 
 // limited tells whether a limit ended the task, so that under a higher one it
@@ -439,6 +445,11 @@ func (r *run) unpark(i int, events *teller) {
 	w := r.parked[i]
 	if w == nil {
 		return
+	}
+	if !w.ready() { // its time is up, and what came into the store by itself was told to nobody
+		if err := r.engine.lookAll(r.spaces.of(r.graph.Step(i)), w); err != nil && r.err == nil {
+			r.err = fmt.Errorf("job %s: %w", r.graph.Label(i), err)
+		}
 	}
 	r.release(i)
 	id, failure := w.blocked(r.patience(i))

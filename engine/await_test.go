@@ -158,6 +158,61 @@ func TestAwaitEndingMeanwhile(t *testing.T) {
 	leaves(t, r.Engine.Engine)
 }
 
+// What a task came to is heard also where the run that asked for it was given up as
+// it ended.
+func TestAwaitGivenUp(t *testing.T) {
+	t.Parallel()
+	r, gate := newGated(t, ipvmtest.Options{Workers: 4})
+	first := r.document(t, "a: {with: GUEST, func: next, input: {x: 1}}\n")
+	ctx, cancel := context.WithCancel(t.Context())
+	one := start(ctx, r.Engine.Engine, first, engine.Options{})
+	<-gate.held
+	bound, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	two := start(bound, r.Engine.Engine, r.document(t, "b: next({from: "+link(t, first, "a")+"})"+patient), engine.Options{})
+	parked(t, r.Engine.Engine, 1)
+	cancel()
+	report, err := one()
+	checkCancelled(t, report, err)
+	gate.open()
+	if report, err = two(); err != nil {
+		t.Fatal(err)
+	}
+	end(t, report, "b", 3)
+	leaves(t, r.Engine.Engine)
+}
+
+// What came into the store by itself is found when the time is up.
+func TestAwaitKeptMeanwhile(t *testing.T) {
+	t.Parallel()
+	r, from := newRig(t, ipvmtest.Options{}), newRig(t, ipvmtest.Options{})
+	for i, patience := range []string{"200ms", "30s"} { // the first may be over too soon where the machine is busy
+		first := from.document(t, fmt.Sprintf("a: next(%d)\n", i))
+		made := from.MustRun(t, first, engine.Options{})
+		receipts, err := from.Store.Receipts(made.Jobs[0].Task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait := start(t.Context(), r.Engine.Engine, r.document(t, fmt.Sprintf("b: next({from: %s}), time: %s\n", link(t, first, "a"), patience)), engine.Options{})
+		for limit := time.Now().Add(10 * time.Second); r.Waiting() == 0 && time.Now().Before(limit); {
+			time.Sleep(time.Millisecond)
+		}
+		if err := r.Store.Put(store.Batch{Receipts: receipts}); err != nil {
+			t.Fatal(err)
+		}
+		report, err := wait()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if j, _ := report.Job("b"); j.Status == engine.JobOK {
+			end(t, report, "b", int64(i)+2)
+			leaves(t, r.Engine.Engine)
+			return
+		}
+	}
+	t.Error("what is kept was not found")
+}
+
 // Nor does it stand as unknown.
 func TestStandingEndingMeanwhile(t *testing.T) {
 	t.Parallel()

@@ -210,6 +210,15 @@ type call struct {
 	subject quarantine.Subject
 }
 
+// names are the IDs under which what c comes to is kept.
+func (c *call) names() []task.ID {
+	names := []task.ID{c.id}
+	for _, a := range c.also {
+		names = append(names, a.From)
+	}
+	return names
+}
+
 // call is c as its task has it.
 func (c *call) call() task.Call {
 	return task.Call{Module: ipld.LinkValue(c.module), Func: c.fun.Name, Params: task.Escape(ipld.List(c.params...))}
@@ -354,7 +363,11 @@ func (s *step) recallOrRun(ctx context.Context, c call, limits task.Limits) (ran
 				return r, err
 			}
 			s.running()
-			return s.engine.execute(ctx, s.space, c, limits)
+			r, err := s.engine.execute(ctx, s.space, c, limits)
+			if err == nil && !s.space.silent { // also where who asked for it has left meanwhile
+				s.space.circle.waits.ended(came{r.outcome, false}, c.names()...)
+			}
+			return r, err
 		})
 		switch {
 		case leader && r.how != "":
