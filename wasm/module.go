@@ -135,8 +135,10 @@ func (e *Engine) share(link ipld.Link, code []byte) (*shared, error) {
 		s.err = e.make(s, code)
 		s.cancel()
 		e.spare(s)
-		close(s.ready)
-		e.release(s)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		close(s.ready) // nobody who has it may find that the maker still holds it
+		e.letGo(s)
 	}()
 	return s, nil
 }
@@ -173,6 +175,11 @@ func (e *Engine) spare(s *shared) {
 func (e *Engine) release(s *shared) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.letGo(s)
+}
+
+// letGo is release for who holds mu.
+func (e *Engine) letGo(s *shared) {
 	s.refs--
 	if s.refs == 1 && !s.made() {
 		s.cancel()
