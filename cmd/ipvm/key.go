@@ -135,8 +135,6 @@ func (a *app) showKey(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// listKeys lists the node's key, if there is one, and those with names. What can
-// not be read does not keep the others from it.
 // keyJSON is a key; the name of this node's is empty.
 type keyJSON struct {
 	Schema     int    `json:"schema"`
@@ -146,6 +144,8 @@ type keyJSON struct {
 	Passphrase bool   `json:"passphrase,omitempty"`
 }
 
+// listKeys lists the node's key, if there is one, and those with names. What can
+// not be read does not keep the others from it.
 func (a *app) listKeys(cmd *cobra.Command, asJSON bool) error {
 	if err := a.config.load(cmd); err != nil {
 		return err
