@@ -36,6 +36,7 @@ copied, it is made anew.`,
 
 // backupJSON is what `ipvm backup --json` prints.
 type backupJSON struct {
+	Schema    int    `json:"schema"`
 	Directory string `json:"directory"`
 	Key       bool   `json:"key"`
 	Bytes     int64  `json:"bytes"`
@@ -68,7 +69,7 @@ func (a *app) backup(cmd *cobra.Command, dir string, noKey, asJSON bool) (err er
 	if err != nil {
 		return err
 	}
-	return printJSON(cmd.OutOrStdout(), backupJSON{to, !noKey, bytes})
+	return printJSON(cmd.OutOrStdout(), backupJSON{jsonSchema, to, !noKey, bytes})
 }
 
 // bytesIn is the size of all files in a folder, linked ones included.

@@ -49,9 +49,10 @@ type findings struct {
 // healthJSON is what `ipvm doctor --json` prints of each thing. OK is absent of what is
 // only told.
 type healthJSON struct {
-	OK   *bool  `json:"ok,omitempty"`
-	What string `json:"what"`
-	Says string `json:"says"`
+	Schema int    `json:"schema"`
+	OK     *bool  `json:"ok,omitempty"`
+	What   string `json:"what"`
+	Says   string `json:"says"`
 }
 
 // say tells whether something is as it should be.
@@ -76,7 +77,7 @@ func (f *findings) print(mark string, ok *bool, what, says string) {
 	}
 	enc := json.NewEncoder(f.out)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(healthJSON{ok, what, says})
+	_ = enc.Encode(healthJSON{jsonSchema, ok, what, says})
 }
 
 // end is the error of what is wrong.
